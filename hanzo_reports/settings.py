@@ -1,0 +1,34 @@
+"""The settings that a deployment makes, read from the environment by the faces only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "HANZO_REPORTS_"
+
+
+class Settings(BaseModel):
+    """One deployment's settings; each is read from ``HANZO_REPORTS_`` and its name in capitals.
+
+    Args:
+        store: where events live: a folder or a database URL.
+        tz: the IANA zone in which days and months are cut.
+        reports: the folder that report runs are written to.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    store: str = "./warehouse"
+    tz: str = "UTC"
+    reports: str = "./reports"
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        """The settings found in an environment; unset or empty ones keep their defaults."""
+        given = {name: environment.get(PREFIX + name.upper(), "") for name in cls.model_fields}
+        return cls(**{name: value for name, value in given.items() if value})
