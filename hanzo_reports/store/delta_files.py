@@ -108,7 +108,7 @@ class DeltaFiles:
             count, span, flagged = self._measured(fresh, flags)
             if not count:
                 return Appended(0, known, str(table.version()), flagged)
-            chosen = fresh.select(list(self.schema))
+            chosen = self._typed(fresh)
             if count <= SORTED_ROWS or span > UNSORTED_SPAN:
                 chosen = chosen.order_by(self.time)
             added, accepted = self._write(con, chosen, writer)
@@ -158,6 +158,16 @@ class DeltaFiles:
         known = con.create_table(_KNOWN, held.semi_join(rows, self.key).distinct(), temp=True, overwrite=True)
         count = int(known.count().to_pyarrow().as_py())
         return (rows.anti_join(known, self.key), count) if count else (rows, 0)
+
+    def _typed(self, rows: ibis.Table) -> ibis.Table:
+        """The table's columns, each in its own type."""
+        wanted = {name: ibis.dtype(dtype).copy(nullable=True) for name, dtype in self.schema.items()}
+        return rows.select(
+            **{
+                name: rows[name] if rows[name].type().copy(nullable=True) == dtype else rows[name].cast(dtype)
+                for name, dtype in wanted.items()
+            }
+        )
 
     def _measured(self, rows: ibis.Table, flags: list[str]) -> tuple[int, timedelta, dict[str, int]]:
         """How many rows there are, the time they span, and how many carry each flag."""

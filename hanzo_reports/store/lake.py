@@ -54,7 +54,7 @@ class Lake:
 
     def __init__(self, folder: Path) -> None:
         self.url = str(folder)
-        self._folder = folder
+        self.folder = folder
         self._events = DeltaFiles(folder / "events", SCHEMA, "event_id", "timestamp")
         self._quarantine = DeltaFiles(folder / "quarantine", QUARANTINE, "quarantine_id", "quarantined_at")
 
@@ -62,10 +62,10 @@ class Lake:
         """The lake's files, unless they are there already; `store.json` last."""
         self._events.create()
         self._quarantine.create()
-        made = self._folder / "scratch" / "store.json"
+        made = self.folder / "scratch" / "store.json"
         made.parent.mkdir(exist_ok=True)
         made.write_text(json.dumps({"format": FORMAT}) + "\n", encoding="utf-8")
-        made.replace(self._folder / "store.json")
+        made.replace(self.folder / "store.json")
 
     @property
     def version(self) -> str:
@@ -75,7 +75,7 @@ class Lake:
     @cached_property
     def state(self) -> sqlalchemy.Engine:
         """SQLite, in a file of the same folder."""
-        return state.sqlite(self._folder / "state.db")
+        return state.sqlite(self.folder / "state.db")
 
     def events(self, start: datetime | None = None, end: datetime | None = None) -> ibis.Table:
         """The events of the newest version; `start` and `end` leave out the files of days outside them."""
@@ -103,7 +103,7 @@ class Lake:
 
     def scratch(self) -> AbstractContextManager[Path]:
         """A folder for a load's temporary files, on the lake's own disk."""
-        return scratch(self._folder / "scratch")
+        return scratch(self.folder / "scratch")
 
     def compact(self) -> int:
         """Days of several small files merged; files of versions older than a day removed."""
@@ -123,8 +123,8 @@ class Lake:
     @contextmanager
     def _writing(self, files: DeltaFiles) -> Iterator[str]:
         """The write lock, and a name for new files; those that stay uncommitted are removed, now or by the next."""
-        with locked(self._folder):
-            sweep(self._folder / "scratch", self._bury)
+        with locked(self.folder):
+            sweep(self.folder / "scratch", self._bury)
             with self.scratch() as own:
                 try:
                     yield own.name
