@@ -34,7 +34,7 @@ known = {
     "status": ibis.literal(200, "int16"),
     "ingested_at": ibis.timestamp("2025-07-01T00:00:00+00:00"),
 }
-events = numbers.select(**{name: known.get(name, ibis.null(dtype)) for name, dtype in SCHEMA.items()})
+events = numbers.select(**{name: known[name] if name in known else ibis.null(dtype) for name, dtype in SCHEMA.items()})
 held = store.open(url)
 sys.stdout.write("ready\n")
 sys.stdout.flush()
