@@ -179,7 +179,8 @@ def _trouble(when: Numbers, until: datetime) -> Numbers:
     """How bad the incident is at each instant, per mille: a steep rise, a plateau, a steep fall."""
     half = INCIDENT_HALF // timedelta(milliseconds=1)
     away: Numbers = np.clip((when - _microseconds(until - INCIDENT_BEFORE)) // 1000, -half, half)
-    return np.clip(2500 - 2500 * away * away // (half * half), 0, 1000)
+    trouble: Numbers = np.clip(2500 - 2500 * away * away // (half * half), 0, 1000)
+    return trouble
 
 
 def _prompts(when: Numbers, project: Numbers, until: datetime) -> Numbers:
