@@ -1,0 +1,60 @@
+# Everything happens in .venv, which holds what requirements.lock names, hashes verified, and this project.
+# Needed beforehand: Python 3.11 or newer, git, make.
+
+PYTHON ?= python3
+ENV    ?= .venv
+EXTRAS ?= --extra dev
+BIN    := $(ENV)/bin
+PYTEST := $(BIN)/python -m pytest
+TIMED  := $(wildcard tests/test_window.py tests/test_traps.py tests/metrics)  # must not notice the machine's time zone
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint lab lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(ENV)/.ready  ## a synthetic platform, its store and its dashboard, in ./demo
+	$(BIN)/hanzo-reports demo
+
+test: $(ENV)/.ready  ## all tests, and the notebooks on sample data
+	TZ=America/New_York $(PYTEST) -q $(TIMED)
+	$(PYTEST) -n 2 --dist worksteal --cov --cov-report=term
+	store=$$(mktemp -d) && trap 'rm -rf "$$store"' EXIT && \
+	$(BIN)/hanzo-reports --store "$$store/warehouse" demo --only-data && \
+	HANZO_REPORTS_STORE="$$store/warehouse" $(PYTEST) -n 2 --nbmake notebooks
+
+check: lint test  ## everything CI runs, in its order
+
+lint: $(ENV)/.ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lab:  ## JupyterLab on the notebooks, in an environment of its own: runs stay fast without it
+	$(MAKE) --no-print-directory ENV=.venv-lab EXTRAS="--extra dev --extra explore" .venv-lab/.ready
+	.venv-lab/bin/jupyter lab notebooks/explore.ipynb
+
+lock: $(BIN)/uv  ## choose versions anew where pyproject.toml asks for it; UPGRADE=1: wherever there are newer ones
+	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+
+clean:  ## remove what these targets made
+	rm -rf .venv .venv-lab demo dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, and '$(PYTHON)' is not; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "Making $(ENV), once"
+	@$(PYTHON) -m venv $(ENV) || { rm -rf $(ENV); exit 1; }
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > $(ENV)/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(ENV)/uv.txt
+
+$(ENV)/.ready: pyproject.toml requirements.lock | $(BIN)/uv
+	@echo "Installing what requirements.lock names"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes \
+		--constraints requirements.lock --requirements pyproject.toml $(EXTRAS)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
