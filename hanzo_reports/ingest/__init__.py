@@ -1,0 +1,1 @@
+"""Foreign logs in: read, mapped, priced, checked, appended."""

@@ -1,0 +1,105 @@
+"""A load's rows on their way in: staged in one file, told apart into good, repeated and bad."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import ibis
+
+from hanzo_reports.store.base import QUARANTINE
+from hanzo_reports.store.duck import literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from ibis.backends.duckdb import Backend
+
+_PLACE = ["_file", "_row"]
+
+
+def staged(rows: ibis.Table, path: Path) -> ibis.Table:
+    """The rows in a temporary Parquet file, so that the source is read once; only bad ones keep their raw text."""
+    con: Backend = rows.get_backend()
+    slim = rows.mutate(_raw=ibis.ifelse(rows["_reason"].notnull(), rows["_raw"], ibis.null("string")))
+    con.con.execute(f"COPY ({con.compile(slim)}) TO {literal(path)} (FORMAT parquet, COMPRESSION lz4)")
+    return con.read_parquet(path)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a look over all rows of a load finds.
+
+    Args:
+        files: files with rows.
+        read: rows.
+        bad: rows with a reason to reject them.
+        repeats: whether some good rows share an id. Ids are compared by a 64-bit hash, so once in a great while this
+            is True though none do.
+    """
+
+    files: int
+    read: int
+    bad: int
+    repeats: bool
+
+
+def checked(rows: ibis.Table) -> Counts:
+    """The rows counted, in one scan."""
+    good = rows["_reason"].isnull()
+    counted = rows.aggregate(
+        files=rows["_file"].nunique(),
+        read=rows.count(),
+        bad=(~good).sum().fill_null(0),
+        ids=rows["event_id"].hash().nunique(where=good),
+    )
+    files, read, bad, ids = counted.to_pyarrow().to_pylist()[0].values()
+    return Counts(files, read, bad, ids < read - bad)
+
+
+def unique(good: ibis.Table, newest: str | None) -> ibis.Table:
+    """The rows without those whose id another row of the load has: the first one stays, by file and row.
+
+    Args:
+        good: rows with `event_id`, `_file` and `_row`.
+        newest: a column; where it is given, the row that has the highest value there stays.
+    """
+    con: Backend = good.get_backend()
+    repeated = good.group_by("event_id").having(good.count() > 1).select("event_id")
+    copies = good.semi_join(repeated, "event_id")
+    order = [copies[name] for name in _PLACE]
+    if newest:
+        order.insert(0, copies[newest].desc(nulls_first=False))
+    rank = ibis.row_number().over(group_by="event_id", order_by=order)
+    ranked = copies.select(*_PLACE, rank=rank)
+    later = con.create_table("later", ranked.filter(ranked["rank"] > 0).select(_PLACE), temp=True)
+    return good.anti_join(later, _PLACE)
+
+
+def rejected(bad: ibis.Table, *, load_id: str, source: str, now: datetime) -> ibis.Table:
+    """The bad rows as the quarantine keeps them.
+
+    A row's id is made of the source, its text and its number among equal texts of the load, so that the same row is
+    quarantined once however often its file is loaded, and two equal rows of a file are two.
+    """
+    text = bad["_raw"].fill_null("")
+    number = ibis.row_number().over(group_by=text, order_by=[bad[name] for name in _PLACE])
+    identity = ibis.literal(source) + "\n" + number.cast("string") + "\n" + text
+    return bad.select(
+        quarantine_id=identity.hexdigest("sha256"),
+        load_id=ibis.literal(load_id),
+        source=ibis.literal(source),
+        file=bad["_file"],
+        row=bad["_row"],
+        reason=bad["_reason"],
+        raw=bad["_raw"],
+        quarantined_at=ibis.literal(now),
+    ).select(list(QUARANTINE))
+
+
+def reasons(bad: ibis.Table) -> dict[str, int]:
+    """How often each reason was given, most frequent first; a row may have several."""
+    each = bad.select(reason=bad["_reason"].split("; ").unnest())
+    counted = each.group_by("reason").aggregate(rows=each.count()).order_by(ibis.desc("rows"), "reason")
+    return {row["reason"]: row["rows"] for row in counted.to_pyarrow().to_pylist()}
