@@ -180,7 +180,7 @@ def segments(timezone: str, start: datetime, end: datetime) -> list[tuple[dateti
     """The zone's UTC offsets over a span that begins a day before `start` and ends with `end`.
 
     Returns:
-        (the UTC instant from which it holds, seconds east of UTC), in order; the first instant is just the span's start.
+        (the UTC instant from which it holds, seconds east of UTC), in order; the first instant is the span's start.
     """
     where, low = zone(timezone), start - timedelta(days=1)
 
@@ -192,7 +192,7 @@ def segments(timezone: str, start: datetime, end: datetime) -> list[tuple[dateti
         high = min(low + timedelta(days=7), end)
         if offset(high) != found[-1][1]:
             seconds = range(int(low.timestamp()), int(high.timestamp()) + 1)
-            first = bisect_left(seconds, True, key=lambda s: offset(datetime.fromtimestamp(s, UTC)) != found[-1][1])  # noqa: B023
+            first = bisect_left(seconds, 1, key=lambda s: offset(datetime.fromtimestamp(s, UTC)) != found[-1][1])
             instant = datetime.fromtimestamp(seconds[first], UTC)
             found.append((instant, offset(instant)))
         low = high
@@ -204,18 +204,20 @@ def _edges(window: Window, every: Grain) -> Iterator[tuple[datetime, int]]:
     if not every.seconds:
         where = zone(window.timezone)
         day = _floor(window.start.astimezone(where).date(), every)
-        while (edge := midnight(day, where)) < window.end:
-            yield edge, _key(day, every)
+        while (first := midnight(day, where)) < window.end:
+            yield first, _key(day, every)
             day = _next(day, every)
         return
     steps = segments(window.timezone, window.start, window.end)
-    for number, ((since, offset), until) in enumerate(zip(steps, [*(s for s, _ in steps[1:]), window.end], strict=True)):
+    for number, ((since, offset), until) in enumerate(
+        zip(steps, [*(s for s, _ in steps[1:]), window.end], strict=True)
+    ):
         edge = int(since.timestamp())
         if not number:
-            edge = (edge + offset) // every.seconds * every.seconds - offset
+            edge -= (edge + offset) % every.seconds
         while edge < until.timestamp():
             yield datetime.fromtimestamp(edge, UTC), edge
-            edge = ((edge + offset) // every.seconds + 1) * every.seconds - offset
+            edge += every.seconds - (edge + offset) % every.seconds
 
 
 def midnight(day: date, where: ZoneInfo) -> datetime:
@@ -250,7 +252,7 @@ def _instant(text: str, where: ZoneInfo, whole: str, *, last: bool = False) -> d
             return midnight(date.fromisoformat(text) + timedelta(days=last), where)
         instant = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        msg = f"{text!r} in the range {whole!r} is neither a date (2025-06-01) nor an ISO 8601 instant (2025-06-01T09:00Z)"
+        msg = f"{text!r} in the range {whole!r} is no date (2025-06-01) and no ISO 8601 instant (2025-06-01T09:00Z)"
         raise WindowError(msg) from None
     return (instant if instant.tzinfo else instant.replace(tzinfo=where)).astimezone(UTC)
 
@@ -258,7 +260,9 @@ def _instant(text: str, where: ZoneInfo, whole: str, *, last: bool = False) -> d
 def _calendar(word: str, now: datetime, where: ZoneInfo) -> tuple[datetime, datetime, tuple[datetime, datetime]]:
     """Start and end of a calendar range, and the same elapsed part of the unit before it."""
     today = now.astimezone(where).date()
-    unit = {"today": Grain.DAY, "yesterday": Grain.DAY, "this_week": Grain.WEEK, "last_week": Grain.WEEK}.get(word, Grain.MONTH)
+    unit = {"today": Grain.DAY, "yesterday": Grain.DAY, "this_week": Grain.WEEK, "last_week": Grain.WEEK}.get(
+        word, Grain.MONTH
+    )
     this = today.replace(month=1, day=1) if word == "ytd" else _floor(today, unit)
     past = this.replace(year=this.year - 1) if word == "ytd" else _floor(this - timedelta(days=1), unit)
     start, before = midnight(this, where), midnight(past, where)

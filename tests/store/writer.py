@@ -25,7 +25,7 @@ if behaviour == "dies before the commit":
 elif behaviour == "dies after the commit":
     DeltaFiles._commit = lambda *arguments: die(commit(*arguments))  # noqa: SLF001
 
-numbers = backend(duckdb.connect()).sql(f"SELECT i FROM range({int(rows)}) AS numbers(i)")  # noqa: S608  # a number
+numbers = backend(duckdb.connect()).sql(f"SELECT i FROM range({int(rows)}) AS numbers(i)")  # a number
 known = {
     "event_id": numbers.i.cast("string"),
     "timestamp": ibis.timestamp("2025-06-01T00:00:00+00:00") + numbers.i.as_interval("m"),

@@ -1,0 +1,143 @@
+"""Every metric, defined once. Usage, health, alerts, tiles, exports, the API and the docs all read this."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ibis
+
+from hanzo_reports.errors import UnknownNameError
+from hanzo_reports.metrics.metric import (
+    Metric,
+    count_where,
+    distinct,
+    per_second,
+    percentile,
+    ratio,
+    total,
+)
+from hanzo_reports.units import Direction, Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import ibis.expr.types as ir
+
+_STATUS = ("status",)
+_TOKENS = ("input_tokens", "output_tokens")
+
+
+def _requests(t: ir.Table) -> ir.Value:
+    return t.count()
+
+
+def _answered(t: ir.Table) -> ir.Value:
+    return t.count() - count_where("status", 500)(t)
+
+
+def _row_tokens(t: ir.Table) -> ir.Value:
+    known = t.input_tokens.notnull() | t.output_tokens.notnull()
+    return known.ifelse(t.input_tokens.fill_null(0) + t.output_tokens.fill_null(0), ibis.null("int64"))
+
+
+def _tokens(t: ir.Table) -> ir.Value:
+    return _row_tokens(t).sum()
+
+
+def _bandwidth(t: ir.Table) -> ir.Value:
+    known = t.bytes_in.notnull() | t.bytes_out.notnull()
+    return known.ifelse(t.bytes_in.fill_null(0) + t.bytes_out.fill_null(0), ibis.null("int64")).sum()
+
+
+def _cost(t: ir.Table) -> ir.Value:
+    return t.cost.sum()
+
+
+def _priced_requests(t: ir.Table) -> ir.Value:
+    return t.cost.count()
+
+
+def _priced_million_tokens(t: ir.Table) -> ir.Value:
+    return t.cost.notnull().ifelse(_row_tokens(t), ibis.null("int64")).sum() / 1e6
+
+
+def _unpriced(t: ir.Table) -> ir.Value:
+    return ibis.ifelse((_row_tokens(t) > 0) & t.cost.isnull(), 1, 0).sum()
+
+
+def _saturation(t: ir.Table) -> ir.Value:
+    return (t.queue_depth.cast("float64") / t.queue_capacity.cast("float64").nullif(0)).max()
+
+
+REQUESTS = Metric(
+    "requests", "Requests", Unit.REQUESTS, Direction.NEUTRAL, "finished requests", _requests, additive=True
+)
+TOKENS = Metric(
+    "tokens", "Tokens", Unit.TOKENS, Direction.NEUTRAL, "input_tokens + output_tokens", _tokens, _TOKENS, additive=True
+)
+
+_METRICS = (
+    REQUESTS,
+    total("input_tokens", "Input tokens", Unit.TOKENS, "input_tokens", "tokens read, cache reads and writes included"),
+    total("output_tokens", "Output tokens", Unit.TOKENS, "output_tokens", "tokens written, reasoning included"),
+    total("cache_read_tokens", "Cache reads", Unit.TOKENS, "cache_read_tokens", "input tokens read from a cache"),
+    total("cache_write_tokens", "Cache writes", Unit.TOKENS, "cache_write_tokens", "input tokens written to a cache"),
+    total("reasoning_tokens", "Reasoning", Unit.TOKENS, "reasoning_tokens", "output tokens spent on reasoning"),
+    TOKENS,
+    total("bytes_in", "Bytes in", Unit.BYTES, "bytes_in", "bytes of the requests"),
+    total("bytes_out", "Bytes out", Unit.BYTES, "bytes_out", "bytes of the answers"),
+    Metric("bandwidth", "Bandwidth", Unit.BYTES, Direction.NEUTRAL, "bytes_in + bytes_out", _bandwidth,
+           ("bytes_in", "bytes_out"), additive=True),
+    per_second("requests_per_second", "Requests/s", REQUESTS, "requests / seconds passed"),
+    per_second("tokens_per_second", "Tokens/s", TOKENS, "tokens / seconds passed"),
+    distinct("active_keys", "Active keys", "api_key", "different API keys"),
+    distinct("active_users", "Active users", "user", "different users"),
+    distinct("active_projects", "Active projects", "project", "different projects"),
+    Metric("cost", "Cost", Unit.USD, Direction.DOWN, "sum of the known costs", _cost, ("cost",), additive=True),
+    Metric("unpriced_requests", "Unpriced requests", Unit.REQUESTS, Direction.DOWN,
+           "requests with tokens and no known cost", _unpriced, ("cost", *_TOKENS), additive=True),
+    ratio("cost_per_request", "Cost per request", Unit.USD, Direction.DOWN, "cost / requests with a known cost",
+          _cost, _priced_requests, ("cost",)),
+    ratio("cost_per_million_tokens", "Cost per 1M tokens", Unit.USD, Direction.DOWN,
+          "cost / million tokens of the requests with a known cost", _cost, _priced_million_tokens, ("cost", *_TOKENS)),
+    ratio("cache_hit_ratio", "Cache hit ratio", Unit.SHARE, Direction.UP, "cache_read_tokens / input_tokens",
+          lambda t: t.cache_read_tokens.sum(), lambda t: t.input_tokens.sum(), ("cache_read_tokens", "input_tokens")),
+    ratio("error_rate", "Error rate", Unit.SHARE, Direction.DOWN, "status >= 400 / requests",
+          count_where("status", 400), _requests, _STATUS, 0.01),
+    ratio("client_error_rate", "Client errors", Unit.SHARE, Direction.DOWN, "400 <= status < 500 / requests",
+          count_where("status", 400, 500), _requests, _STATUS),
+    ratio("server_error_rate", "Server errors", Unit.SHARE, Direction.DOWN, "status >= 500 / requests",
+          count_where("status", 500), _requests, _STATUS),
+    ratio("rate_limited_rate", "Rate limited", Unit.SHARE, Direction.DOWN, "status 429 / requests",
+          count_where("status", 429, 430), _requests, _STATUS),
+    ratio("availability", "Availability", Unit.SHARE, Direction.UP, "status < 500 / requests",
+          _answered, _requests, _STATUS, 0.999),
+    percentile("latency_p50", "Latency p50", "latency_ms", 0.50, 200),
+    percentile("latency_p90", "Latency p90", "latency_ms", 0.90),
+    percentile("latency_p95", "Latency p95", "latency_ms", 0.95),
+    percentile("latency_p99", "Latency p99", "latency_ms", 0.99, 2000),
+    percentile("ttft_p50", "First token p50", "time_to_first_token_ms", 0.50),
+    percentile("ttft_p95", "First token p95", "time_to_first_token_ms", 0.95),
+    percentile("ttft_p99", "First token p99", "time_to_first_token_ms", 0.99),
+    Metric("saturation", "Saturation", Unit.SHARE, Direction.DOWN, "largest queue_depth / queue_capacity", _saturation,
+           ("queue_depth", "queue_capacity"), limit=0.8),
+)  # fmt: skip
+
+CATALOG: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
+
+
+def chosen(names: Iterable[str]) -> list[Metric]:
+    """The metrics of those names, each once, in order; `tokens` brings its two parts along.
+
+    Raises:
+        UnknownNameError: a name is not in the catalogue.
+    """
+    found: dict[str, Metric] = {}
+    for name in (names,) if isinstance(names, str) else names:
+        if name not in CATALOG:
+            raise UnknownNameError("metric", name, CATALOG)
+        for part in (*_TOKENS, name) if name == "tokens" else (name,):
+            found.setdefault(part, CATALOG[part])
+    if not found:
+        raise UnknownNameError("metric", "", CATALOG)
+    return list(found.values())

@@ -1,0 +1,153 @@
+"""A window against the one before: what moved, and which groups moved it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import ibis
+
+from hanzo_reports.errors import UsageError
+from hanzo_reports.events import MONEY
+from hanzo_reports.metrics.catalog import CATALOG, chosen
+from hanzo_reports.metrics.query import OTHER, Where, collapsed, dimensions, grouped, leaders, needed, selected
+from hanzo_reports.units import Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import ibis.expr.types as ir
+
+    from hanzo_reports.metrics.metric import Metric
+    from hanzo_reports.window import Window
+
+
+def comparison(  # noqa: PLR0913
+    events: ir.Table,
+    window: Window,
+    metrics: Iterable[str],
+    *,
+    by: Iterable[str] = (),
+    where: Where | None = None,
+    top: int | None = None,
+) -> ir.Table:
+    """Metrics of a window beside those of the window before.
+
+    Args:
+        events: any Ibis table with the event's columns.
+        window: what to look at; `window.previous()` is what it is compared with.
+        metrics: names of the catalogue.
+        by: dimensions to group by; a group of either window has a row.
+        where: as in `aggregate`.
+        top: keep the largest groups of this window; the others, of both windows, become ``other``.
+
+    Returns:
+        One row per group: its dimensions, then for each metric ``m``, ``m_previous`` and ``m_change`` (their
+        difference, NULL when one of them is unknown); the rest last, the first metric descending.
+
+    Raises:
+        As `aggregate`.
+    """
+    asked, dims = chosen(metrics), dimensions(by)
+    columns = needed(asked, dims)
+    now = selected(events, window, where, columns)
+    kept = leaders(now, asked[0], dims, top) if dims and top is not None else None
+    both = _side(now, window, asked, dims, kept).mutate(_now=1)
+    earlier = selected(events, window.previous(), where, columns)
+    both = both.union(_side(earlier, window.previous(), asked, dims, kept).mutate(_now=0))
+    keys = [*dims, *(["_rest"] if kept is not None else [])]
+    sides = {f"{m.name}{tail}": _pick(both, m, n) for m in asked for tail, n in (("", 1), ("_previous", 0))}
+    table = both.aggregate(**sides, by=keys)
+    table = table.mutate(**{f"{m.name}_change": table[m.name] - table[f"{m.name}_previous"] for m in asked})
+    order = [table["_rest"].asc()] if kept is not None else []
+    order += [table[asked[0].name].desc(nulls_first=False), *(table[d].asc(nulls_first=False) for d in dims)]
+    return table.order_by(order).select(*dims, *(f"{m.name}{t}" for m in asked for t in ("", "_previous", "_change")))
+
+
+def movers(  # noqa: PLR0913
+    events: ir.Table,
+    window: Window,
+    metric: str,
+    by: Iterable[str],
+    *,
+    where: Where | None = None,
+    top: int = 5,
+) -> ir.Table:
+    """The groups that moved a metric most since the window before; their contributions add up to the difference.
+
+    For a sum, a group's contribution is its own difference. For a ratio it is the difference of the group's
+    numerator over the whole denominator of each window, so that mix and rate are both in it.
+
+    Args:
+        events: any Ibis table with the event's columns.
+        window: what to look at; compared with `window.previous()`.
+        metric: an additive metric or a ratio; percentiles and distinct counts have no parts that add up.
+        by: the dimensions that make a group.
+        where: as in `aggregate`.
+        top: how many groups; all others together are the last row, ``other``.
+
+    Returns:
+        The dimensions, then `current`, `previous` and `contribution` in the metric's unit, the largest
+        movement first.
+
+    Raises:
+        UsageError: the metric has no parts that add up, no dimension is given, or `top` is below 1.
+    """
+    (measure,) = chosen([metric])[-1:]
+    dims = dimensions(by)
+    if not (measure.additive or measure.numerator):
+        can = ", ".join(m.name for m in CATALOG.values() if m.additive or m.numerator)
+        msg = f"{metric!r} has no parts that add up, so no group can be said to have moved it; take one of: {can}"
+        raise UsageError(msg)
+    if not dims or top < 1:
+        msg = "give at least one dimension" if not dims else f"top must be at least 1, not {top}"
+        raise UsageError(msg)
+    sides = [_parts(events, w, measure, dims, where).mutate(_now=n) for n, w in ((1, window), (0, window.previous()))]
+    both = sides[0].union(sides[1])
+    current, previous = (both["_part"].sum(where=both["_now"] == n) for n in (1, 0))
+    groups = both.aggregate(current=current, previous=previous, by=dims)
+    zero = ibis.literal(0).cast(groups.current.type())
+    groups = groups.mutate(current=groups.current.fill_null(zero), previous=groups.previous.fill_null(zero))
+    groups = groups.mutate(_move=(groups.current - groups.previous).abs())
+    order = [groups["_move"].desc(), *(groups[d].asc(nulls_first=False) for d in dims)]
+    groups = groups.mutate(_place=ibis.row_number().over(order_by=order))
+    rest = groups["_place"] >= top
+    groups = groups.mutate(_rest=rest, **{d: rest.ifelse(OTHER, groups[d].cast("string")) for d in dims})
+    table = groups.aggregate(
+        current=groups.current.sum(),
+        previous=groups.previous.sum(),
+        _place=groups["_place"].min(),
+        by=[*dims, "_rest"],
+    )
+    if measure.unit is Unit.USD:
+        table = table.mutate(
+            current=table.current.cast("decimal(38, 9)"), previous=table.previous.cast("decimal(38, 9)")
+        )
+    table = table.mutate(contribution=table.current - table.previous)
+    return table.order_by("_place").select(*dims, "current", "previous", "contribution")
+
+
+def _side(rows: ir.Table, window: Window, asked: list[Metric], dims: list[str], kept: ir.Table | None) -> ir.Table:
+    return grouped(rows if kept is None else collapsed(rows, dims, kept), window, asked, dims)
+
+
+def _pick(both: ir.Table, metric: Metric, now: int) -> ir.Value:
+    """The one value of a side; a side without the group counts 0 where the metric is additive."""
+    value = both[metric.name].max(where=both["_now"] == now)
+    if not metric.additive:
+        return value
+    present = ibis.ifelse(both["_now"] == now, 1, 0).sum() > 0
+    return present.ifelse(value, ibis.literal(0).cast(both[metric.name].type()))
+
+
+def _parts(events: ir.Table, window: Window, metric: Metric, dims: list[str], where: Where | None) -> ir.Table:
+    """Each group's part of one window's metric: parts that add up to it."""
+    rows = selected(events, window, where, needed([metric], dims))
+    if metric.numerator is None or metric.denominator is None:
+        value = rows.aggregate(_part=metric.expression(rows), by=dims)
+        if metric.per_second:
+            return value.mutate(_part=value["_part"].cast("float64") / (window.seconds or None))
+        return value
+    groups = rows.aggregate(_above=metric.numerator(rows), _below=metric.denominator(rows), by=dims)
+    whole = groups["_below"].sum().over()
+    part = groups["_above"].cast("float64") / whole.cast("float64").nullif(0)
+    return groups.select(*dims, _part=part.cast(MONEY) if metric.unit is Unit.USD else part)

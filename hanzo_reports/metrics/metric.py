@@ -1,0 +1,112 @@
+"""What a metric is: its words, its unit, and the expression that computes it from the rows of a group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+
+from hanzo_reports.events import MONEY
+from hanzo_reports.units import Direction, Unit
+
+Expression = Callable[[ir.Table], ir.Value]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number that can be asked of any set of events.
+
+    Args:
+        name: how it is asked for.
+        title: how a page shows it.
+        unit: what the number counts; shares are 0-1.
+        direction: which way is good.
+        meaning: one line, with the formula.
+        expression: events of a group -> the aggregate.
+        needs: the event's columns it reads.
+        additive: whether the parts sum to the whole; such a metric is 0 where there are no events.
+        limit: default threshold in the metric's unit: an upper one when down is good, a lower one when up is good.
+        numerator: for a ratio, the additive part above the line.
+        denominator: for a ratio, the additive part below it.
+        per_second: whether the aggregate is divided by the length of its window or bucket.
+    """
+
+    name: str
+    title: str
+    unit: Unit
+    direction: Direction
+    meaning: str
+    expression: Expression
+    needs: tuple[str, ...] = ()
+    additive: bool = False
+    limit: float | None = None
+    numerator: Expression | None = None
+    denominator: Expression | None = None
+    per_second: bool = False
+
+    def breached(self, value: float | None) -> bool | None:
+        """Whether a value is past the default threshold; None without a threshold or a value."""
+        if self.limit is None or value is None:
+            return None
+        return value < self.limit if self.direction is Direction.UP else value > self.limit
+
+
+def divided(above: ir.Value, below: ir.Value, unit: Unit) -> ir.Value:
+    """A quotient that is NULL over nothing; money stays a decimal with nine places."""
+    share = above.cast("float64") / below.cast("float64").nullif(0)
+    return share.cast(MONEY) if unit is Unit.USD else share
+
+
+def ratio(
+    name: str,
+    title: str,
+    unit: Unit,
+    direction: Direction,
+    meaning: str,
+    above: Expression,
+    below: Expression,
+    needs: tuple[str, ...],
+    limit: float | None = None,
+) -> Metric:
+    """A metric that is one sum over another: computed from the rows of its group, never from other ratios."""
+    return Metric(
+        name, title, unit, direction, meaning, lambda t: divided(above(t), below(t), unit), needs,
+        limit=limit, numerator=above, denominator=below,
+    )  # fmt: skip
+
+
+def total(name: str, title: str, unit: Unit, column: str, meaning: str) -> Metric:
+    """The sum of a column over the rows that have it; NULL when none of the rows has it."""
+    return Metric(name, title, unit, Direction.NEUTRAL, meaning, lambda t: t[column].sum(), (column,), additive=True)
+
+
+def percentile(name: str, title: str, column: str, share: float, limit: float | None = None) -> Metric:
+    """An exact, linearly interpolated percentile (SQL percentile_cont) over the rows that have the column.
+
+    Source: SQL:2003 percentile_cont.
+    """
+    meaning = f"{share:.0%} of the requests with a known {column} stay at or below it (linear interpolation)"
+    return Metric(
+        name, title, Unit.MILLISECONDS, Direction.DOWN, meaning, lambda t: t[column].quantile(share), (column,),
+        limit=limit,
+    )  # fmt: skip
+
+
+def distinct(name: str, title: str, column: str, meaning: str) -> Metric:
+    """How many different values a column takes, exactly; NULL is no value."""
+    return Metric(name, title, Unit.COUNT, Direction.NEUTRAL, meaning, lambda t: t[column].nunique(), (column,))
+
+
+def per_second(name: str, title: str, of: Metric, meaning: str) -> Metric:
+    """An additive metric divided by the seconds of its window or bucket; a started one counts what has passed."""
+    return Metric(
+        name, title, Unit.PER_SECOND, Direction.NEUTRAL, meaning, of.expression, of.needs,
+        additive=True, per_second=True,
+    )  # fmt: skip
+
+
+def count_where(column: str, low: int, high: int = 1000) -> Expression:
+    """The number of rows whose column lies in ``[low, high)``."""
+    return lambda t: ibis.ifelse((t[column] >= low) & (t[column] < high), 1, 0).sum()

@@ -1,0 +1,214 @@
+"""The only GROUP BY in the house: filter, cut into buckets, group, keep the top groups, fill the gaps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import ibis
+
+from hanzo_reports.errors import ColumnError, UnknownNameError, UsageError, WindowError, nearest
+from hanzo_reports.events import DIMENSIONS
+from hanzo_reports.metrics.catalog import chosen
+from hanzo_reports.units import Grain
+from hanzo_reports.window import Window, segments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import ibis.expr.types as ir
+
+    from hanzo_reports.metrics.metric import Metric
+
+Where: TypeAlias = "Mapping[str, Sequence[str | int | None] | str | int | None]"
+OTHER = "other"
+
+
+def aggregate(  # noqa: PLR0913
+    events: ir.Table,
+    window: Window,
+    metrics: Iterable[str],
+    *,
+    by: Iterable[str] = (),
+    every: Grain | str | None = None,
+    where: Where | None = None,
+    top: int | None = None,
+) -> ir.Table:
+    """Metrics over a window, by groups and time buckets.
+
+    Args:
+        events: any Ibis table with the event's columns.
+        window: what to look at.
+        metrics: names of the catalogue; `tokens` brings `input_tokens` and `output_tokens` along.
+        by: dimensions to group by.
+        every: the bucket's grain; buckets without events are filled (additive metrics with 0, others with NULL).
+        where: for each dimension the value, or the values, to keep; None (or an empty string) is "unknown".
+        top: keep so many groups, the largest by the first metric over the whole window; the rest becomes one row
+            whose dimensions are all ``other`` and whose ratios and percentiles are computed from its rows.
+
+    Returns:
+        One row per group (x bucket, in `period`: the bucket's first instant, ISO 8601 with the zone's offset), then
+        the metrics; ordered by period, the rest last, the first metric descending, then the groups.
+
+    Raises:
+        UnknownNameError: a metric, dimension or grain is not known.
+        UsageError: `top` is below 1, or a filter's value is not of its column's type.
+        ColumnError: the table lacks a column that is needed.
+        WindowError: `window` is no Window, or the grain gives over 20,000 buckets.
+    """
+    asked, dims, grain = chosen(metrics), dimensions(by), None if every is None else _grain(every)
+    rows = selected(events, window, where, needed(asked, dims))
+    if dims and top is not None:
+        rows = collapsed(rows, dims, leaders(rows, asked[0], dims, top))
+    table = grouped(rows, window, asked, dims, grain)
+    order = [table[name].asc() for name in ("period", "_rest") if name in table.columns]
+    order += [table[asked[0].name].desc(nulls_first=False), *(table[d].asc(nulls_first=False) for d in dims)]
+    return table.order_by(order).drop(*(name for name in ("_rest",) if name in table.columns))
+
+
+def selected(events: ir.Table, window: Window, where: Where | None, columns: Iterable[str]) -> ir.Table:
+    """The rows of a window that pass a filter; checks that the table has the columns that are needed."""
+    if not isinstance(window, Window):
+        msg = f"a Window is needed, not {window!r}; make one: hr.Window.parse({str(window)!r}, now=...)"
+        raise WindowError(msg)
+    tests: dict[str, object] = dict(where or {})
+    dimensions(tests)
+    for name in ("timestamp", *columns, *tests):
+        if name not in events.columns:
+            near = nearest(name, events.columns)
+            msg = f"the events table has no column {name!r}{f'; the nearest is {near!r}' if near else ''}"
+            raise ColumnError(msg)
+    keep = [events.timestamp >= _utc(window.start), events.timestamp < _utc(window.end)]
+    return events.filter(*keep, *(_matches(events[name], name, value) for name, value in tests.items()))
+
+
+def leaders(rows: ir.Table, metric: Metric, dims: Sequence[str], top: int) -> ir.Table:
+    """The `top` groups, largest first by one metric."""
+    if top < 1:
+        msg = f"top must be at least 1, not {top}"
+        raise UsageError(msg)
+    ranked = rows.aggregate(_rank=metric.expression(rows), by=list(dims))
+    order = [ranked["_rank"].desc(nulls_first=False), *(ranked[d].asc(nulls_first=False) for d in dims)]
+    return ranked.order_by(order).limit(top).select(*dims)
+
+
+def collapsed(rows: ir.Table, dims: Sequence[str], kept: ir.Table) -> ir.Table:
+    """The rows with the dimensions of all groups but the kept ones set to ``other``, told apart by `_rest`."""
+    marked = kept.rename({f"_kept_{d}": d for d in dims}).mutate(_kept=True)
+    joined = rows.left_join(marked, [rows[d].identical_to(marked[f"_kept_{d}"]) for d in dims])
+    rest = joined["_kept"].isnull()
+    named = {d: rest.ifelse(OTHER, joined[d].cast("string")) for d in dims}
+    return joined.mutate(**named, _rest=rest).drop("_kept", *(f"_kept_{d}" for d in dims))
+
+
+def grouped(
+    rows: ir.Table, window: Window, asked: list[Metric], dims: list[str], grain: Grain | None = None
+) -> ir.Table:
+    """Rows to groups (x buckets), with `_rest` beside the dimensions when the rows carry it."""
+    keys = [*dims, *(["_rest"] if "_rest" in rows.columns else [])]
+    if grain:
+        rows = rows.mutate(_bucket=bucket_key(rows.timestamp, window, grain))
+    values = {metric.name: metric.expression(rows) for metric in asked}
+    table = rows.aggregate(**values, _n=rows.count(), by=[*keys, *(["_bucket"] if grain else [])])
+    if grain:
+        table = _filled(table, window, grain, keys)
+    else:
+        table = table.mutate(_seconds=ibis.literal(window.seconds, "float64"))
+    final = {metric.name: _finished(table, metric) for metric in asked}
+    return table.select(*(["period"] if grain else []), *keys, **final)
+
+
+def _finished(table: ir.Table, metric: Metric) -> ir.Value:
+    """A metric's last step: 0 where there are no events at all, and the division by the time that has passed."""
+    value = table[metric.name]
+    if metric.additive:
+        value = (table["_n"].fill_null(0) == 0).ifelse(ibis.literal(0).cast(value.type()), value)
+    if metric.per_second:
+        value = value.cast("float64") / table["_seconds"].nullif(0)
+    return value
+
+
+def bucket_key(instant: ir.TimestampValue, window: Window, grain: Grain) -> ir.IntegerValue:
+    """The number of the bucket that an instant falls into, as `Window.buckets` numbers them."""
+    steps = segments(window.timezone, window.start, window.end)
+    second = instant.truncate("s").epoch_seconds()
+    pieces = [
+        _piece(second, offset, None if not n else int(since.timestamp()), grain)
+        for n, (since, offset) in enumerate(steps)
+    ]
+    key = pieces[0]
+    for (since, _), piece in zip(steps[1:], pieces[1:], strict=True):
+        key = (instant < _utc(since)).ifelse(key, piece)
+    return key.cast("int64")
+
+
+def _piece(second: ir.IntegerValue, offset: int, since: int | None, grain: Grain) -> ir.IntegerValue:
+    """The bucket key while one UTC offset holds."""
+    local = second + offset
+    if grain.seconds:
+        key = local - local % grain.seconds - offset
+        return key if since is None else ibis.greatest(key, since)
+    day = (local - local % 86_400) // 86_400
+    if grain is Grain.WEEK:
+        return day - (day + 3) % 7
+    if grain is Grain.MONTH:
+        date = ibis.literal("1970-01-01").cast("date") + day.as_interval("D")
+        return date.year().cast("int64") * 12 + date.month() - 1
+    return day
+
+
+def _filled(table: ir.Table, window: Window, grain: Grain, keys: list[str]) -> ir.Table:
+    """Every group with every bucket of the window; the buckets travel as one string, which every engine can split."""
+    now = window.passed.end
+    lines = (f"{b.key}|{max((min(b.end, now) - b.start).total_seconds(), 0)}|{b.label}" for b in window.buckets(grain))
+    text = ibis.literal(";".join(lines)).split(";").unnest().name("_text").as_table()
+    parts = text["_text"].split("|")
+    buckets = text.select(_key=parts[0].cast("int64"), _seconds=parts[1].cast("float64"), period=parts[2])
+    grid = buckets if not keys else table.select(*keys).distinct().cross_join(buckets)
+    same = [grid["_key"] == table["_bucket"], *(grid[k].identical_to(table[k]) for k in keys)]
+    return grid.left_join(table, same)
+
+
+def dimensions(names: Iterable[str]) -> list[str]:
+    """Dimensions of those names, each once, in order; an unknown one is named with its nearest."""
+    found = dict.fromkeys((names,) if isinstance(names, str) else names)
+    for name in found:
+        if name in set(Grain):
+            msg = f"{name!r} is a grain, not a dimension; ask for time buckets with every={name!r}"
+            raise UsageError(msg)
+        if name not in DIMENSIONS:
+            raise UnknownNameError("dimension", name, DIMENSIONS)
+    return list(found)
+
+
+def needed(asked: Iterable[Metric], dims: Iterable[str]) -> list[str]:
+    """The event's columns that metrics and dimensions read."""
+    return list(dict.fromkeys((*(column for metric in asked for column in metric.needs), *dims)))
+
+
+def _grain(name: Grain | str) -> Grain:
+    if name not in set(Grain):
+        raise UnknownNameError("grain", str(name), [grain.value for grain in Grain])
+    return Grain(name)
+
+
+def _utc(instant: object) -> ir.TimestampScalar:
+    return ibis.literal(instant, type="timestamp('UTC')")
+
+
+def _matches(column: ir.Column, name: str, given: object) -> ir.BooleanValue:
+    values = list(given) if isinstance(given, list | tuple | set | frozenset) else [given]
+    known = [_typed(column, name, value) for value in values if value not in {None, ""}]
+    tests = [column.isin(known)] if known else []
+    if len(known) < len(values):
+        tests.append(column.isnull())
+    return ibis.or_(*tests)
+
+
+def _typed(column: ir.Column, name: str, value: object) -> object:
+    if not column.type().is_integer():
+        return str(value)
+    try:
+        return int(str(value))
+    except ValueError:
+        msg = f"where {name}={value!r}: {name} is a whole number, for example {name}=200"
+        raise UsageError(msg) from None
