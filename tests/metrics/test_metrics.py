@@ -102,6 +102,14 @@ def test_empty_buckets_are_filled(five):
     assert rows[3]["latency_p50"] is None
 
 
+def test_buckets_do_not_follow_the_zone_of_the_connection(five):
+    connection = ibis.duckdb.connect()
+    events = connection.create_table("events", five.to_pyarrow(), temp=True)
+    connection.con.execute("SET TimeZone = 'America/New_York'")
+    rows = answer(usage(events, DAY, ["requests"], every="hour"))
+    assert [row["requests"] for row in rows][11:16] == [0, 1, 2, 1, 0]
+
+
 def test_filters_take_values_lists_and_the_unknown(five):
     def count(**where):
         return answer(usage(five, DAY, ["requests"], where=where))[0]["requests"]
