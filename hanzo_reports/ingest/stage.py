@@ -20,10 +20,9 @@ _PLACE = ["_file", "_row"]
 
 
 def staged(rows: ibis.Table, path: Path) -> ibis.Table:
-    """The rows in a temporary Parquet file, so that the source is read once; only bad ones keep their raw text."""
+    """The rows in a temporary Parquet file, so that the source is read once."""
     con: Backend = rows.get_backend()
-    slim = rows.mutate(_raw=ibis.ifelse(rows["_reason"].notnull(), rows["_raw"], ibis.null("string")))
-    con.con.execute(f"COPY ({con.compile(slim)}) TO {literal(path)} (FORMAT parquet, COMPRESSION lz4)")
+    con.con.execute(f"COPY ({con.compile(rows)}) TO {literal(path)} (FORMAT parquet, COMPRESSION lz4)")
     return con.read_parquet(path)
 
 
@@ -32,14 +31,12 @@ class Counts:
     """What a look over all rows of a load finds.
 
     Args:
-        files: files with rows.
         read: rows.
         bad: rows with a reason to reject them.
         repeats: whether some good rows share an id. Ids are compared by a 64-bit hash, so once in a great while this
             is True though none do.
     """
 
-    files: int
     read: int
     bad: int
     repeats: bool
@@ -49,13 +46,12 @@ def checked(rows: ibis.Table) -> Counts:
     """The rows counted, in one scan."""
     good = rows["_reason"].isnull()
     counted = rows.aggregate(
-        files=rows["_file"].nunique(),
         read=rows.count(),
         bad=(~good).sum().fill_null(0),
         ids=rows["event_id"].hash().nunique(where=good),
     )
-    files, read, bad, ids = counted.to_pyarrow().to_pylist()[0].values()
-    return Counts(files, read, bad, ids < read - bad)
+    read, bad, ids = counted.to_pyarrow().to_pylist()[0].values()
+    return Counts(read, bad, ids < read - bad)
 
 
 def unique(good: ibis.Table, newest: str | None) -> ibis.Table:
