@@ -19,7 +19,6 @@ ReportsError
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -105,6 +104,8 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     >>> nearest("latencyp99", ["latency_p99", "cost"])
     'latency_p99'
     """
+    import difflib  # noqa: PLC0415  # only a mistake needs it
+
     folded = {candidate.lower(): candidate for candidate in known}
     found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
     return folded[found[0]] if found else None

@@ -176,6 +176,16 @@ def iso(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def instant(text: str, timezone: str = "UTC") -> datetime:
+    """The UTC instant that a date (its midnight) or an ISO 8601 text names; without an offset it is in the zone.
+
+    Raises:
+        WindowError: the text is neither.
+        UnknownNameError: the zone is not known.
+    """
+    return _instant(text, zone(timezone), text.strip())
+
+
 def segments(timezone: str, start: datetime, end: datetime) -> list[tuple[datetime, int]]:
     """The zone's UTC offsets over a span that begins a day before `start` and ends with `end`.
 
@@ -252,7 +262,8 @@ def _instant(text: str, where: ZoneInfo, whole: str, *, last: bool = False) -> d
             return midnight(date.fromisoformat(text) + timedelta(days=last), where)
         instant = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        msg = f"{text!r} in the range {whole!r} is no date (2025-06-01) and no ISO 8601 instant (2025-06-01T09:00Z)"
+        inside = "" if whole == text else f" in the range {whole!r}"
+        msg = f"{text!r}{inside} is no date (2025-06-01) and no ISO 8601 instant (2025-06-01T09:00Z)"
         raise WindowError(msg) from None
     return (instant if instant.tzinfo else instant.replace(tzinfo=where)).astimezone(UTC)
 

@@ -1,0 +1,1 @@
+"""Reports: notebooks run into pages, and files for other tools."""
