@@ -1,0 +1,178 @@
+"""What the board knows about one window: a few small tables, read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from hanzo_reports.metrics.query import OTHER, Where, aggregate
+from hanzo_reports.units import Grain
+from hanzo_reports.window import Bucket, Window, zone
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import ibis
+
+SUMS = ("requests", "tokens", "cost", "unpriced_requests")
+RATES = (
+    "requests", "error_rate", "availability", "rate_limited_rate",
+    "latency_p50", "latency_p95", "latency_p99", "saturation", "cost_per_request",
+)  # fmt: skip
+COMPARED = ("requests", "error_rate", "latency_p99", "cost_per_request")
+COURSE = ("requests", "tokens", "cost", "error_rate", "latency_p50", "latency_p95", "latency_p99")
+INCIDENT = 0.02  # the error rate from which on a bucket is marked
+FAILURES = 5  # and how many failed requests it takes: one unlucky request is no incident
+BY = ("model", "project")
+_GRAINS = (
+    (0.1, Grain.MINUTE), (0.4, Grain.FIVE_MINUTES), (2, Grain.FIFTEEN_MINUTES), (14, Grain.HOUR),
+    (180, Grain.DAY), (1200, Grain.WEEK),
+)  # fmt: skip
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Span:
+    """One window of the board.
+
+    Args:
+        events: the events of the window and of the one before, at least.
+        window: what is looked at.
+        where: the filter that holds for all of it.
+    """
+
+    events: ibis.Table
+    window: Window
+    where: Where
+
+    @property
+    def grain(self) -> Grain:
+        """How finely its charts are cut."""
+        days = (self.window.end - self.window.start).total_seconds() / 86_400
+        return next((grain for most, grain in _GRAINS if days <= most), Grain.MONTH)
+
+    @cached_property
+    def by_group(self) -> pa.Table:
+        """One row per model x project of this window: SUMS."""
+        return answer(aggregate(self.events, self.window, SUMS, by=BY, where=self.where))
+
+    @cached_property
+    def groups(self) -> list[Row]:
+        """One row per model x project of this window or the one before: SUMS, each with `_previous`."""
+        absent = {f"{name}{side}": 0 for name in SUMS for side in ("", "_previous")}
+        earlier = rows(aggregate(self.events, self.window.previous(), SUMS, by=BY, where=self.where))
+        found: dict[tuple[Any, ...], Row] = {}
+        for row in self.by_group.to_pylist():
+            found[tuple(row[name] for name in BY)] = absent | row
+        for row in earlier:
+            key = tuple(row[name] for name in BY)
+            past = {f"{name}_previous": row[name] for name in SUMS}
+            found[key] = absent | {name: row[name] for name in BY} | found.get(key, {}) | past
+        return list(found.values())
+
+    @cached_property
+    def now(self) -> Row:
+        """The whole window: SUMS and RATES."""
+        return self._whole(self.window, RATES, "")
+
+    @cached_property
+    def before(self) -> Row:
+        """The window before: SUMS and the rates that are compared."""
+        return self._whole(self.window.previous(), COMPARED, "_previous")
+
+    @cached_property
+    def course(self) -> list[Row]:
+        """One row per whole bucket of the window: COURSE, `bucket`, and `before`, the requests one window earlier."""
+        buckets = self.window.buckets(self.grain)
+        current = self._cut(self.window, COURSE)
+        earlier: list[Row | None] = [*self._cut(self.window.previous(), ("requests",))]
+        earlier += [None] * (len(current) - len(earlier))
+        return [
+            row | {"bucket": bucket, "before": past and past["requests"]}
+            for bucket, row, past in zip(buckets, current, earlier, strict=False)
+            if self._is_whole(bucket)
+        ]
+
+    def read(self) -> None:
+        """Everything about the window, asked of the store now."""
+        _ = self.groups, self.now, self.before, self.course
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing in the window."""
+        return not self.now["requests"]
+
+    def ranked(self, dimension: str, metric: str, top: int = 5) -> list[Row]:
+        """The largest groups of a dimension by an additive metric, then ``other``, then those without a name.
+
+        Each with its `name`, and the sum `now` and `before`.
+        """
+        sides: dict[Any, list[Any]] = {}
+        for row in self.groups:
+            pair = sides.setdefault(row[dimension], [0, 0])
+            pair[:] = (pair[0] + (row[metric] or 0), pair[1] + (row[f"{metric}_previous"] or 0))
+        found = [{"name": name, "now": now, "before": before} for name, (now, before) in sides.items()]
+        found.sort(key=lambda row: (-row["now"], str(row["name"])))
+        known = [row for row in found if row["now"] and row["name"] is not None]
+        kept = known if len(known) <= top + 1 else known[:top]
+        rest = [row for row in known if row not in kept]
+        if rest:
+            kept = [*kept, {"name": OTHER, **{side: sum(row[side] for row in rest) for side in ("now", "before")}}]
+        return [*kept, *(row for row in found if row["name"] is None and row["now"])]
+
+    @property
+    def incidents(self) -> list[tuple[Bucket, Bucket, Row]]:
+        """The stretches with too many errors: their first and last bucket, and the worst one's row."""
+        found: list[tuple[Bucket, Bucket, Row]] = []
+        for row in self.course:
+            rate = row["error_rate"] or 0
+            if rate <= INCIDENT or round(rate * row["requests"]) < FAILURES:
+                continue
+            bucket = row["bucket"]
+            if found and found[-1][1].end == bucket.start:
+                first, _, worst = found.pop()
+                found.append((first, bucket, max(worst, row, key=lambda each: each["error_rate"])))
+            else:
+                found.append((bucket, bucket, row))
+        return found
+
+    def local(self, instant: datetime) -> datetime:
+        """An instant in the window's zone."""
+        return instant.astimezone(zone(self.window.timezone))
+
+    def _whole(self, window: Window, rates: Sequence[str], side: str) -> Row:
+        """Sums add up from the groups; rates and percentiles cannot, and are computed from the events."""
+        row = rows(aggregate(self.events, window, rates, where=self.where))[0]
+        for name in SUMS:
+            parts = [group[f"{name}{side}"] for group in self.groups if group[f"{name}{side}"] is not None]
+            row[name] = sum(parts) if parts or not row["requests"] else None
+        return row
+
+    def _cut(self, window: Window, metrics: Sequence[str]) -> list[Row]:
+        return rows(aggregate(self.events, window, metrics, every=self.grain, where=self.where))
+
+    def _is_whole(self, bucket: Bucket) -> bool:
+        """Whether the window holds all of a bucket; a clipped one would look like a fall."""
+        after = replace(self.window, start=bucket.end, end=bucket.end + timedelta(seconds=1))
+        return _begins(bucket) and (bucket.end < self.window.end or _begins(after.buckets(self.grain)[0]))
+
+
+def _begins(bucket: Bucket) -> bool:
+    return datetime.fromisoformat(bucket.label) == bucket.start
+
+
+def answer(table: ibis.Table) -> pa.Table:
+    """A small table's rows, streamed: Ibis' other way imports pandas, which takes half a second."""
+    reader = table.to_pyarrow_batches()
+    batches = list(reader)  # of DuckDB's types, whose sums of integers are wider than Ibis says
+    return pa.Table.from_batches(batches).cast(reader.schema) if batches else reader.schema.empty_table()
+
+
+def rows(table: ibis.Table) -> list[Row]:
+    """A small table's rows as dictionaries."""
+    found: list[Row] = answer(table).to_pylist()
+    return found
