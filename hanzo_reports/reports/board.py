@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property, partial
 from pathlib import Path
@@ -81,7 +81,8 @@ class Board:
 
     def tiles(self) -> Part:
         """Requests, tokens, cost and latency: value, change, what was before, and their course."""
-        return self._part("tiles", "", views.tiles, kpis=self._kpis())
+        part = self._part("tiles", "", views.tiles)
+        return replace(part, facts={"kpis": self._kpis()})
 
     def volume(self) -> Part:
         """Requests over time beside those of the window before, with the stretches of many errors marked."""
@@ -147,14 +148,14 @@ class Board:
     def _where(self) -> Where:
         return {"project": self.project} if self.project else {}
 
-    def _part(self, kind: str, title: str, made: Callable[[Span], View], *, wide: bool = True, **facts: object) -> Part:
+    def _part(self, kind: str, title: str, made: Callable[[Span], View], *, wide: bool = True) -> Part:
         variants, _ = {}, self.drawings  # the first part that is asked for has all of them read and drawn
         for name, span in self.spans.items():
             view = self._nothing(kind, title) if span.empty else made(span)
             variants[name] = view | {
                 "span": f"{views.stretch(span, span.window.start, span.window.end)} {self.ws.timezone}"
             }
-        return Part(kind, title, variants, wide, facts)
+        return Part(kind, title, variants, wide)
 
     def _nothing(self, kind: str, title: str) -> View:
         if kind == "tiles":

@@ -32,6 +32,7 @@ COLORS = {
     "bad": "var(--hz-band,#fbd5dd)",
 }
 INK, GRID = "var(--hz-muted,#64748b)", "var(--hz-grid,#eef0f4)"
+PADDING = {"left": 44, "top": 8, "right": 6, "bottom": 24}  # room for the labels; measuring it doubles the time
 LABEL_EVERY = 72  # pixels
 _MINUTES = (1, 5, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7200, 10080, 20160)
 _LABEL = (  # a day's name at its midnight and for buckets of days, the clock else
@@ -60,7 +61,7 @@ def specification(lines: tuple[Line, ...]) -> dict[str, Any]:
         layers.append(base.mark_line(**style).encode(x=x, y=y))
     layers.append(base.mark_rect(opacity=0).encode(x=x, x2="end:T", description="tip:N"))
     drawing = alt.layer(*layers, data=alt.NamedData("rows")).configure(
-        font=FONT, background="transparent", autosize=alt.AutoSizeParams(type="fit", contains="padding"), padding=2
+        font=FONT, background="transparent", autosize=alt.AutoSizeParams(type="none"), padding=PADDING
     )
     drawing = drawing.configure_view(stroke=None).configure_axis(
         labelColor=INK, labelFontSize=11, labelPadding=8, gridColor=GRID, domainColor=GRID,
@@ -81,8 +82,8 @@ def drawn(chart: Chart) -> list[str]:
         ticks = _ticks(starts, max(2, width // LABEL_EVERY))
         signals = {"ticks": ticks, "labels": _LABELS.get(chart.grain, "clock"), "digits": chart.digits}
         full = spec | {
-            "width": width,
-            "height": height,
+            "width": width - PADDING["left"] - PADDING["right"],
+            "height": height - PADDING["top"] - PADDING["bottom"],
             "data": _given(spec["data"], "values", data),
             "signals": _given(spec["signals"], "value", signals),
         }
