@@ -55,13 +55,14 @@ class Board:
 
     @cached_property
     def spans(self) -> dict[str, Span]:
-        """What is known about each range, the one shown first in front; all see one version of the store."""
+        """What is known about each range, the one shown first in front; each opens no more files than it needs."""
         name = self.window.strip().lower()
         names = (name, *(other for other in RANGES if other != name)) if name in RANGES else (self.window,)
         windows = [self.ws.window(name) for name in names]
-        first = min(min(window.start, window.previous().start) for window in windows)
-        events = self.ws.store.events(first, max(window.end for window in windows))
-        return {window.name: Span(events, window, self._where) for window in windows}
+        return {
+            window.name: Span(self.ws.store.events(window.previous().start, window.end), window, self._where)
+            for window in windows
+        }
 
     @cached_property
     def drawings(self) -> dict[tuple[str, str], list[str]]:
