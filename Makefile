@@ -6,17 +6,23 @@ ENV    ?= .venv
 EXTRAS ?= --extra dev
 BIN    := $(ENV)/bin
 PYTEST := $(BIN)/python -m pytest
-TIMED  := $(wildcard tests/test_window.py tests/test_traps.py tests/metrics)  # must not notice the machine's time zone
+TIMED  := tests/test_window.py tests/test_traps.py tests/metrics  # must not notice the machine's time zone
 
 .DEFAULT_GOAL := help
-.PHONY: help test check lint lock clean
+.PHONY: help demo test check lint lab lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-test: $(ENV)/.ready  ## all tests
+demo: $(ENV)/.ready  ## a synthetic platform, its store and its dashboard, in ./demo
+	$(BIN)/hanzo-reports demo
+
+test: $(ENV)/.ready  ## all tests, and the notebooks on sample data
 	TZ=America/New_York $(PYTEST) -q $(TIMED)
 	$(PYTEST) -n 2 --dist worksteal --cov --cov-report=term
+	store=$$(mktemp -d) && trap 'rm -rf "$$store"' EXIT && \
+	$(BIN)/hanzo-reports --store "$$store/warehouse" demo --only-data && \
+	HANZO_REPORTS_STORE="$$store/warehouse" $(PYTEST) -n 2 --nbmake notebooks
 
 check: lint test  ## everything CI runs, in its order
 
@@ -25,6 +31,10 @@ lint: $(ENV)/.ready
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+lab:  ## JupyterLab on the notebooks, in an environment of its own: runs stay fast without it
+	$(MAKE) --no-print-directory ENV=.venv-lab EXTRAS="--extra dev --extra explore" .venv-lab/.ready
+	.venv-lab/bin/jupyter lab notebooks/explore.ipynb
 
 lock: $(BIN)/uv  ## choose versions anew where pyproject.toml asks for it; UPGRADE=1: wherever there are newer ones
 	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 --generate-hashes \

@@ -1,0 +1,25 @@
+"""The command line: it parses, calls and prints; what it says is on stderr, what it answers on stdout."""
+
+from __future__ import annotations
+
+import sys
+
+from hanzo_reports.errors import LockedError, QualityError, ReportsError, UsageError
+
+EXIT_CODES: tuple[tuple[type[ReportsError], int], ...] = (
+    (UsageError, 2), (QualityError, 3), (LockedError, 4), (ReportsError, 1),
+)  # fmt: skip
+
+
+def main() -> None:
+    """The `hanzo-reports` command: an error raised on purpose is one line on stderr and its exit code."""
+    from hanzo_reports.cli.app import app
+
+    try:
+        app()
+    except ReportsError as error:
+        sys.stderr.write(f"hanzo-reports: {error}\n")
+        sys.exit(next(code for kind, code in EXIT_CODES if isinstance(error, kind)))
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,48 @@
+"""The commands and their global options."""
+
+from typing import Annotated
+
+import typer
+
+from hanzo_reports.cli import ask, demo, files, report
+from hanzo_reports.cli.options import Options
+
+app = typer.Typer(
+    name="hanzo-reports",
+    help="Usage, cost, latency and reliability analytics for an AI platform.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    store: Annotated[
+        str,
+        typer.Option(
+            envvar="HANZO_REPORTS_STORE",
+            metavar="FOLDER",
+            help="Where events live; else ./warehouse.",
+            show_default=False,
+        ),
+    ] = "",
+    tz: Annotated[
+        str,
+        typer.Option(envvar="HANZO_REPORTS_TZ", metavar="ZONE", help="The IANA zone in which days and months are cut."),
+    ] = "UTC",
+    now: Annotated[
+        str,
+        typer.Option(
+            envvar="HANZO_REPORTS_NOW", metavar="INSTANT", help="The instant that ranges end at; empty: the clock's."
+        ),
+    ] = "",
+) -> None:
+    """Options of every command, kept for it."""
+    context.obj = Options(store, tz, now)
+
+
+for group in (ask, files, report, demo):
+    group.register(app)

@@ -1,0 +1,52 @@
+"""The demo: a synthetic platform, its store and its dashboard."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hanzo_reports.cli.files import progress, report_load
+from hanzo_reports.cli.options import Options, say
+from hanzo_reports.errors import UsageError
+
+MINUTE = timedelta(minutes=1)
+
+
+def register(app: typer.Typer) -> None:
+    """The command of this file."""
+    app.command()(demo)
+
+
+def demo(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="For all that it makes.")] = Path("demo"),
+    days: Annotated[int, typer.Option(min=1, max=400, metavar="N", help="Days of events.")] = 61,
+    per_day: Annotated[
+        int, typer.Option(min=1, max=10_000_000, metavar="N", help="Requests on an average day.")
+    ] = 20_000,
+    *,
+    only_data: Annotated[bool, typer.Option("--only-data", help="Load the events and make no report.")] = False,
+) -> None:
+    """A made-up platform and its dashboard."""
+    options: Options = context.obj
+    workspace = replace(options, store=options.store or str(out / "warehouse")).workspace(create=True)
+    held = workspace.condition()
+    if held["events"] and not held["synthetic"]:
+        msg = f"{held['store']} holds real events, which a demo would mix with made-up ones; name another --store"
+        raise UsageError(msg)
+    if held["events"]:
+        say(f"{held['store']} has {held['events']:,} synthetic events; remove it for new ones")
+    else:
+        say(f"making {days} days of synthetic events in {held['store']}")
+        workspace = replace(workspace, now=workspace.now.replace(second=0, microsecond=0))
+        with progress("events"):
+            loaded = workspace.sample(days, per_day)
+        report_load(loaded, "table")
+    if only_data:
+        return
+    last = workspace.window("all").end.replace(second=0, microsecond=0)
+    done = replace(workspace, now=last + MINUTE).report("dashboard", out=out / "reports")
+    say("the dashboard, its exports and its manifest are in its folder:")
+    typer.echo(done.page)

@@ -1,0 +1,165 @@
+"""Data in and out: ingest, export, quarantine, doctor."""
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hanzo_reports.cli.ask import By, Every, Format, Metrics, Range, Top, Where, emptiness
+from hanzo_reports.cli.options import Options, checked_format, listing, pairs, say, single, words
+from hanzo_reports.errors import UnreadableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hanzo_reports.ingest.load import Loaded
+
+DELAY = 1.0  # seconds before a progress bar shows
+
+
+def register(app: typer.Typer) -> None:
+    """The commands of this file."""
+    for command in (ingest, export, quarantine, doctor):
+        app.command()(command)
+
+
+def ingest(
+    context: typer.Context,
+    source: Annotated[str, typer.Argument(help="litellm, otel, langfuse, ...; any name with --map.")],
+    paths: Annotated[list[Path], typer.Argument(help="Files or folders: CSV, JSON lines, Parquet, also gzipped.")],
+    map_: Annotated[Path | None, typer.Option("--map", metavar="FILE", help="A mapping of your own, as TOML.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="COLUMN=VALUE", help="One value for all rows.", show_default=False),
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table or json.")] = "table",
+) -> None:
+    """Load logs, each event once.
+
+    Rows that are no events go to the quarantine with their reason and their text. A load that was stopped can just be
+    done again.
+    """
+    options: Options = context.obj
+    checked_format(format_, ("table", "json"))
+    constants = single(set_ or (), "--set")
+    from hanzo_reports.ingest.mapping import load_source
+
+    load_source(source, map_, constants)
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        msg = f"no such file or folder: {', '.join(missing)}"
+        raise UnreadableError(msg)
+    workspace = options.workspace(create=True)
+    with progress("loading") as moved:
+        loaded = workspace.ingest(source, paths, mapping_file=map_, constants=constants, progress=moved)
+    report_load(loaded, format_)
+    if loaded.quarantined == loaded.read:
+        msg = f"none of the {loaded.read:,} rows is an event of {source!r}; see `hanzo-reports quarantine`"
+        raise UnreadableError(msg)
+
+
+def report_load(loaded: "Loaded", fmt: str) -> None:
+    """What a load did: its counts on stdout, the reasons for rejected rows on stderr."""
+    counted = ("read", "accepted", "duplicates", "quarantined", "unpriced", "price_differences")
+    row: dict[str, Any] = {name: getattr(loaded, name) for name in counted}
+    if fmt == "json":
+        listing(
+            [row | {"load_id": loaded.load_id, "source": loaded.source, "reasons": loaded.reasons}], "json", counted
+        )
+    else:
+        listing([{name: f"{value:,}" for name, value in row.items()}], "table", counted)
+    for reason, rows in list(loaded.reasons.items())[:10]:
+        say(f"quarantined: {rows:,} x {reason}")
+
+
+def export(
+    context: typer.Context,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.", show_default=False)
+    ],
+    range_: Range = "mtd",
+    format_: Annotated[
+        str, typer.Option("--format", "-f", metavar="FORMAT", help="csv, json, jsonl or parquet.")
+    ] = "csv",
+    by: By = None,
+    metrics: Metrics = None,
+    every: Every = "",
+    where: Where = None,
+    top: Top = None,
+) -> None:
+    """Write events, or metrics by group, to a file.
+
+    Without --by, --every, --metrics and --top it is the events themselves.
+    """
+    options: Options = context.obj
+    from hanzo_reports.reports.export import FORMATS
+
+    checked_format(format_, FORMATS)
+    workspace = options.workspace()
+    kept = pairs(where or (), "--where")
+    window = workspace.window(range_)
+    rows = workspace.export(
+        output,
+        format_,
+        window,
+        metrics=words(metrics or ()),
+        by=words(by or ()),
+        every=every or None,
+        where=kept,
+        top=top,
+    )
+    say(f"{output}: {rows:,} rows")
+    if not rows:
+        say(emptiness(workspace, window))
+
+
+def quarantine(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many rows to show, the newest first.")] = 20,
+    format_: Format = "table",
+) -> None:
+    """Rows that no load accepted, and why."""
+    options: Options = context.obj
+    checked_format(format_)
+    rows = options.workspace().store.quarantine()
+    newest = rows.order_by(rows.quarantined_at.desc(), rows.file, rows.row).limit(limit)
+    columns = ("source", "file", "row", "reason", "raw", "quarantined_at", "load_id")
+    listing(newest.select(*columns).to_pyarrow().to_pylist(), format_, columns[:5] if format_ == "table" else columns)
+    say(f"{rows.count().to_pyarrow().as_py():,} rows in quarantine")
+
+
+def doctor(
+    context: typer.Context,
+    format_: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table or json.")] = "table",
+) -> None:
+    """The store's rows and their age; versions."""
+    options: Options = context.obj
+    checked_format(format_, ("table", "json"))
+    found = versions()
+    try:
+        found = options.workspace().condition() | found
+    finally:
+        if format_ == "json":
+            listing([found], "json", tuple(found))
+        else:
+            listing([{"what": name, "found": value} for name, value in found.items()], "table", ("what", "found"))
+
+
+def versions() -> dict[str, Any]:
+    """The versions of this package, of Python and of the packages that answers depend on."""
+    from importlib.metadata import version
+
+    packages = ("hanzo-reports", "ibis-framework", "duckdb", "deltalake", "pyarrow", "genai-prices")
+    return {"python": sys.version.split()[0], **{name: version(name) for name in packages}}
+
+
+@contextmanager
+def progress(what: str) -> "Iterator[Callable[[float], None]]":
+    """A function that moves a progress bar to a share of 0 to 1; the bar shows on a terminal, after a second."""
+    from tqdm import tqdm
+
+    form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}"
+    with tqdm(desc=what, total=1.0, bar_format=form, delay=DELAY, leave=False, disable=None, file=sys.stderr) as bar:
+        yield lambda share: bar.update(share - bar.n)

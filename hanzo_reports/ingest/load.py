@@ -1,0 +1,173 @@
+"""Read, map, check, price, append: every row of a load counted, each event in the store once."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import duckdb
+import ibis
+
+from hanzo_reports.errors import StoreError, UnreadableError
+from hanzo_reports.events import SCHEMA, TIMESTAMP
+from hanzo_reports.ingest import mapping, prices, readers
+from hanzo_reports.ingest.files import files
+from hanzo_reports.ingest.progress import Progress
+from hanzo_reports.ingest.stage import Counts, checked, reasons, rejected, staged, unique
+from hanzo_reports.store.duck import loader
+from hanzo_reports.window import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from hanzo_reports.ingest.files import File
+    from hanzo_reports.ingest.source import Source
+    from hanzo_reports.store.base import Store
+
+TOLERANCE = Decimal("0.01")
+_CHECKED, _STAGED = 0.2, 0.6
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What one load did; read == accepted + duplicates + quarantined.
+
+    Args:
+        load_id: its name, also on its quarantined rows.
+        source: the source it was read as.
+        files: the number of files.
+        read: rows found in them.
+        accepted: rows that are new in the store.
+        duplicates: rows whose id the store, or an earlier row of the load, has.
+        quarantined: rows that no event could be made of; the quarantine has them with their reason.
+        unpriced: accepted rows that have tokens and no cost.
+        price_differences: accepted rows whose reported cost is more than 1 % off the price list.
+        version: the store's version after the load.
+        reasons: how often each reason for quarantine was given; a row may have several.
+    """
+
+    load_id: str
+    source: str
+    files: int
+    read: int
+    accepted: int
+    duplicates: int
+    quarantined: int
+    unpriced: int
+    price_differences: int
+    version: str
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with a default
+    store: Store,
+    source: str,
+    paths: Sequence[Path],
+    *,
+    now: datetime,
+    mapping_file: Path | None = None,
+    constants: Mapping[str, str] | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Loaded:
+    """Files loaded into a store, each event once; a load killed at any moment can just be done again.
+
+    Args:
+        store: where to.
+        source: the name of a mapping that comes with the package, or of the one in `mapping_file`.
+        paths: files and folders: CSV, JSON lines, Parquet, also gzipped.
+        now: when the rows are accepted; with a UTC offset.
+        mapping_file: a user's own mapping.
+        constants: columns set to one value for all rows, for example `{"project": "search"}`.
+        progress: called with the share done, 0 to 1.
+
+    Raises:
+        UnknownNameError: no such source.
+        UnreadableError: a file is missing, empty or not of its format; nothing has changed.
+        ColumnError: a file lacks a column that the source needs; nothing has changed.
+        StoreError: the store cannot be written; nothing but the quarantine has changed.
+    """
+    described = mapping.load_source(source, mapping_file, constants or {})
+    names = ", ".join(map(str, paths))
+    with store.scratch() as temporary:
+        con = loader(temporary)
+        steps = Progress(con, progress)
+        with _reading(names):
+            found = files(described, paths)
+            rows = mapping.project(readers.read(con, described, paths), described)
+            rows, counts = _checked(rows, temporary / "rows.parquet", steps, in_place=_cheap(described, found))
+        if not counts.read:
+            msg = f"{names}: no rows; give a file that has some"
+            raise UnreadableError(msg)
+        load_id, bad, good = uuid4().hex, rows.filter(rows["_reason"].notnull()), rows.filter(rows["_reason"].isnull())
+        if counts.bad:
+            store.quarantine(rejected(bad, load_id=load_id, source=source, now=now))
+        if counts.repeats:
+            good = unique(good, described.newest)
+        kept = good.count().to_pyarrow().as_py() if counts.repeats else counts.read - counts.bad
+        said = {
+            "load_id": load_id, "source": source, "paths": names, "at": iso(now), "read": counts.read,
+            "quarantined": counts.bad, "repeated": counts.read - counts.bad - kept,
+        }  # fmt: skip
+        with steps.until(1):
+            appended = store.append(_event(prices.price(good), now), said)
+        return Loaded(
+            load_id=load_id,
+            source=source,
+            files=len(found),
+            read=counts.read,
+            accepted=appended.accepted,
+            duplicates=counts.read - counts.bad - appended.accepted,
+            quarantined=counts.bad,
+            unpriced=appended.flagged["unpriced"],
+            price_differences=appended.flagged["price_differences"],
+            version=appended.version,
+            reasons=reasons(bad) if counts.bad else {},
+        )
+
+
+def _cheap(source: Source, found: Sequence[File]) -> bool:
+    """Whether reading the files again costs no more than reading a copy: Parquet, without ids made by hashing rows."""
+    hashes = any(way.hash for ways in source.columns.values() for way in ways)
+    return not hashes and all(file.kind == "parquet" for file in found)
+
+
+def _checked(rows: ibis.Table, stage: Path, progress: Progress, *, in_place: bool) -> tuple[ibis.Table, Counts]:
+    """The rows and their counts; rows that are not clean Parquet already are first put into a file of their own."""
+    if in_place:
+        with progress.until(_CHECKED):
+            counts = checked(rows)
+        if not counts.bad and not counts.repeats:
+            return rows, counts
+    with progress.until(_STAGED):
+        rows = staged(rows, stage)
+        return rows, checked(rows)
+
+
+def _event(priced: ibis.Table, now: datetime) -> ibis.Table:
+    """The columns of the event, and a flag for each thing that is counted over the accepted rows."""
+    tokens = priced["input_tokens"].fill_null(0) + priced["output_tokens"].fill_null(0)
+    listed = priced["_list_cost"]
+    differs = (priced["cost"] - listed).abs() > listed * TOLERANCE
+    return priced.mutate(
+        ingested_at=ibis.literal(now, TIMESTAMP),
+        unpriced=(tokens > 0) & priced["cost"].isnull(),
+        price_differences=(priced["cost_source"] == "reported") & differs,
+    ).select(*SCHEMA, "unpriced", "price_differences")
+
+
+@contextmanager
+def _reading(names: str) -> Iterator[None]:
+    """What DuckDB says about files it cannot read, as an error of ours."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        msg = f"{names}: too little memory or disk to load them; {error}"
+        raise StoreError(msg) from error
+    except duckdb.Error as error:
+        msg = f"{names}: cannot be read; {str(error).splitlines()[0]}"
+        raise UnreadableError(msg) from error

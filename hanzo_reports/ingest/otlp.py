@@ -1,0 +1,71 @@
+"""OTLP JSON: export requests flattened to one row a span.
+
+Source: OpenTelemetry protocol, JSON encoding of ExportTraceServiceRequest; one document, or one a line as the
+collector's file exporter writes them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hanzo_reports.ingest.source import segments
+from hanzo_reports.ingest.text import name
+from hanzo_reports.store.duck import literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SCOPED = '[{"spans": ["JSON"]}]'
+_SHAPE = (
+    '[{"resource": {"attributes": [{"key": "VARCHAR", "value": "JSON"}]}, '
+    f'"scopeSpans": {_SCOPED}, "instrumentationLibrarySpans": {_SCOPED}}}]'
+)
+_ATTRIBUTES = '[{"key": "VARCHAR", "value": "JSON"}]'
+_TYPES = ("stringValue", "intValue", "doubleValue", "boolValue", "arrayValue", "kvlistValue")
+
+
+def spans(documents: str, paths: Sequence[str]) -> str:
+    """SQL for the spans of documents.
+
+    Args:
+        documents: SQL with `_line` (JSON), `_row`, `_raw`, `_fault`, `_file`, `_ok` (whether it is a JSON object).
+        paths: what is wanted of each span: "attributes.KEY", "resource.KEY" for the resource's attributes, or a path
+            into the span itself.
+
+    Returns:
+        SQL with a text column for each path, and `_raw` (the span), `_row` (its number in the file), `_fault`, `_file`.
+    """
+    columns = ", ".join(f"{_at(path)} AS {name(path)}" for path in paths)
+    values = ", ".join(f"json_extract_string(a.value, '$.{kind}')" for kind in _TYPES)
+    return f"""
+        WITH resources AS (
+            SELECT _file, unnest(from_json(json_extract(_line, '$.resourceSpans'), '{_SHAPE}')) AS r
+            FROM ({documents}) WHERE _ok
+        ), scopes AS (
+            SELECT _file, r.resource.attributes AS about,
+                unnest(coalesce(r."scopeSpans", r."instrumentationLibrarySpans")) AS s
+            FROM resources
+        ), spans AS (SELECT _file, about, unnest(s.spans) AS span FROM scopes), numbered AS (
+            SELECT _file, span, about, from_json(json_extract(span, '$.attributes'), '{_ATTRIBUTES}') AS own,
+                row_number() OVER () AS _row
+            FROM spans
+        ), flat AS (
+            SELECT _file, _row, span,
+                list_transform(about, lambda a: a.key) AS resource_keys,
+                list_transform(about, lambda a: coalesce({values})) AS resource_values,
+                list_transform(own, lambda a: a.key) AS own_keys,
+                list_transform(own, lambda a: coalesce({values})) AS own_values
+            FROM numbered
+        )
+        SELECT {columns}, span::VARCHAR AS _raw, _row, NULL::VARCHAR AS _fault, _file FROM flat
+        UNION ALL BY NAME
+        SELECT coalesce(_raw, _line) AS _raw, _row, coalesce(_fault, 'not a JSON object') AS _fault, _file
+        FROM ({documents}) WHERE NOT _ok"""
+
+
+def _at(path: str) -> str:
+    first, *keys = segments(path)
+    if first in ("attributes", "resource"):
+        kind = "own" if first == "attributes" else "resource"
+        return f"{kind}_values[list_position({kind}_keys, {literal('.'.join(keys))})]"
+    return f"json_extract_string(span, {literal('$' + ''.join('.' + name(key) for key in (first, *keys)))})"

@@ -1,0 +1,38 @@
+"""The kernel that runs a report: this very Python, whatever kernels the machine has installed."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAME = "python3"
+ARGV = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--HistoryManager.enabled=False"]
+ENCRYPTED = {"supported_encryption": ["curve"]}  # what is said to it stays between the two
+
+
+class ThisPython(KernelSpecManager):
+    """Knows one kernel: the interpreter that asks."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002  # there is no other
+        """How to start it."""
+        return KernelSpec(argv=ARGV, display_name="Python 3", language="python", metadata=ENCRYPTED)
+
+
+@contextmanager
+def kernel() -> Iterator[AsyncKernelManager]:
+    """A kernel that is starting; whoever asked can do other things meanwhile. At the end it is gone."""
+    manager = AsyncKernelManager(kernel_name=NAME, kernel_spec_manager=ThisPython())
+    run_sync(manager.start_kernel)()
+    try:
+        yield manager
+    finally:
+        if manager.has_kernel:
+            run_sync(manager.shutdown_kernel)(now=True)

@@ -1,0 +1,86 @@
+"""The manifest: what a run was asked, what it saw, what it made, with what; enough to repeat and to verify it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from hanzo_reports.window import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from hanzo_reports.window import Window
+
+PACKAGES = (
+    "hanzo-reports", "altair", "deltalake", "duckdb", "ibis-framework", "ipykernel", "pandas", "papermill", "pyarrow",
+    "vl-convert-python",
+)  # fmt: skip
+PRICES = "genai-prices"
+DATA = {".csv", ".json", ".jsonl", ".parquet"}
+
+
+def fingerprint(*parts: object) -> str:
+    """The key of a run: the SHA-256 of what it depends on."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def window_json(window: Window | None) -> dict[str, Any] | None:
+    """A window with the one it is compared with."""
+    if window is None:
+        return None
+    previous = window.previous()
+    return {
+        "name": window.name,
+        **window.as_json(),
+        "previous": {"start": iso(previous.start), "end": iso(previous.end)},
+    }
+
+
+def kpis(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The key figures that parts carry, together."""
+    found: dict[str, Any] = {}
+    for part in parts:
+        found |= part.get("kpis") or {}
+    return found
+
+
+def files(folder: Path) -> list[dict[str, Any]]:
+    """Name, size in bytes and SHA-256 of each file in a folder."""
+    return [
+        {
+            "name": path.relative_to(folder).as_posix(),
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    ]
+
+
+def exports(folder: Path, parts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The data files in a folder; rows and columns as the parts that made them say, else None."""
+    said: dict[str, Mapping[str, Any]] = {file["name"]: file for part in parts for file in part.get("files") or ()}
+    names: Sequence[str] = sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in DATA
+    )
+    return [
+        {"name": name, "rows": said.get(name, {}).get("rows"), "columns": said.get(name, {}).get("columns")}
+        for name in names
+    ]
+
+
+def versions() -> dict[str, str | None]:
+    """The versions of Python, of the packages that a report depends on, and of the price data."""
+    return {"python": sys.version.split()[0], **{name: _version(name) for name in PACKAGES}, "prices": _version(PRICES)}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

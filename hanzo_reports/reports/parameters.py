@@ -1,0 +1,171 @@
+"""A notebook's parameters: read from its tagged cell without running it, typed, and checked before a kernel starts."""
+
+from __future__ import annotations
+
+import ast
+import io
+import math
+import re
+import tokenize
+from dataclasses import dataclass
+from datetime import datetime
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from hanzo_reports.errors import ParameterError, UnknownNameError, UnreadableError
+from hanzo_reports.window import iso
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+Value: TypeAlias = str | int | float | bool
+OUT_DIR = "out_dir"  # the run sets it: the folder in which it is built
+_TYPES = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
+_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_PRIVATE = {"credential", "credentials", "passphrase", "passwd", "password", "secret", "secrets", "token"}
+_LOGIN = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+_ISSUED = re.compile(
+    r"\b(?:sk|rk|gsk|hf|ghp|gho|xai|pplx|glpat|nvapi|xox[abp])[-_][\w\-]{8,}|\bgithub_pat_\w{8,}|\bAKIA\w{8,}"
+    r"|\bAIza[\w\-]{8,}|\bya29\.[\w\-]{8,}|\beyJ[\w\-]{8,}\.[\w\-]+|-----BEGIN |(?i:\bbearer )\S{8,}"
+)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a report.
+
+    Args:
+        name: its name.
+        type: ``str``, ``int``, ``float`` or ``bool``.
+        default: what it is when it is not given.
+        help: the comment beside it.
+    """
+
+    name: str
+    type: str
+    default: Value
+    help: str
+
+
+def declared(source: str, where: str) -> list[Parameter]:
+    """The parameters that a cell declares: annotated literals, with a comment on the line as help.
+
+    >>> declared("top: int = 5  # how many", "x.ipynb")
+    [Parameter(name='top', type='int', default=5, help='how many')]
+
+    Args:
+        source: the text of the cell tagged `parameters`.
+        where: the notebook, for the error.
+
+    Raises:
+        UnreadableError: the cell is no valid Python.
+    """
+    try:
+        steps = ast.parse(source).body
+    except SyntaxError as error:
+        msg = f"{where}: the cell tagged `parameters` is no valid Python: {error.msg}, line {error.lineno}"
+        raise UnreadableError(msg) from None
+    comments = {
+        token.start[0]: token.string.lstrip("# ").rstrip()
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    }
+    return [
+        Parameter(name, kind, default, comments.get(line, ""))
+        for name, kind, default, line in (found for step in steps for found in _literals(step))
+    ]
+
+
+def _literals(step: ast.stmt) -> Iterator[tuple[str, str, Value, int]]:
+    """Name, type, value and line of an assignment of a plain literal to a name."""
+    target = (
+        step.target if isinstance(step, ast.AnnAssign) else step.targets[0] if isinstance(step, ast.Assign) else None
+    )
+    value = getattr(step, "value", None)
+    if not isinstance(target, ast.Name) or value is None:
+        return
+    try:
+        default = ast.literal_eval(value)
+    except ValueError:
+        return
+    written = ast.unparse(step.annotation) if isinstance(step, ast.AnnAssign) else ""
+    kind = written if written in _TYPES else type(default).__name__
+    if kind in _TYPES:
+        yield target.id, kind, float(default) if kind == "float" else default, step.end_lineno or step.lineno
+
+
+def checked(parameters: Sequence[Parameter], given: Mapping[str, Any], where: str) -> dict[str, Value]:
+    """The value of each parameter, as its type; texts are read, as a command line gives them.
+
+    Args:
+        parameters: those of the notebook.
+        given: the values that differ from the defaults.
+        where: the report, for the error.
+
+    Raises:
+        UnknownNameError: the notebook has no such parameter.
+        ParameterError: a value is not of its parameter's type, or looks like a secret.
+    """
+    known = {parameter.name: parameter for parameter in parameters}
+    for name in given:
+        if name not in known:
+            raise UnknownNameError("parameter", name, known, f"the report {where!r}")
+    if given.get(OUT_DIR):
+        msg = f"{OUT_DIR} is the folder of the run, which the run itself chooses; say where runs go with --out"
+        raise ParameterError(msg)
+    values = {name: typed(parameter, given.get(name, parameter.default)) for name, parameter in known.items()}
+    for name, value in values.items():
+        if isinstance(value, str) and value:
+            _refuse_secret(name, value)
+    return values
+
+
+def typed(parameter: Parameter, value: object) -> Value:
+    """A value as its parameter's type.
+
+    Raises:
+        ParameterError: it cannot be read as that.
+    """
+    try:
+        return _read(parameter.type, value)
+    except (KeyError, TypeError, ValueError):
+        wanted = f"{_TYPES[parameter.type]}, for example {parameter.default!r}"
+        msg = f"the parameter {parameter.name!r} is {wanted}; {value!r} is not"
+        raise ParameterError(msg) from None
+
+
+def _read(kind: str, value: object) -> Value:
+    if kind == "str":
+        return iso(value) if isinstance(value, datetime) and value.tzinfo else _text(value)
+    if kind == "bool":
+        return value if isinstance(value, bool) else _WORDS[_text(value).strip().lower()]
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TypeError
+    if kind == "int":
+        if isinstance(value, float):
+            raise TypeError
+        return int(value)
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str | PathLike):
+        raise TypeError
+    return str(fspath(value))
+
+
+def _refuse_secret(name: str, value: str) -> None:
+    """A secret would stand in the executed notebook and the manifest, for everyone who reads the report."""
+    if _LOGIN.search(value):
+        how = "leave it empty and put the address into HANZO_REPORTS_STORE" if name == "store" else "leave it out"
+        msg = f"the parameter {name!r} holds a password, which the report would show; {how}"
+        raise ParameterError(msg)
+    if _ISSUED.search(value) or _PRIVATE & set(name.lower().split("_")):
+        msg = (
+            f"the parameter {name!r} looks like a secret, which the report would show; "
+            "let the notebook read it from the environment"
+        )
+        raise ParameterError(msg)

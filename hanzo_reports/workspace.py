@@ -1,0 +1,261 @@
+"""A store, a zone and a now: what a person, a notebook or a script asks its questions of."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hanzo_reports import store as stores
+from hanzo_reports.errors import StoreError
+from hanzo_reports.metrics import compare, cost, health, usage
+from hanzo_reports.metrics.query import selected
+from hanzo_reports.result import Result
+from hanzo_reports.settings import Settings
+from hanzo_reports.window import Window, instant, iso, zone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import ibis
+
+    from hanzo_reports.ingest.load import Loaded
+    from hanzo_reports.metrics.query import Where
+    from hanzo_reports.reports.run import Run
+    from hanzo_reports.store.base import Store
+
+SUMMARY = ("requests", "tokens", "cost")
+SAMPLE = "sample"  # the source that synthetic events are loaded as
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One store, looked at from one zone at one instant.
+
+    Args:
+        store: where the events live.
+        timezone: the IANA zone in which days, weeks and months are cut.
+        now: the instant that ranges end at.
+    """
+
+    store: Store
+    timezone: str
+    now: datetime
+
+    @property
+    def events(self) -> ibis.Table:
+        """All events, as an Ibis table of the columns of `hanzo_reports.events`."""
+        return self.store.events()
+
+    def window(self, range: str | Window = "mtd") -> Window:
+        """The window a range names; ``all`` is from the first event to the last.
+
+        Raises:
+            WindowError: the range cannot be read.
+        """
+        if isinstance(range, Window):
+            return range
+        if range.strip().lower() != "all":
+            return Window.parse(range, now=self.now, timezone=self.timezone)
+        at = self.events.timestamp
+        first, last = self.events.aggregate(first=at.min(), last=at.max()).to_pyarrow().to_pylist()[0].values()
+        if first is None:
+            return Window(self.now, self.now, self.timezone, self.now, "all")
+        return Window(first, last + timedelta(microseconds=1), self.timezone, self.now, "all")
+
+    def usage(
+        self,
+        range: str | Window = "mtd",
+        metrics: Iterable[str] = usage.METRICS,
+        **asked: Any,  # noqa: ANN401
+    ) -> Result:
+        """Requests, tokens, cost or other metrics: `hanzo_reports.usage` over this store's events.
+
+        Args:
+            range: a range or a Window.
+            metrics: names of the catalogue.
+            asked: `by`, `every`, `where`, `top`.
+        """
+        return self._answer(usage.usage, range, metrics, **asked)
+
+    def costs(
+        self,
+        range: str | Window = "mtd",
+        metrics: Iterable[str] = cost.METRICS,
+        **asked: Any,  # noqa: ANN401
+    ) -> Result:
+        """Cost and unit costs; arguments as `usage`."""
+        return self._answer(cost.costs, range, metrics, **asked)
+
+    def health(
+        self,
+        range: str | Window = "mtd",
+        metrics: Iterable[str] = health.METRICS,
+        **asked: Any,  # noqa: ANN401
+    ) -> Result:
+        """Errors, availability, latency, saturation; arguments as `usage`."""
+        return self._answer(health.health, range, metrics, **asked)
+
+    def comparison(
+        self,
+        range: str | Window = "mtd",
+        metrics: Iterable[str] = SUMMARY,
+        **asked: Any,  # noqa: ANN401
+    ) -> Result:
+        """Metrics beside those of the window before; `by`, `where` and `top` as `usage`."""
+        return self._answer(compare.comparison, range, metrics, before=True, **asked)
+
+    def movers(
+        self,
+        range: str | Window,
+        metric: str,
+        by: Iterable[str],
+        **asked: Any,  # noqa: ANN401
+    ) -> Result:
+        """The groups that moved a metric most since the window before; `where` and `top` as `usage`."""
+        return self._answer(compare.movers, range, metric, before=True, by=by, **asked)
+
+    def sample(self, days: int = 61, per_day: int = 20_000) -> Loaded:
+        """A synthetic platform's events up to `now`, loaded as the source ``sample``; pages they feed say so.
+
+        Args:
+            days: how far back they reach.
+            per_day: requests on an average day.
+        """
+        from hanzo_reports.ingest.load import ingest
+        from hanzo_reports.ingest.source import FOLDER
+        from hanzo_reports.sample import write_sample
+
+        with self.store.scratch() as temporary:
+            file = temporary / "sample.parquet"
+            write_sample(file, self.now - timedelta(days=days), days, per_day)
+            return ingest(self.store, SAMPLE, [file], now=self.now, mapping_file=FOLDER / "events.toml")
+
+    def ingest(
+        self,
+        source: str,
+        paths: Sequence[str | Path],
+        *,
+        mapping_file: str | Path | None = None,
+        constants: Mapping[str, str] | None = None,
+        progress: Callable[[float], None] | None = None,
+    ) -> Loaded:
+        """Files loaded into this store, each event once; see `hanzo_reports.ingest.load.ingest`."""
+        from hanzo_reports.ingest.load import ingest
+
+        return ingest(
+            self.store, source, [Path(path) for path in paths], now=self.now, progress=progress,
+            mapping_file=None if mapping_file is None else Path(mapping_file), constants=constants or {},
+        )  # fmt: skip
+
+    def export(
+        self,
+        path: str | Path,
+        fmt: str = "csv",
+        range: str | Window = "mtd",
+        *,
+        metrics: Iterable[str] | None = None,
+        **asked: Any,  # noqa: ANN401
+    ) -> int:
+        """The events of a range, ordered by time, or an answer to a question, written to a file; the number of rows.
+
+        Args:
+            path: the file; it appears whole or not at all.
+            fmt: csv, json, jsonl or parquet.
+            range: a range or a Window.
+            metrics: names of the catalogue; with them, or with `by`, `every` or `top`, the answer is written.
+            asked: `by`, `every`, `where`, `top`, as `usage`.
+        """
+        from hanzo_reports.reports.export import write
+
+        window = self.window(range)
+        answer = self.usage(window, metrics or usage.METRICS, **asked)
+        if metrics or any(asked.get(name) for name in ("by", "every", "top")):
+            return write(answer.table, Path(path), fmt, window=window, summary=answer.summary)
+        rows = selected(self.store.events(window.start, window.end), window, asked.get("where"), ())
+        rows = rows.order_by("timestamp", "event_id")
+        return write(rows, Path(path), fmt, window=window, summary=answer.summary)
+
+    def condition(self) -> dict[str, Any]:
+        """What the store holds and how fresh it is: counts, instants as ISO 8601, ages in seconds; None: not known."""
+        events, loads = self.events, self.store.loads()
+        at = events.timestamp
+        held = usage.usage(events, self.window("all"), ("requests", "unpriced_requests")).to_pyarrow().to_pylist()[0]
+        first, last = events.aggregate(first=at.min(), last=at.max()).to_pyarrow().to_pylist()[0].values()
+        return {
+            "store": self.store.url,
+            "version": self.store.version,
+            "events": held["requests"],
+            "unpriced_events": held["unpriced_requests"],
+            "quarantined": self.store.quarantine().count().to_pyarrow().as_py(),
+            "first_event": None if first is None else iso(first),
+            "last_event": None if last is None else iso(last),
+            "seconds_since_last_event": None if last is None else int((self.now - last).total_seconds()),
+            "loads": len(loads),
+            "last_load": loads[0].get("at") if loads else None,
+            "synthetic": any(load.get("source") == SAMPLE for load in loads),
+        }
+
+    def report(self, name: str, *, out: str | Path = "reports", if_missing: bool = False, **params: Any) -> Run:  # noqa: ANN401
+        """A notebook run into a report; see `hanzo_reports.reports.run.run_report`."""
+        from hanzo_reports.reports.run import run_report
+
+        given = {"store": self.store.url, "timezone": self.timezone, **params}
+        return run_report(name, given, now=self.now, out=Path(out), if_missing=if_missing)
+
+    def _answer(
+        self,
+        question: Callable[..., ibis.Table],
+        range: str | Window,
+        metrics: str | Iterable[str],
+        *,
+        before: bool = False,
+        **asked: Any,  # noqa: ANN401
+    ) -> Result:
+        window = self.window(range)
+        first = window.previous().start if before else window.start
+        events = self.store.events(first, window.end)
+        where: Where | None = asked.get("where")
+
+        def summary() -> dict[str, Any]:
+            row = usage.usage(events, window, SUMMARY, where=where).to_pyarrow().to_pylist()[0]
+            return {f"total_{name}": row[name] for name in SUMMARY}
+
+        measure = metrics if isinstance(metrics, str) and before else ""
+        return Result(question(events, window, metrics, **asked), window, summary, measure)
+
+
+def open(  # noqa: A001  # hr.open(url), as gzip.open and webbrowser.open
+    url: str = "", *, timezone: str = "", now: datetime | str | None = None, create: bool = False
+) -> Workspace:
+    """The workspace on a store.
+
+    Args:
+        url: a folder or a database address; empty: `HANZO_REPORTS_STORE`, else the nearest `warehouse` folder in this
+            folder or one above.
+        timezone: IANA name; empty: `HANZO_REPORTS_TZ`, else UTC.
+        now: the instant that ranges end at, or its ISO 8601 text; None or empty: the clock's.
+        create: make an empty store where there is none.
+
+    Raises:
+        StoreError: there is no store.
+        UnknownNameError: the zone is not known.
+        WindowError: `now` cannot be read.
+    """
+    settings = Settings.read(os.environ)
+    place = url or (settings.store if "HANZO_REPORTS_STORE" in os.environ or create else _nearest())
+    where = timezone or settings.tz
+    zone(where)
+    at = instant(now, where) if isinstance(now, str) and now else now or datetime.now(UTC)
+    return Workspace(stores.open(place, create=create), where, at.astimezone(UTC))
+
+
+def _nearest() -> str:
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "warehouse" / "store.json").exists():
+            return str(folder / "warehouse")
+    msg = f"no store in {here} or above it; load one with `hanzo-reports ingest`, or name one: HANZO_REPORTS_STORE"
+    raise StoreError(msg)

@@ -1,0 +1,125 @@
+"""Data in and out on the command line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+HEADER = "event_id,timestamp,service,project,model,status,input_tokens,output_tokens\n"
+GOOD = "a1,2026-03-30T10:00:00Z,gateway,search,gpt-4o,200,1000,100\n"
+BAD = "a2,never,gateway,search,gpt-4o,200,1000,100\n"
+
+
+@pytest.fixture
+def log(tmp_path):
+    """A file with one good and one bad row."""
+    path = tmp_path / "log.csv"
+    path.write_text(HEADER + GOOD + BAD)
+    return path
+
+
+def test_a_load_counts_and_keeps_every_row(cli, log, tmp_path):
+    store = tmp_path / "w"
+    done = cli("ingest", "events", log, "-f", "json", store=store)
+    (counts,) = json.loads(done.stdout)
+    assert (counts["read"], counts["accepted"], counts["duplicates"], counts["quarantined"]) == (2, 1, 0, 1)
+    assert "quarantined: 1 x" in done.stderr
+    kept = json.loads(cli("quarantine", "-f", "json", store=store).stdout)
+    assert [(row["file"], row["row"], row["raw"]) for row in kept] == [(str(log), 2, BAD.strip())]
+    again = json.loads(cli("ingest", "events", log, "-f", "json", store=store).stdout)[0]
+    assert (again["accepted"], again["duplicates"], again["quarantined"]) == (0, 1, 1)
+    told = json.loads(cli("usage", "-r", "all", "-f", "json", store=store).stdout)
+    assert told["summary"]["total_requests"] == 1
+    assert told["summary"]["total_cost"] == pytest.approx(0.0035)
+
+
+def test_constants_and_gzip(cli, tmp_path):
+    path = tmp_path / "log.csv.gz"
+    path.write_bytes(gzip.compress((HEADER + GOOD).encode()))
+    cli("ingest", "events", path, "--set", "project=mine", "--set", "region=eu", store=tmp_path / "w")
+    told = json.loads(cli("usage", "-r", "all", "--by", "project,region", "-f", "json", store=tmp_path / "w").stdout)
+    assert [(row["project"], row["region"]) for row in told["data"]] == [("mine", "eu")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["evnets", "{log}"], 2, "unknown source 'evnets'; did you mean 'events'?"),
+        (["events", "{log}", "--set", "projct=x"], 2, "did you mean 'project'?"),
+        (["events", "{log}", "--set", "status=fine"], 2, "'fine' is not a number"),
+        (["events", "{log}", "--set", "project"], 2, "give name=value"),
+        (["events", "{log}.nope"], 1, "no such file"),
+        (["mine", "{log}", "--map", "nowhere.toml"], 2, "nowhere.toml"),
+        (["aider", "{log}"], 1, "column"),
+        (["events", "{empty}"], 1, "empty"),
+    ],
+)
+def test_a_load_that_cannot_be_changes_nothing(cli, log, tmp_path, arguments, code, said):
+    empty = tmp_path / "empty.csv"
+    empty.write_text("")
+    store = tmp_path / "w"
+    done = cli("ingest", *(a.format(log=log, empty=empty) for a in arguments), store=store, code=code)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not store.exists() or "events  0" in " ".join(cli("doctor", store=store).stdout.split()).replace(" ", "  ")
+
+
+def test_a_file_without_one_good_row_fails_and_keeps_them(cli, tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(HEADER + BAD)
+    done = cli("ingest", "events", path, store=tmp_path / "w", code=1)
+    assert "none of the 1 rows" in done.stderr
+    assert len(json.loads(cli("quarantine", "-f", "json", store=tmp_path / "w").stdout)) == 1
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "jsonl", "parquet"])
+def test_exports_are_whole(cli, workspace, tmp_path, form):
+    file = tmp_path / f"out.{form}"
+    done = cli("export", "--range", "24h", "--format", form, "-o", file)
+    rows = workspace.usage("24h", ["requests"]).rows()[0]["requests"]
+    assert f"{rows:,} rows" in done.stderr
+    found = {
+        "csv": lambda: len(file.read_text().splitlines()) - 1,
+        "json": lambda: len(json.loads(file.read_text())["data"]),
+        "jsonl": lambda: len([json.loads(line) for line in file.read_text().splitlines()]),
+        "parquet": lambda: pq.read_table(file).num_rows,
+    }[form]()
+    assert found == rows > 100
+
+
+def test_an_export_by_group_is_the_answer_to_that_question(cli, workspace, tmp_path):
+    cli("export", "-r", "7d", "-f", "json", "--by", "model", "-m", "cost", "-o", tmp_path / "o.json")
+    assert (tmp_path / "o.json").read_text().strip() == workspace.usage("7d", ["cost"], by=["model"]).to_json().strip()
+
+
+def test_an_export_that_fails_leaves_nothing(cli, tmp_path):
+    assert "unknown format 'exel'" in cli("export", "-f", "exel", "-o", tmp_path / "o", code=2).stderr
+    said = cli("export", "-r", "24h", "-o", tmp_path / "no" / "folder.csv", code=1).stderr
+    assert "folder.csv" in said
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_tells_rows_age_and_versions(cli, workspace):
+    (found,) = json.loads(cli("doctor", "-f", "json").stdout)
+    assert found["events"] == workspace.condition()["events"]
+    assert found["duckdb"].startswith("1.")
+    assert "seconds_since_last_event" in cli("doctor").stdout
+
+
+def test_doctor_without_a_store_still_tells_versions(cli, tmp_path):
+    done = cli("doctor", store=tmp_path / "none", code=1)
+    assert "duckdb" in done.stdout
+    assert "none" in done.stderr
+
+
+def test_a_store_of_a_newer_version_is_refused(cli, tmp_path, log):
+    store = tmp_path / "w"
+    cli("ingest", "events", log, store=store)
+    described = json.loads((store / "store.json").read_text())
+    newer = {key: value + 1 if isinstance(value, int) else value for key, value in described.items()}
+    (store / "store.json").write_text(json.dumps(newer))
+    assert "newer" in cli("usage", store=store, code=1).stderr

@@ -1,0 +1,67 @@
+"""What exists is described: every command, option, setting, source and page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from hanzo_reports.cli.app import app
+from hanzo_reports.ingest.source import names
+from hanzo_reports.settings import PREFIX, Settings
+from hanzo_reports.window import CALENDAR
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+DOCS = README + "".join(page.read_text(encoding="utf-8") for page in PAGES)
+
+
+def commands(group, before=""):
+    """Every command's full name, with its parsed form."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_its_options_are_described(name):
+    assert re.search(rf"`(hanzo-reports )?{name}\b", DOCS), name
+    command = COMMANDS[name]
+    assert command.help
+    assert [p.name for p in command.params if p.param_type_name == "option" and not p.help] == []
+    assert [p.opts[0] for p in command.params if p.param_type_name == "option" and not said(p.opts)] == []
+
+
+def said(options):
+    return any(option in DOCS for option in options)
+
+
+def test_every_setting_is_described():
+    assert [name for name in Settings.model_fields if f"`{PREFIX}{name.upper()}`" not in README] == []
+
+
+def test_every_calendar_range_is_described():
+    assert [word for word in CALENDAR if f"`{word}`" not in README] == []
+
+
+def test_every_source_is_described():
+    page = (ROOT / "docs/sources.md").read_text(encoding="utf-8")
+    assert [name for name in names() if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES], ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_page_is_reached_from_the_readme():
+    assert [page.name for page in PAGES if f"docs/{page.name}" not in README] == []

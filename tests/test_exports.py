@@ -1,0 +1,40 @@
+"""The public names: few, listed, and there."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import hanzo_reports
+
+
+def test_the_public_names_are_few_and_sorted():
+    assert 1 <= len(hanzo_reports.__all__) <= 15
+    assert len(set(hanzo_reports.__all__)) == len(hanzo_reports.__all__)
+
+
+def test_every_public_name_resolves():
+    assert {name for name in hanzo_reports.__all__ if getattr(hanzo_reports, name, None) is None} == set()
+
+
+def test_what_is_exported_is_what_dir_shows():
+    shown = {name for name in dir(hanzo_reports) if not name.startswith("_")}
+    assert shown == {name for name in hanzo_reports.__all__ if not name.startswith("_")}
+
+
+def test_a_star_import_gives_the_public_names():
+    names: dict[str, object] = {}
+    exec("from hanzo_reports import *", names)  # noqa: S102  # a star import is only allowed at module level
+    assert set(names) - {"__builtins__"} == set(hanzo_reports.__all__)
+
+
+def test_every_public_name_is_documented():
+    assert [name for name in hanzo_reports.__all__ if not inspect.getdoc(getattr(hanzo_reports, name))] == []
+
+
+def test_type_checkers_see_the_same_names():
+    stub = ast.parse(Path(hanzo_reports.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imported = {alias.name for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    listed = next(ast.literal_eval(node.value) for node in stub.body if isinstance(node, ast.Assign))
+    assert imported == set(listed) == set(hanzo_reports.__all__)

@@ -1,0 +1,147 @@
+"""A workspace asks the metrics of its store, and its results come in every form."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import ibis
+import pyarrow.parquet as pq
+import pytest
+
+import hanzo_reports as hr
+from hanzo_reports.errors import StoreError, UnknownNameError, WindowError
+
+NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
+
+
+def test_a_result_is_what_the_function_gives_on_the_events(workspace):
+    result = workspace.usage(range="7d", by=["model"])
+    direct = hr.usage(workspace.events, workspace.window("7d"), by=["model"])
+    assert result.rows() == direct.to_pyarrow().to_pylist()
+    assert len(result) == len(result.rows()) > 3
+
+
+def test_all_is_every_event(workspace):
+    count = workspace.events.count().to_pyarrow().as_py()
+    assert workspace.usage("all", ["requests"]).rows() == [{"requests": count}]
+    assert workspace.usage("2026-03-01..2026-04-30", ["requests"]).rows() == [{"requests": count}]
+
+
+def test_an_empty_store_has_no_traffic_and_no_error_rate(tmp_path):
+    empty = hr.open(str(tmp_path / "new"), now=NOW, create=True)
+    assert empty.window("all").start == empty.window("all").end == NOW
+    assert empty.health("all", ["requests", "error_rate"]).rows() == [{"requests": 0, "error_rate": None}]
+    assert empty.condition()["last_event"] is None
+
+
+def test_the_summary_is_over_all_rows_that_pass_the_filter(workspace):
+    by_model = workspace.usage("7d", by=["model"], top=1)
+    whole = workspace.usage("7d").rows()[0]
+    assert by_model.summary == {
+        "total_requests": whole["requests"],
+        "total_tokens": whole["tokens"],
+        "total_cost": whole["cost"],
+    }
+    assert isinstance(whole["cost"], Decimal)
+    one = workspace.usage("7d", where={"project": "platform"})
+    assert one.summary["total_requests"] == one.rows()[0]["requests"] < whole["requests"]
+
+
+def test_a_comparison_reaches_back_before_the_window(workspace):
+    row = workspace.comparison("24h", ["requests"]).rows()[0]
+    before = workspace.usage(workspace.window("24h").previous(), ["requests"]).rows()[0]
+    assert row["requests_previous"] == before["requests"] > 0
+
+
+def test_movers_add_up(workspace):
+    total = workspace.comparison("24h", ["cost"]).rows()[0]["cost_change"]
+    moved = workspace.movers("24h", "cost", ["project"], top=2)
+    assert sum(row["contribution"] for row in moved.rows()) == total
+    assert "$" in repr(moved)
+
+
+def test_json_and_csv_say_the_same(workspace, tmp_path):
+    result = workspace.usage("7d", by=["project"])
+    told = json.loads(result.to_json(), parse_float=Decimal)
+    assert told["window"] == {"start": "2026-03-24T12:00:00Z", "end": "2026-03-31T12:00:00Z", "timezone": "UTC"}
+    assert [Decimal(row["cost"]) for row in told["data"]] == [row["cost"] for row in result.rows()]
+    read = list(csv.DictReader(io.StringIO(result.to_csv())))
+    assert [(row["project"], Decimal(row["cost"])) for row in read] == [
+        (row["project"], row["cost"]) for row in result.rows()
+    ]
+    assert result.to_csv(tmp_path / "a.csv") is None
+    assert (tmp_path / "a.csv").read_text() == result.to_csv()
+
+
+def test_a_result_shows_itself(workspace):
+    result = workspace.usage("7d", ["requests", "cost", "error_rate", "latency_p50"], by=["model", "project"])
+    text, page = repr(result), result._repr_html_()
+    for shown in ("claude", "$", "%", "ms", "2026-03-24T12:00:00Z to 2026-03-31T12:00:00Z"):
+        assert shown in text
+        assert shown in page
+    assert page.count("<tr>") == min(len(result), 40) + 1
+
+
+def test_a_result_escapes_what_users_wrote(workspace):
+    events = workspace.events.mutate(model=ibis.literal("<b>&"))
+    window = workspace.window("7d")
+    page = hr.Result(hr.usage(events, window, by=["model"]), window, dict)._repr_html_()
+    assert "&lt;b&gt;&amp;" in page
+    assert "<b>" not in page
+
+
+def test_pandas_and_arrow_have_the_same_rows(workspace):
+    result = workspace.usage("7d", by=["model"])
+    assert list(result.to_pandas()["cost"]) == [row["cost"] for row in result.to_pyarrow().to_pylist()]
+
+
+def test_exported_events_can_be_loaded_again(workspace, tmp_path):
+    file = tmp_path / "events.parquet"
+    rows = workspace.export(file, "parquet", "24h")
+    assert rows == pq.read_table(file).num_rows == workspace.usage("24h", ["requests"]).rows()[0]["requests"]
+    again = hr.open(str(tmp_path / "again"), now=NOW, create=True)
+    loaded = again.ingest("events", [file])
+    assert (loaded.accepted, loaded.quarantined) == (rows, 0)
+    assert again.usage("24h", by=["model"]).rows() == workspace.usage("24h", by=["model"]).rows()
+
+
+def test_the_condition_counts_and_dates(workspace):
+    found = workspace.condition()
+    assert found["events"] == workspace.events.count().to_pyarrow().as_py()
+    assert found["synthetic"]
+    assert 0 <= found["seconds_since_last_event"] < 3600
+    assert (found["loads"], found["quarantined"]) == (1, 0)
+
+
+def test_a_store_is_found_in_a_folder_above(sample_store, tmp_path, monkeypatch):
+    inside = sample_store.parent / "deep" / "er"
+    inside.mkdir(parents=True, exist_ok=True)
+    monkeypatch.delenv("HANZO_REPORTS_STORE", raising=False)
+    monkeypatch.chdir(inside)
+    assert hr.open(now=NOW).store.url == str(sample_store)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match="no store in"):
+        hr.open(now=NOW)
+
+
+def test_the_environment_names_store_and_zone(sample_store, monkeypatch):
+    monkeypatch.setenv("HANZO_REPORTS_STORE", str(sample_store))
+    monkeypatch.setenv("HANZO_REPORTS_TZ", "Europe/Berlin")
+    found = hr.open(now="2026-03-31T14:00:00")
+    assert (found.timezone, found.now) == ("Europe/Berlin", NOW)
+
+
+def test_names_are_checked(sample_store, workspace):
+    with pytest.raises(UnknownNameError, match="Europe/Berlin"):
+        hr.open(str(sample_store), timezone="Europe/Berlinn")
+    with pytest.raises(WindowError, match="no date"):
+        hr.open(str(sample_store), now="yesterday-ish")
+    with pytest.raises(UnknownNameError, match="'requests'"):
+        workspace.usage("7d", ["request"])
+    with pytest.raises(WindowError, match="unknown range"):
+        workspace.usage("fortnight")
+    assert workspace.window("1h").end - workspace.window("1h").start == timedelta(hours=1)
