@@ -59,9 +59,8 @@ class Workspace:
             return range
         if range.strip().lower() != "all":
             return Window.parse(range, now=self.now, timezone=self.timezone)
-        at = self.events.timestamp
-        first, last = self.events.aggregate(first=at.min(), last=at.max()).to_pyarrow().to_pylist()[0].values()
-        if first is None:
+        first, last = _span(self.events)
+        if first is None or last is None:
             return Window(self.now, self.now, self.timezone, self.now, "all")
         return Window(first, last + timedelta(microseconds=1), self.timezone, self.now, "all")
 
@@ -181,9 +180,8 @@ class Workspace:
     def condition(self) -> dict[str, Any]:
         """What the store holds and how fresh it is: counts, instants as ISO 8601, ages in seconds; None: not known."""
         events, loads = self.events, self.store.loads()
-        at = events.timestamp
         held = usage.usage(events, self.window("all"), ("requests", "unpriced_requests")).to_pyarrow().to_pylist()[0]
-        first, last = events.aggregate(first=at.min(), last=at.max()).to_pyarrow().to_pylist()[0].values()
+        first, last = _span(events)
         return {
             "store": self.store.url,
             "version": self.store.version,
@@ -250,6 +248,13 @@ def open(  # noqa: A001  # hr.open(url), as gzip.open and webbrowser.open
     zone(where)
     at = instant(now, where) if isinstance(now, str) and now else now or datetime.now(UTC)
     return Workspace(stores.open(place, create=create), where, at.astimezone(UTC))
+
+
+def _span(events: ibis.Table) -> tuple[datetime | None, datetime | None]:
+    """The first and the last event's instants; None where there are no events."""
+    at = events.timestamp
+    first, last = events.aggregate(first=at.min(), last=at.max()).to_pyarrow().to_pylist()[0].values()
+    return first, last
 
 
 def _nearest() -> str:

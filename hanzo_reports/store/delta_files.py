@@ -72,7 +72,9 @@ class DeltaFiles:
 
     def files(self, table: DeltaTable) -> list[File]:
         """The files of a version."""
-        actions = pa.table(table.get_add_actions(flatten=True))
+        actions = pa.RecordBatchReader.from_stream(
+            table.get_add_actions(flatten=True)
+        ).read_all()  # pa.table loads pandas
         if not actions.num_rows:
             return []
         columns = [actions[name].to_pylist() for name in ("path", "size_bytes", "num_records", "partition.day")]

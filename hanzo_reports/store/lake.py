@@ -24,7 +24,6 @@ from filelock import FileLock, Timeout
 
 from hanzo_reports.errors import StoreBusyError, StoreError, StoreVersionError
 from hanzo_reports.events import SCHEMA
-from hanzo_reports.store import state
 from hanzo_reports.store.base import QUARANTINE, Appended
 from hanzo_reports.store.delta_files import DeltaFiles
 from hanzo_reports.store.duck import backend, loader
@@ -75,6 +74,8 @@ class Lake:
     @cached_property
     def state(self) -> sqlalchemy.Engine:
         """SQLite, in a file of the same folder."""
+        from hanzo_reports.store import state  # noqa: PLC0415  # SQLAlchemy is slow to load, and asking needs none
+
         return state.sqlite(self.folder / "state.db")
 
     def events(self, start: datetime | None = None, end: datetime | None = None) -> ibis.Table:
