@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME = "python3"
-ARGV = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--HistoryManager.enabled=False"]
+WARM = "__import__('hanzo_reports.reports.board')"  # what most reports need, imported while the runner is busy too
+ARGV = [
+    sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
+    "--HistoryManager.enabled=False", f"--IPKernelApp.exec_lines=[{WARM!r}]",
+]  # fmt: skip
 ENCRYPTED = {"supported_encryption": ["curve"]}  # what is said to it stays between the two
 
 
@@ -29,7 +33,7 @@ class ThisPython(KernelSpecManager):
 @contextmanager
 def kernel() -> Iterator[AsyncKernelManager]:
     """A kernel that is starting; whoever asked can do other things meanwhile. At the end it is gone."""
-    manager = AsyncKernelManager(kernel_name=NAME, kernel_spec_manager=ThisPython())
+    manager = AsyncKernelManager(kernel_name=NAME, kernel_spec_manager=ThisPython(), transport_encryption="required")
     run_sync(manager.start_kernel)()
     try:
         yield manager

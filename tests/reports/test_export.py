@@ -113,6 +113,15 @@ def test_many_batches_are_one_file(tmp_path, fmt):
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 
+def test_parquet_keeps_the_types(tmp_path):
+    table = ibis.memtable(TABLE)
+    totals = table.aggregate(requests=table.requests.sum(), cost=table.cost.sum())
+    write(totals, tmp_path / "out.parquet", "parquet")
+    read = pq.read_table(tmp_path / "out.parquet")
+    assert [str(field.type) for field in read.schema] == ["int64", "decimal128(38, 9)"]
+    assert read.to_pylist() == [{"requests": 2, "cost": Decimal("854.25000012")}]
+
+
 def test_a_file_that_fails_leaves_the_one_before(tmp_path):
     path = tmp_path / "out.csv"
     path.write_text("before")

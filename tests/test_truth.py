@@ -1,0 +1,168 @@
+"""Real logs, loaded as a user would, against figures that were computed from the files independently.
+
+tests/data/README.md says where both come from.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import hanzo_reports as hr
+
+DATA = Path(__file__).parent / "data"
+TRUTH = json.loads((DATA / "truth.json").read_text(encoding="utf-8"), parse_float=Decimal)
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+def opened(folder, source, file, times=1):
+    """A workspace on a store that holds the file, loaded so many times."""
+    workspace = hr.open(str(folder / source), now=NOW, create=True)
+    for number in range(times):
+        loaded = workspace.ingest(source, [DATA / file])
+        assert (loaded.quarantined, loaded.accepted * number) == (0, 0)
+    return workspace
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["once", "twice"])
+def aider(request, tmp_path_factory):
+    return opened(tmp_path_factory.mktemp("aider"), "aider", "aider_requests.csv.gz", request.param)
+
+
+def near(found, expected):
+    """Equal as far as the truth's nine digits go; what is not known is not known."""
+    return found is None if expected is None else found == pytest.approx(float(expected), rel=1e-6, abs=1e-8)
+
+
+def test_aider_in_all(aider):
+    (truth,) = TRUTH["aider_requests"]["overall"]
+    (row,) = aider.usage("all", ["requests", "tokens", "cost", "active_users"]).rows()
+    assert row == {
+        "requests": truth["requests"],
+        "input_tokens": truth["prompt_tokens"],
+        "output_tokens": truth["completion_tokens"],
+        "tokens": truth["total_tokens"],
+        "cost": truth["cost_usd"],
+        "active_users": truth["users"],
+    }
+    assert row["cost"] == Decimal("75.619557446")
+    (health,) = aider.health("all", ["error_rate", "latency_p50", "latency_p95", "latency_p99"]).rows()
+    assert near(health["error_rate"], truth["error_rate"])
+    assert [health[f"latency_p{p}"] for p in (50, 95, 99)] == [
+        float(truth[f"latency_s_p{p}_cont"] * 1000) for p in (50, 95, 99)
+    ]
+
+
+def test_aider_by_model(aider):
+    truth = {row["model"]: row for row in TRUTH["aider_requests"]["by_model"]}
+    metrics = ["requests", "tokens", "cost", "latency_p50", "latency_p95", "latency_p99"]
+    found = {row["model"]: row for row in aider.usage("all", metrics, by=["model"]).rows() if row["model"] is not None}
+    assert set(found) == set(truth)
+    for model, row in found.items():
+        expected = truth[model]
+        assert (row["requests"], row["input_tokens"], row["output_tokens"], row["cost"]) == (
+            expected["requests"], expected["prompt_tokens"], expected["completion_tokens"], expected["cost_usd"],
+        )  # fmt: skip
+        for p in (50, 95, 99):
+            seconds = expected[f"latency_s_p{p}_cont"]
+            assert near(row[f"latency_p{p}"], None if seconds is None else seconds * 1000), (model, p)
+
+
+@pytest.mark.parametrize(("grain", "part", "letters"), [("day", "by_day", 10), ("month", "by_month", 7)])
+def test_aider_by_time(aider, grain, part, letters):
+    truth = {row[grain]: row for row in TRUTH["aider_requests"][part]}
+    rows = aider.usage("all", ["requests", "tokens", "cost", "error_rate"], every=grain).rows()
+    found = {row["period"][:letters]: row for row in rows if row["requests"]}
+    assert set(found) == set(truth)
+    for period, row in found.items():
+        expected = truth[period]
+        known = (row["requests"], row["tokens"] or 0, row["cost"] or 0, round(row["error_rate"] * row["requests"]))
+        assert known == (
+            expected["requests"], expected["total_tokens"] or 0, expected["cost_usd"] or 0, expected["errors"],
+        )  # fmt: skip
+
+
+def test_aider_by_day_and_model(aider):
+    rows = aider.usage("all", ["requests", "tokens", "cost"], by=["model"], every="day").rows()
+    found = {(row["period"][:10], row["model"]): row for row in rows if row["requests"] and row["model"] is not None}
+    truth = {(row["day"], row["model"]): row for row in TRUTH["aider_requests"]["by_day_model"] if row["model"]}
+    assert {key: (row["requests"], row["tokens"], row["cost"]) for key, row in found.items()} == {
+        key: (row["requests"], row["total_tokens"], row["cost_usd"]) for key, row in truth.items()
+    }
+
+
+def test_azure(tmp_path):
+    workspace = opened(tmp_path, "azure_llm", "AzureLLMInferenceTrace_conv_2023.csv.gz")
+    (truth,) = TRUTH["azure_2023_conv"]["overall"]
+    (row,) = workspace.usage("all", ["requests", "tokens", "cost", "unpriced_requests"]).rows()
+    assert (row["requests"], row["input_tokens"], row["output_tokens"], row["cost"], row["unpriced_requests"]) == (
+        truth["requests"], truth["context_tokens"], truth["generated_tokens"], None, truth["requests"],
+    )  # fmt: skip
+    found = workspace.usage("all", ["requests", "tokens"], every="5m").rows()
+    assert [(row["period"][:19].replace("T", " "), row["requests"], row["input_tokens"]) for row in found] == [
+        (row["bucket"], row["requests"], row["context_tokens"]) for row in TRUTH["azure_2023_conv"]["by_5min"]
+    ]
+
+
+def test_llmperf_failures_have_no_latency(tmp_path):
+    workspace = opened(tmp_path, "llmperf", "llmperf_leaderboard_7b13b.parquet")
+    (truth,) = TRUTH["llmperf"]["overall"]
+    asked = ["requests", "error_rate", "ttft_p50", "ttft_p95", "ttft_p99", "latency_p50", "latency_p95", "latency_p99"]
+    (row,) = workspace.health("all", asked[:2]).rows()
+    assert row["requests"] == truth["requests"]
+    assert near(row["error_rate"], truth["error_rate"])
+    (answered,) = workspace.health("all", asked, where={"status": 200}).rows()
+    for p in (50, 95, 99):
+        assert near(answered[f"ttft_p{p}"], truth[f"ttft_ok_s_p{p}_cont"] * 1000)
+        assert near(answered[f"latency_p{p}"], truth[f"e2e_ok_s_p{p}_cont"] * 1000)
+    (limited,) = workspace.health("all", ["latency_p99"], where={"status": 429}).rows()
+    assert limited["latency_p99"] is None
+
+
+def test_spans_by_model_and_day(tmp_path):
+    workspace = opened(tmp_path, "genai_spans", "agent_llm_spans.parquet")
+    asked = ["requests", "input_tokens", "output_tokens", "error_rate", "latency_p50", "latency_p95", "latency_p99"]
+    by_model = {row["model"]: row for row in workspace.health("all", asked, by=["model"]).rows()}
+    by_day = {row["period"][:10]: row for row in workspace.health("all", asked, every="day").rows() if row["requests"]}
+    truth = TRUTH["agent_llm_spans"]
+    pairs = [(by_model[row["model"].removeprefix("azure/")], row) for row in truth["by_model"]]
+    pairs += [(by_day[row["day"]], row) for row in truth["by_day"]]
+    assert len(pairs) == len(by_model) + len(by_day)
+    for found, expected in pairs:
+        for name in ("requests", "input_tokens", "output_tokens"):
+            assert found[name] == expected[name]
+        assert near(found["error_rate"], expected["error_rate"])
+        for p in (50, 95, 99):
+            assert near(found[f"latency_p{p}"], expected[f"ok_ms_p{p}_cont"])
+
+
+def test_tool_calls_by_tool(tmp_path):
+    workspace = opened(tmp_path, "tool_calls", "tool_calls.parquet")
+    asked = ["requests", "error_rate", "latency_p50", "latency_p95", "latency_p99"]
+    found = {row["endpoint"]: row for row in workspace.health("all", asked, by=["endpoint"]).rows()}
+    truth = {row["tool_name"]: row for row in TRUTH["tool_calls"]["by_tool"]}
+    assert set(found) == set(truth)
+    for tool, row in found.items():
+        assert row["requests"] == truth[tool]["calls"]
+        assert near(row["error_rate"], truth[tool]["error_rate"])
+        for p in (50, 95, 99):
+            assert near(row[f"latency_p{p}"], truth[tool][f"all_ms_p{p}_cont"])
+
+
+def test_a_web_server(tmp_path):
+    workspace = opened(tmp_path, "access_log", "apache_access_logs.parquet")
+    (truth,) = TRUTH["apache_access_logs"]["overall"]
+    (row,) = workspace.usage("all", ["requests", "bytes_out", "active_users", "error_rate", "server_error_rate"]).rows()
+    assert (row["requests"], row["bytes_out"], row["active_users"]) == (
+        truth["requests"], truth["bytes"], truth["clients"],
+    )  # fmt: skip
+    assert near(row["error_rate"], truth["rate_4xx_5xx"])
+    assert near(row["server_error_rate"], truth["rate_5xx"])
+    days = workspace.usage("all", ["requests"], every="day").rows()
+    assert [(row["period"][:10], row["requests"]) for row in days] == [
+        (row["day"], row["requests"]) for row in TRUTH["apache_access_logs"]["by_day"]
+    ]
