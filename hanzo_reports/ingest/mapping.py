@@ -74,7 +74,8 @@ def _projected(raw: Raw, source: Source) -> ibis.Table:
         name: column(rows, name, [(way, of(name, number)) for number, way in enumerate(each)], source.base, raw.name)
         for name, each in ways.items()
     }
-    events = rows.mutate(**{name: found[name].value if name in found else ibis.null(TYPES[name]) for name in MAPPABLE})
+    values = {name: found[name].value if name in found else ibis.null(TYPES[name]) for name in (*MAPPABLE, *found)}
+    events = rows.mutate(**values)
     checks = [check for name in ways for check in found[name].checks]
     checks += [check for name in ways if name in MAPPABLE for check in limits(name, events[name])]
     keys = [cell.cast("string") for number in range(len(ways.get("api_key", ()))) for cell in of("api_key", number)]
