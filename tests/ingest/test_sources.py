@@ -54,7 +54,8 @@ OTEL = {
 LANGFUSE = [
     {
         "id": "o1", "type": "GENERATION", "name": "answer", "projectId": "search", "model": "gpt-4o",
-        "level": "DEFAULT", "startTime": "2025-06-01T10:00:00Z", "endTime": "2025-06-01T10:00:01Z", "updatedAt": updated,
+        "level": "DEFAULT", "startTime": "2025-06-01T10:00:00Z", "endTime": "2025-06-01T10:00:01Z",
+        "updatedAt": updated,
         "usageDetails": {"input": 600, "input_cached_tokens": 400, "output": output}, "totalCost": cost,
     }
     for updated, output, cost in [("2025-06-01T10:00:01Z", 1, 0.001), ("2025-06-01T10:00:09Z", 100, 0.003)]
