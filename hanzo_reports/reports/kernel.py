@@ -19,6 +19,7 @@ ARGV = [
     sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
     "--HistoryManager.enabled=False", f"--IPKernelApp.exec_lines=[{WARM!r}]",
 ]  # fmt: skip
+PATIENCE = 2.0  # seconds; a kernel that misses its shutdown message, as some do, is terminated after half of them
 ENCRYPTED = {"supported_encryption": ["curve"]}  # what is said to it stays between the two
 
 
@@ -33,7 +34,12 @@ class ThisPython(KernelSpecManager):
 @contextmanager
 def kernel() -> Iterator[AsyncKernelManager]:
     """A kernel that is starting; whoever asked can do other things meanwhile. At the end it is gone."""
-    manager = AsyncKernelManager(kernel_name=NAME, kernel_spec_manager=ThisPython(), transport_encryption="required")
+    manager = AsyncKernelManager(
+        kernel_name=NAME,
+        kernel_spec_manager=ThisPython(),
+        transport_encryption="required",
+        shutdown_wait_time=PATIENCE,
+    )
     run_sync(manager.start_kernel)()
     try:
         yield manager

@@ -78,20 +78,18 @@ def declared(source: str, where: str) -> list[Parameter]:
 
 def _literals(step: ast.stmt) -> Iterator[tuple[str, str, Value, int]]:
     """Name, type, value and line of an assignment of a plain literal to a name."""
-    target = (
-        step.target if isinstance(step, ast.AnnAssign) else step.targets[0] if isinstance(step, ast.Assign) else None
-    )
+    targets = [step.target] if isinstance(step, ast.AnnAssign) else getattr(step, "targets", [])
     value = getattr(step, "value", None)
-    if not isinstance(target, ast.Name) or value is None:
+    if len(targets) != 1 or not isinstance(targets[0], ast.Name) or value is None:
         return
     try:
         default = ast.literal_eval(value)
     except ValueError:
         return
-    written = ast.unparse(step.annotation) if isinstance(step, ast.AnnAssign) else ""
-    kind = written if written in _TYPES else type(default).__name__
-    if kind in _TYPES:
-        yield target.id, kind, float(default) if kind == "float" else default, step.end_lineno or step.lineno
+    if isinstance(step, ast.AnnAssign) and ast.unparse(step.annotation) == "float" and type(default) is int:
+        default = float(default)
+    if (kind := type(default).__name__) in _TYPES:
+        yield targets[0].id, kind, default, step.end_lineno or step.lineno
 
 
 def checked(parameters: Sequence[Parameter], given: Mapping[str, Any], where: str) -> dict[str, Value]:
