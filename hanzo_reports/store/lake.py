@@ -74,9 +74,11 @@ class Lake:
     @cached_property
     def state(self) -> sqlalchemy.Engine:
         """SQLite, in a file of the same folder."""
-        from hanzo_reports.store import state  # noqa: PLC0415  # SQLAlchemy is slow to load, and asking needs none
+        from hanzo_reports.store import alert_tables, state  # noqa: PLC0415  # SQLAlchemy is slow to load; asking needs none
 
-        return state.sqlite(self.folder / "state.db")
+        engine = state.sqlite(self.folder / "state.db")
+        alert_tables.create_tables(engine)
+        return engine
 
     def events(self, start: datetime | None = None, end: datetime | None = None) -> ibis.Table:
         """The events of the newest version; `start` and `end` leave out the files of days outside them."""
