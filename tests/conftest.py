@@ -52,10 +52,10 @@ def postgres_server():
     server.cleanup()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture
 def state_url(request, tmp_path):
-    """The address of an empty state database, on each engine."""
-    if request.param == "sqlite":
+    """The address of an empty state database: SQLite, or what `parametrize(..., indirect=True)` names."""
+    if getattr(request, "param", "sqlite") == "sqlite":
         return f"sqlite:///{tmp_path / 'state.db'}"
     return request.getfixturevalue("postgres_server")()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.alerts.amounts import amount, shown, span, spelled
@@ -162,7 +163,7 @@ class Rule:
             )
             raise RuleError(msg)
 
-    @property
+    @cached_property
     def catalogued(self) -> Metric:
         """The metric's entry in the catalogue."""
         if self.metric not in CATALOG:
@@ -179,7 +180,7 @@ class Rule:
         """The condition as people write it: ``> 1%``."""
         return f"{self.condition.sign} {shown(self.threshold, self.unit)}"
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """What is compared to see that a rule has changed: all but its name, its channels and how it is told."""
         told = {"name", "repeat", "severity", "runbook", "channels"}

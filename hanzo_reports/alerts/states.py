@@ -61,19 +61,23 @@ def load(connection: sqlalchemy.Connection, last: datetime | None) -> dict[Key, 
 
 
 def save(connection: sqlalchemy.Connection, changed: Iterable[tuple[Key, State, tuple[str, ...]]]) -> None:
-    """States written over what was kept of them."""
-    rows = [
-        {"rule_id": rule, "group_key": group, "told": json.dumps(told)} | row_of(state)
-        for (rule, group), state, told in changed
-    ]
-    if not rows:
+    """States written over what was kept of them; those that say nothing are not kept."""
+    given = list(changed)
+    if not given:
         return
     same = (STATES.c.rule_id == sqlalchemy.bindparam("old_rule")) & (
         STATES.c.group_key == sqlalchemy.bindparam("old_group")
     )
-    keys = [{"old_rule": row["rule_id"], "old_group": row["group_key"]} for row in rows]
-    connection.execute(sqlalchemy.delete(STATES).where(same), keys)
-    connection.execute(sqlalchemy.insert(STATES), rows)
+    connection.execute(
+        sqlalchemy.delete(STATES).where(same), [{"old_rule": rule, "old_group": group} for (rule, group), _, _ in given]
+    )
+    rows = [
+        {"rule_id": rule, "group_key": group, "told": json.dumps(told)} | row_of(state)
+        for (rule, group), state, told in given
+        if needed(state)
+    ]
+    if rows:
+        connection.execute(sqlalchemy.insert(STATES), rows)
 
 
 def version(connection: sqlalchemy.Connection) -> tuple[int, datetime | None]:
