@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +19,12 @@ class Settings(BaseModel):
         store: where events live: a folder or a database URL.
         tz: the IANA zone in which days and months are cut.
         reports: the folder that report runs are written to.
+        secret_key: Fernet keys joined by commas, which seal the secrets of channels; empty: those of `key_file`.
+        key_file: a file of mode 0600 with such a key, made on first use.
+        allow_hosts: hosts joined by commas that webhooks may go to although they are not public.
+        apprise: the Apprise schemes joined by commas that channels may use.
+        link: where reports are served; messages link there.
+        delay: how late events may arrive: alerts look at windows that ended so long ago.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -26,9 +32,15 @@ class Settings(BaseModel):
     store: str = "./warehouse"
     tz: str = "UTC"
     reports: str = "./reports"
+    secret_key: SecretStr = SecretStr("")
+    key_file: str = "~/.config/hanzo-reports/secret.key"
+    allow_hosts: str = ""
+    apprise: str = ""
+    link: str = ""
+    delay: str = "60s"
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
         """The settings found in an environment; unset or empty ones keep their defaults."""
         given = {name: environment.get(PREFIX + name.upper(), "") for name in cls.model_fields}
-        return cls(**{name: value for name, value in given.items() if value})
+        return cls.model_validate({name: value for name, value in given.items() if value})

@@ -92,6 +92,17 @@ def notice(  # noqa: PLR0913  # what is said, of what, how, and what else is kno
     )  # fmt: skip
 
 
+def trial(rule_id: str, rule: Rule, now: datetime, *, over: bool) -> Notice:
+    """The notice that tries a rule's channels, and the one that takes it back, so that no incident stays open."""
+    facts = (("What", f"somebody tries the channels of the rule {rule.name}; nothing is wrong"),)
+    return Notice(
+        source=rule_id, group="test", episode=int(now.timestamp()), kind="test-over" if over else "test",
+        action=Action.RESOLVE if over else Action.TRIGGER, severity="info", at=now,
+        title=f"TEST {rule.name}: {'the test is over' if over else 'this is a test'}", facts=facts,
+        data={"rule": rule.name, "test": True},
+    )  # fmt: skip
+
+
 def _title(rule: Rule, group: str, message: Message) -> str:
     state, metric = message.state, rule.catalogued
     value = shown(state.value, rule.unit)

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -79,7 +80,7 @@ def vault(keys: str, file: Path) -> Vault:
 def _make(file: Path) -> None:
     """The file with a new key, whole or not at all; whoever comes second uses the first one's."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    draft = file.with_name(f".{file.name}.{uuid4().hex}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as opened:
         opened.write(Fernet.generate_key() + b"\n")

@@ -1,4 +1,4 @@
-"""What people live through, end to end: traffic in a store, a pass a minute, a real receiver; two_checkers is in test_at_once.py."""
+"""What people live through, end to end: traffic in a store, a pass a minute, a real receiver."""
 
 from __future__ import annotations
 
