@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -184,7 +185,9 @@ def _command(rule: Rule, group: str, message: Message, voice: Voice) -> str:
     end = message.at - voice.delay
     kept = {name: list(values) for name, values in rule.where}
     kept |= {name: ["" if value is None else str(value)] for name, value in json.loads(group or "{}").items()}
-    where = "".join(f" -w '{name}={value}'" for name, values in sorted(kept.items()) for value in values)
+    where = "".join(
+        f" -w {shlex.quote(f'{name}={value}')}" for name, values in sorted(kept.items()) for value in values
+    )
     return f"hanzo-reports usage -r {iso(end - rule.window)}..{iso(end)} -m {rule.metric},requests{where}"
 
 
