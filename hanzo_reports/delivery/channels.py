@@ -11,7 +11,9 @@ import json
 import logging
 import re
 import socket
+import threading
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,11 +24,14 @@ from hanzo_reports.delivery.guard import Guard, Reply, post, public
 from hanzo_reports.errors import ChannelError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from hanzo_reports.delivery.endpoints import Endpoint
     from hanzo_reports.delivery.outbox import Claimed
 
+_TALKATIVE = ("apprise", "urllib3", "requests")
+_CLOSED = threading.RLock()
 _STATUS = re.compile(r"error=(\d{3})")
 
 
@@ -168,14 +173,17 @@ def _asset() -> apprise.AppriseAsset:
     )  # fmt: skip
 
 
-class _quiet:  # noqa: N801  # reads as what it does
-    """Apprise's log closed to every handler outside: at DEBUG it holds tokens and bodies."""
-
-    def __enter__(self) -> None:
-        self._logger = logging.getLogger("apprise")
-        self._before = self._logger.propagate, self._logger.handlers[:]
-        self._logger.propagate = False
-        self._logger.handlers = [logging.NullHandler()]
-
-    def __exit__(self, *_: object) -> None:
-        self._logger.propagate, self._logger.handlers = self._before
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The logs of Apprise and of its HTTP client closed to every handler: at DEBUG they hold tokens, paths, bodies."""
+    with _CLOSED:
+        before = [(log, log.propagate, log.level, log.handlers[:]) for log in map(logging.getLogger, _TALKATIVE)]
+        for log, *_ in before:
+            log.propagate, log.handlers = False, [logging.NullHandler()]
+            log.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            for log, propagate, level, handlers in before:
+                log.propagate, log.handlers = propagate, handlers
+                log.setLevel(level)
