@@ -40,6 +40,17 @@ class Traffic:
             "status": [500 if n < bad else 200 for n in range(requests)],
             **{name: [value] * requests for name, value in self._usual(until, columns).items()},
         }
+        self._append(values, requests)
+
+    def put_all(self, instants, statuses, projects):
+        """One request for each instant, status and project."""
+        usual = {name: [value] * len(instants) for name, value in self._usual(instants[0], {}).items()}
+        ids = [f"e{n}" for n in range(len(instants))]
+        self._append(
+            usual | {"event_id": ids, "timestamp": instants, "status": statuses, "project": projects}, len(instants)
+        )
+
+    def _append(self, values, requests):
         arrow = ibis.schema({name: dtype.removeprefix("!") for name, dtype in SCHEMA.items()}).to_pyarrow()
         rows = {field.name: pa.array(values.get(field.name, [None] * requests), field.type) for field in arrow}
         self.store.append(backend(duckdb.connect()).create_table("rows", pa.table(rows)), {})
