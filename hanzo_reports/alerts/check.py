@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hanzo_reports.alerts import book, states
-from hanzo_reports.alerts.evaluate import SHORTEST_GAP, Kind, Message, Observation, Phase, State, step
+from hanzo_reports.alerts.evaluate import SHORTEST_GAP, Kind, Message, Observation, Phase, State, calm, step
 from hanzo_reports.alerts.observe import Failure, answers, nothing, questions, seen, suspects
 from hanzo_reports.alerts.rules import Condition, Rule
 from hanzo_reports.alerts.texts import Voice, notice
@@ -122,7 +122,8 @@ class _Pass:
             self._step((one.rule_id, ""), query, about, one.endpoints, silenced=self.blind)
         groups: dict[str, Observation] = {} if isinstance(answer, Failure) else answer
         for group, observation in groups.items():
-            self._step((one.rule_id, group), one.rule, observation, one.endpoints)
+            if group in known or not calm(one.rule, observation):
+                self._step((one.rule_id, group), one.rule, observation, one.endpoints)
         absent = Observation(error="the query failed") if failed else nothing(one.rule)
         for group in sorted(known - groups.keys() - {""}):
             self._step((one.rule_id, group), one.rule, absent, one.endpoints, silenced=failed)

@@ -187,21 +187,21 @@ def closed(state: State, now: datetime, reason: str) -> Stepped:
     return fresh, tuple(Message(kind, state.episode, number, now, state, reason) for kind, number in told)
 
 
+def calm(rule: Rule, seen: Observation) -> bool:
+    """Whether an observation is good and whole, so that a state that says nothing goes on saying nothing."""
+    return _health_of(rule, seen) is Health.OK and not _bad(rule, seen)
+
+
 def breached(rule: Rule, value: Value) -> bool:
-    """Whether a value is bad."""
-    limit = _beside(rule.threshold, value)
-    return {
-        "gt": value > limit, "gte": value >= limit, "lt": value < limit, "lte": value <= limit,
-    }[rule.condition.value]  # fmt: skip
-
-
-def _beside(limit: Decimal, value: Value) -> Value:
-    """A limit in the value's own arithmetic: 1 error in 100 is not above 0.01."""
-    return float(limit) if isinstance(value, float) else limit
+    """Whether a value is bad: compared as floats with a float, since 1 error in 100 is not above 0.01."""
+    against, exact, rounded = rule.comparison
+    return against(value, rounded if isinstance(value, float) else exact)
 
 
 def _bad(rule: Rule, seen: Observation) -> bool:
-    return all(value is not None and breached(rule, value) for value in _values(rule, seen))
+    if seen.value is None or not breached(rule, seen.value):
+        return False
+    return rule.short_window is None or (seen.short is not None and breached(rule, seen.short))
 
 
 def _good(rule: Rule, seen: Observation) -> bool:
@@ -210,11 +210,13 @@ def _good(rule: Rule, seen: Observation) -> bool:
     if clear is None:
         return not _bad(rule, seen)
     return any(
-        value is not None
-        and not breached(rule, value)
-        and (value <= _beside(clear, value) if rule.condition.high else value >= _beside(clear, value))
-        for value in _values(rule, seen)
+        value is not None and not breached(rule, value) and _past(rule, clear, value) for value in _values(rule, seen)
     )
+
+
+def _past(rule: Rule, clear: Decimal, value: Value) -> bool:
+    limit: Value = float(clear) if isinstance(value, float) else clear
+    return value <= limit if rule.condition.high else value >= limit
 
 
 def _values(rule: Rule, seen: Observation) -> tuple[Value | None, ...]:
@@ -224,7 +226,7 @@ def _values(rule: Rule, seen: Observation) -> tuple[Value | None, ...]:
 def _health_of(rule: Rule, seen: Observation) -> Health:
     if seen.error:
         return Health.ERROR
-    if seen.samples < rule.min_samples or any(value is None for value in _values(rule, seen)):
+    if seen.samples < rule.min_samples or seen.value is None or (rule.short_window and seen.short is None):
         return Health.NO_DATA
     return Health.OK
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,14 +20,16 @@ from hanzo_reports.metrics.query import dimensions
 from hanzo_reports.units import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from hanzo_reports.alerts.amounts import Value
     from hanzo_reports.metrics.metric import Metric
 
 Where = tuple[tuple[str, tuple[str, ...]], ...]
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LONGEST = 90 * DAY
+_OPERATORS = {"gt": "gt", "gte": "ge", "lt": "lt", "lte": "le"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}", re.IGNORECASE)
 
 
@@ -169,6 +172,11 @@ class Rule:
         if self.metric not in CATALOG:
             raise UnknownNameError("metric", self.metric, CATALOG)
         return CATALOG[self.metric]
+
+    @cached_property
+    def comparison(self) -> tuple[Callable[[Value, Value], bool], Decimal, float]:
+        """How a value is compared, and with what: the exact threshold, or its float for floats."""
+        return getattr(operator, _OPERATORS[self.condition]), self.threshold, float(self.threshold)
 
     @property
     def unit(self) -> Unit:
