@@ -15,7 +15,8 @@ from hanzo_reports.metrics.query import aggregate
 from hanzo_reports.reports import export, views
 from hanzo_reports.reports.chart import Draftsman
 from hanzo_reports.reports.parts import Part, fragment
-from hanzo_reports.reports.span import BY, SUMS, Span, answer
+from hanzo_reports.reports.span import Span
+from hanzo_reports.reports.sums import BY, NAMES, Sums, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,8 +60,11 @@ class Board:
         name = self.window.strip().lower()
         names = (name, *(other for other in RANGES if other != name)) if name in RANGES else (self.window,)
         windows = [self.ws.window(name) for name in names]
+        sides = [side for window in windows for side in (window, window.previous())]
+        start, end = min(side.start for side in sides), max(side.end for side in sides)
+        sums = Sums(self.ws.store.events(start, end), sides, self._where)
         return {
-            window.name: Span(self.ws.store.events(window.previous().start, window.end), window, self._where)
+            window.name: Span(self.ws.store.events(window.previous().start, window.end), window, self._where, sums)
             for window in windows
         }
 
@@ -101,7 +105,7 @@ class Board:
         Raises:
             UnknownNameError: it is none of these.
         """
-        for kind, name, known in (("dimension", dimension, BY), ("metric", metric, SUMS)):
+        for kind, name, known in (("dimension", dimension, BY), ("metric", metric, NAMES)):
             if name not in known:
                 raise UnknownNameError(kind, name, known, "a ranking")
         title = f"Top {dimension}s" if metric == "requests" else f"{CATALOG[metric].title} by {dimension}"
@@ -133,7 +137,8 @@ class Board:
         """
         name, span = next(iter(self.spans.items()))
         hours = aggregate(span.events, span.window, HOURLY, every="hour", where=self._where)
-        tables = {"usage_by_hour": answer(hours), "usage_by_model_project": span.by_group}
+        groups = aggregate(span.events, span.window, NAMES, by=BY, where=self._where)
+        tables = {"usage_by_hour": answer(hours), "usage_by_model_project": answer(groups)}
         totals = {f"total_{metric}": span.now[metric] for metric in TOTALS}
         files = []
         for stem, found in tables.items():

@@ -12,7 +12,8 @@ from hanzo_reports.units import Unit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hanzo_reports.reports.span import Row, Span
+    from hanzo_reports.reports.span import Span
+    from hanzo_reports.reports.sums import Row
 
 Note = dict[str, str]
 GRAINS = {

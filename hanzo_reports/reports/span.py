@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from hanzo_reports.metrics.query import OTHER, Where, aggregate
+from hanzo_reports.reports.sums import BY, NAMES, rows
 from hanzo_reports.units import Grain
 from hanzo_reports.window import Bucket, Window, zone
 
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
 
     import ibis
 
-SUMS = ("requests", "tokens", "cost", "unpriced_requests")
+    from hanzo_reports.reports.sums import Row, Sums
+
 RATES = (
     "requests", "error_rate", "availability", "rate_limited_rate",
     "latency_p50", "latency_p95", "latency_p99", "saturation", "cost_per_request",
@@ -27,12 +27,10 @@ COMPARED = ("requests", "error_rate", "latency_p99", "cost_per_request")
 COURSE = ("requests", "tokens", "cost", "error_rate", "latency_p50", "latency_p95", "latency_p99")
 INCIDENT = 0.02  # the error rate from which on a bucket is marked
 FAILURES = 5  # and how many failed requests it takes: one unlucky request is no incident
-BY = ("model", "project")
 _GRAINS = (
     (0.1, Grain.MINUTE), (0.4, Grain.FIVE_MINUTES), (2, Grain.FIFTEEN_MINUTES), (14, Grain.HOUR),
     (180, Grain.DAY), (1200, Grain.WEEK),
 )  # fmt: skip
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,13 @@ class Span:
         events: the events of the window and of the one before, at least.
         window: what is looked at.
         where: the filter that holds for all of it.
+        sums: those of this window and of the one before, among others.
     """
 
     events: ibis.Table
     window: Window
     where: Where
+    sums: Sums
 
     @property
     def grain(self) -> Grain:
@@ -56,32 +56,25 @@ class Span:
         return next((grain for most, grain in _GRAINS if days <= most), Grain.MONTH)
 
     @cached_property
-    def by_group(self) -> pa.Table:
-        """One row per model x project of this window: SUMS."""
-        return answer(aggregate(self.events, self.window, SUMS, by=BY, where=self.where))
-
-    @cached_property
     def groups(self) -> list[Row]:
-        """One row per model x project of this window or the one before: SUMS, each with `_previous`."""
-        absent = {f"{name}{side}": 0 for name in SUMS for side in ("", "_previous")}
-        earlier = rows(aggregate(self.events, self.window.previous(), SUMS, by=BY, where=self.where))
-        found: dict[tuple[Any, ...], Row] = {}
-        for row in self.by_group.to_pylist():
-            found[tuple(row[name] for name in BY)] = absent | row
-        for row in earlier:
-            key = tuple(row[name] for name in BY)
-            past = {f"{name}_previous": row[name] for name in SUMS}
-            found[key] = absent | {name: row[name] for name in BY} | found.get(key, {}) | past
-        return list(found.values())
+        """One row per model x project of this window or the one before: its sums, each with `_previous`."""
+        sides, absent = (self.sums.of(self.window), self.sums.of(self.window.previous())), dict.fromkeys(NAMES, 0)
+        return [
+            dict(zip(BY, key, strict=True))
+            | {f"{name}{tail}": value
+               for side, tail in zip(sides, ("", "_previous"), strict=True)
+               for name, value in side.get(key, absent).items()}
+            for key in {**sides[0], **sides[1]}
+        ]  # fmt: skip
 
     @cached_property
     def now(self) -> Row:
-        """The whole window: SUMS and RATES."""
+        """The whole window: sums and RATES."""
         return self._whole(self.window, RATES, "")
 
     @cached_property
     def before(self) -> Row:
-        """The window before: SUMS and the rates that are compared."""
+        """The window before: sums and the rates that are compared."""
         return self._whole(self.window.previous(), COMPARED, "_previous")
 
     @cached_property
@@ -147,7 +140,7 @@ class Span:
     def _whole(self, window: Window, rates: Sequence[str], side: str) -> Row:
         """Sums add up from the groups; rates and percentiles cannot, and are computed from the events."""
         row = rows(aggregate(self.events, window, rates, where=self.where))[0]
-        for name in SUMS:
+        for name in NAMES:
             parts = [group[f"{name}{side}"] for group in self.groups if group[f"{name}{side}"] is not None]
             row[name] = sum(parts) if parts or not row["requests"] else None
         return row
@@ -163,16 +156,3 @@ class Span:
 
 def _begins(bucket: Bucket) -> bool:
     return datetime.fromisoformat(bucket.label) == bucket.start
-
-
-def answer(table: ibis.Table) -> pa.Table:
-    """A small table's rows, streamed: Ibis' other way imports pandas, which takes half a second."""
-    reader = table.to_pyarrow_batches()
-    batches = list(reader)  # of DuckDB's types, whose sums of integers are wider than Ibis says
-    return pa.Table.from_batches(batches).cast(reader.schema) if batches else reader.schema.empty_table()
-
-
-def rows(table: ibis.Table) -> list[Row]:
-    """A small table's rows as dictionaries."""
-    found: list[Row] = answer(table).to_pylist()
-    return found

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hanzo_reports.reports.figures import Number
-    from hanzo_reports.reports.span import Row, Span
+    from hanzo_reports.reports.span import Span
+    from hanzo_reports.reports.sums import Row
 
 TILES = ("requests", "tokens", "cost", "latency_p99")
 HEALTH = {

@@ -84,7 +84,7 @@ def test_the_course_holds_whole_buckets_beside_those_before(board, workspace):
 
 def test_neighbouring_buckets_are_one_incident():
     window = Window.parse("2025-06-01T00:00Z..2025-06-01T02:00Z", now=datetime(2025, 6, 2, tzinfo=UTC))
-    span = Span(None, window, {})
+    span = Span(None, window, {}, None)
     rates = [0.0, 0.5, 0.9, 0.0, None, 0.021, 0.02, 0.5]
     buckets = window.buckets(span.grain)
     span.__dict__["course"] = [
