@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME = "python3"
-WARM = "__import__('hanzo_reports.reports.board')"  # what most reports need, imported while the runner is busy too
+WARM = "[*map(__import__, ('hanzo_reports.reports.board', 'hanzo_reports.store.lake', 'ibis.backends.duckdb'))]"
+# What most reports need is imported while the runner is still busy.
 ARGV = [
     sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
     "--HistoryManager.enabled=False", f"--IPKernelApp.exec_lines=[{WARM!r}]",
