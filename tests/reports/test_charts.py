@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -42,7 +43,7 @@ def words(svg):
     return [text.text for text in read(svg).iter(f"{SVG}text")]
 
 
-def boxes(svg, tip=True):
+def boxes(svg, *, tip=True):
     return [
         (float(rect.attrib["x"]), float(rect.attrib["width"]))
         for rect in read(svg).iter(f"{SVG}rect")
@@ -129,7 +130,7 @@ def test_labels_keep_apart():
             if text.attrib["text-anchor"] == "middle"
         ]
         assert len(edges) >= 3
-        assert all(end + 8 <= start for (_, end), (start, _) in zip(edges, edges[1:], strict=False))
+        assert all(end + 8 <= start for (_, end), (start, _) in pairwise(edges))
         assert edges[-1][1] <= size[0] - 44
 
 
@@ -145,7 +146,7 @@ def test_the_axis_of_numbers_ends_above_them_on_a_round_one(most):
 def test_a_curve_rises_and_falls_only_where_its_points_do(values):
     path = _curve([(10.0 * place, value) for place, value in enumerate(values)])
     pieces = [[float(n) for n in piece.split(",")] for piece in re.split("[MC]", path)[1:]]
-    for before, after in zip(pieces, pieces[1:], strict=False):
+    for before, after in pairwise(pieces):
         low, high = sorted((before[-1], after[-1]))
         assert all(low - 0.11 <= y <= high + 0.11 for y in after[1::2])
 
