@@ -121,9 +121,10 @@ class _Frame:
 
     def _bands(self) -> Iterator[str]:
         for start, end in self.chart.bands:
-            left, right = self.x(start), self.x(end)
+            left, right = max(self.x(start), 0), min(self.x(end), self.across)
             box = f'x="{_n(left)}" width="{_n(max(right - left, THIN))}" height="{self.down}"'
-            yield f'<rect {box} fill="{COLORS["band"]}"/>'
+            if left < right:
+                yield f'<rect {box} fill="{COLORS["band"]}"/>'
 
     def _lines(self) -> Iterator[str]:
         """Lines with a gap where nothing is known, and the areas under them."""

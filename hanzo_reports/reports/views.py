@@ -183,7 +183,8 @@ def _chart(span: Span, lines: tuple[Line, ...], tip: Callable[[Row], str], **loo
 
 
 def _band(span: Span) -> list[tuple[str, str, str]]:
-    return [("block", "band", f"Errors above {INCIDENT:.0%}")] if span.incidents else []
+    within = "" if span.watch is span.grain else f" in {GRAINS[span.watch]}"
+    return [("block", "band", f"Errors above {INCIDENT:.0%}{within}")] if span.incidents else []
 
 
 def _length(span: Span) -> str:
