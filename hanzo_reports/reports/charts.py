@@ -167,7 +167,8 @@ def _curve(points: Sequence[Point]) -> str:
 
     Source: Steffen, A simple method for monotonic interpolation in one dimension (1990), as d3's curveMonotoneX.
     """
-    path = f"M{_n(points[0][0])},{_n(points[0][1])}"
+    here = (round(points[0][0], 1), round(points[0][1], 1))
+    path = f"M{_n(here[0])},{_n(here[1])}"
     if len(points) == 1:
         return f"{path}h0"
     slopes = [(y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in pairwise(points)]
@@ -178,7 +179,8 @@ def _curve(points: Sequence[Point]) -> str:
     for ((x1, y1), (x2, y2)), (t1, t2) in zip(pairwise(points), pairwise(tangents), strict=True):
         third = (x2 - x1) / 3
         controls = ((x1 + third, y1 + third * t1), (x2 - third, y2 - third * t2), (x2, y2))
-        path += "C" + ",".join(f"{_n(x)},{_n(y)}" for x, y in controls)
+        path += "c" + " ".join(f"{_n(x - here[0])},{_n(y - here[1])}" for x, y in controls)  # relative ones are short
+        here = (round(x2 - here[0], 1) + here[0], round(y2 - here[1], 1) + here[1])
     return path
 
 
@@ -226,4 +228,6 @@ def _short(value: float) -> str:
 
 def _n(value: float) -> str:
     """A coordinate to a tenth of a pixel."""
-    return f"{value:z.1f}".removesuffix(".0")
+    return (
+        f"{value:z.1f}".removesuffix(".0").replace("0.", ".") if abs(value) < 1 else f"{value:.1f}".removesuffix(".0")
+    )

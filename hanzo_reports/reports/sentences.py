@@ -21,6 +21,7 @@ GRAINS = {
     "minute": "minute", "5m": "5 minutes", "15m": "15 minutes", "hour": "hour", "day": "day", "week": "week",
     "month": "month",
 }  # fmt: skip
+ARTICLES = GRAINS | {"minute": "a minute", "hour": "an hour", "day": "a day", "week": "a week", "month": "a month"}
 
 
 def changes(span: Span) -> list[Note]:

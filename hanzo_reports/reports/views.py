@@ -6,10 +6,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.metrics.catalog import CATALOG
-from hanzo_reports.reports.charts import HALF, Chart, Line, drawn
+from hanzo_reports.reports.charts import HALF, NARROW, Chart, Line, drawn
 from hanzo_reports.reports.figures import change, full, short
 from hanzo_reports.reports.parts import fragment
-from hanzo_reports.reports.sentences import GRAINS, changes, moment, summary
+from hanzo_reports.reports.sentences import ARTICLES, GRAINS, changes, moment, summary
 from hanzo_reports.reports.span import INCIDENT
 from hanzo_reports.units import Direction, Unit
 
@@ -91,7 +91,7 @@ def latency_chart(span: Span) -> Chart:
         return " · ".join(f"{name[-3:]} {short(row[name], Unit.MILLISECONDS)}" for name in reversed(PERCENTILES))
 
     lines = tuple(Line(name, color) for name, color in PERCENTILES.items())
-    return _chart(span, lines, tip, label="{:,.0f}".format, sizes=(HALF,))
+    return _chart(span, lines, tip, label="{:,.0f}".format, sizes=(HALF, NARROW))
 
 
 def latency(span: Span) -> View:
@@ -183,8 +183,12 @@ def _chart(span: Span, lines: tuple[Line, ...], tip: Callable[[Row], str], **loo
 
 
 def _band(span: Span) -> list[tuple[str, str, str]]:
-    within = "" if span.watch is span.grain else f" in {GRAINS[span.watch]}"
-    return [("block", "band", f"Errors above {INCIDENT:.0%}{within}")] if span.incidents else []
+    """The legend of the bands, where the chart has one."""
+    course = span.course
+    inside = course and any(last.end > course[0]["bucket"].start and first.start < course[-1]["bucket"].end
+                            for first, last, _ in span.incidents)  # fmt: skip
+    within = "" if span.watch is span.grain else f" in {ARTICLES[span.watch]}"
+    return [("block", "band", f"Errors above {INCIDENT:.0%}{within}")] if inside else []
 
 
 def _length(span: Span) -> str:
@@ -202,14 +206,17 @@ def _plain(subtitle: str, rows: Sequence[Sequence[str]]) -> str:
 
 def _sparkline(values: Sequence[Number | None]) -> list[str]:
     """Closed SVG paths for a box of 100 x 30, their other sides outside of it; a gap where nothing is known."""
-    top = max((float(value) for value in values if value is not None), default=0) or 1
+    top, last = max((float(value) for value in values if value is not None), default=0) or 1, max(1, len(values) - 1)
     points = [
-        "" if value is None else f"{100 * place / max(1, len(values) - 1):.1f},{28 - 26 * float(value) / top:.1f}"
+        None if value is None else (100 * place / last, f"{28 - 26 * float(value) / top:.1f}")
         for place, value in enumerate(values)
     ]
-    runs = [list(run) for known, run in groupby(points, key=bool) if known]
-    return [
-        f"M{run[0].partition(',')[0]},33L{'L'.join(run)}L{run[-1].partition(',')[0]},33Z"
-        for run in runs
-        if len(run) > 1
-    ]
+    runs = [[point for point in run if point] for known, run in groupby(points, key=bool) if known]
+    return [_area(run) for run in runs if len(run) > 1]
+
+
+def _area(points: Sequence[tuple[float, str]]) -> str:
+    """The line through some points and the sides that close it, which an edge of the box hides."""
+    left, right = (x if 0 < x < 100 else x * 1.04 - 2 for x in (points[0][0], points[-1][0]))  # noqa: PLR2004
+    line = "L".join(f"{x:.1f},{y}" for x, y in points)
+    return f"M{left:.1f},33L{left:.1f},{points[0][1]}L{line}L{right:.1f},{points[-1][1]}L{right:.1f},33Z"

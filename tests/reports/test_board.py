@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -204,3 +205,23 @@ def test_the_incident_of_the_demo_shows_in_every_range_whenever_it_is_made(now):
         assert width >= 3
         start, stop = span.course[0]["bucket"].start, span.course[-1]["bucket"].end
         assert left == pytest.approx(950 * (first.start - start) / (stop - start), abs=0.06)
+
+
+def test_the_legend_names_bands_only_where_the_chart_has_one(workspace):
+    span = Span(None, workspace.window("30d"), {}, None)
+    days = span.window.buckets(span.grain)[1:-1]
+    empty = dict.fromkeys(("before", "error_rate", "latency_p50", "latency_p95", "latency_p99"))
+    span.__dict__["course"] = [empty | {"bucket": day, "requests": 0} for day in days]
+    for instant, shown in ((days[-1].start, True), (days[-1].end, False)):
+        hour = replace(days[0], start=instant, end=instant + timedelta(hours=1))
+        span.__dict__["incidents"] = [(hour, hour, {})]
+        html = views.volume(span)["html"]
+        assert ("Errors above 2% in an hour" in html) == shown == bool(bands(html))
+
+
+def test_a_sparkline_has_no_edges_but_its_own():
+    whole, *_ = views._sparkline([1, 2, None, 4, 5])  # noqa: SLF001
+    _, second = views._sparkline([1, 2, None, 4, 5])  # noqa: SLF001
+    assert whole == "M-2.0,33L-2.0,22.8L0.0,22.8L25.0,17.6L25.0,17.6L25.0,33Z"
+    assert second == "M75.0,33L75.0,7.2L75.0,7.2L100.0,2.0L102.0,2.0L102.0,33Z"
+    assert views._sparkline([None, 3, None]) == []  # noqa: SLF001

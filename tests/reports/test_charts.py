@@ -17,7 +17,6 @@ from hanzo_reports.reports.charts import HALF, NARROW, WIDE, Chart, Line, _curve
 LINES = (Line("before", "s3", dashed=True), Line("requests", "s1", filled=True))
 MIDNIGHT, HOUR = datetime(2025, 6, 18, tzinfo=UTC), timedelta(hours=1)
 SVG = "{http://www.w3.org/2000/svg}"
-NUMBER = r"-?[\d.]+"
 
 
 def rows(n, value=lambda hour: 100 + hour, first=MIDNIGHT):
@@ -51,6 +50,17 @@ def boxes(svg, *, tip=True):
     ]
 
 
+def traced(path):
+    """The points of each piece of one path, the controls first, in pixels from the corner."""
+    head, *pieces = path.split("c")
+    found = [[tuple(map(float, head[1:].split(",")))]]
+    for piece in pieces:
+        left, top = found[-1][-1]
+        steps = [tuple(map(float, point.split(","))) for point in piece.split(" ")]
+        found.append([(left + x, top + y) for x, y in steps])
+    return found
+
+
 @pytest.fixture(scope="module")
 def svgs():
     return drawn(Chart(rows(24), LINES, "hour", [(MIDNIGHT + 9 * HOUR, MIDNIGHT + 10 * HOUR)]))
@@ -79,8 +89,9 @@ def test_each_bucket_has_its_tooltip_and_nothing_else_has_a_label(svgs):
 def test_a_point_stands_where_its_numbers_say():
     (svg,) = drawn(Chart(rows(4, lambda hour: (0, 50, 100, 25)[hour]), LINES[1:], "hour", sizes=(HALF,)))
     line = re.search(r'd="(M[^"]+)" fill="none"', svg)[1]
-    anchors = re.findall(rf"(?:M|,)({NUMBER},{NUMBER})(?=C|$)", line)
-    assert anchors == ["0,230", "105,115", "210,0", "315,172.5"]  # 420 x 230 pixels are 4 hours and 0 to 100
+    across, down = zip(*(piece[-1] for piece in traced(line)), strict=True)  # 420 x 230 pixels: 4 hours, 0 to 100
+    assert across == pytest.approx((0, 105, 210, 315))
+    assert down == pytest.approx((230, 115, 0, 172.5))
 
 
 def test_the_clock_is_the_one_on_the_wall(svgs):
@@ -145,10 +156,11 @@ def test_the_axis_of_numbers_ends_above_them_on_a_round_one(most):
 @given(st.lists(st.floats(0, 1000), min_size=2, max_size=30))
 def test_a_curve_rises_and_falls_only_where_its_points_do(values):
     path = _curve([(10.0 * place, value) for place, value in enumerate(values)])
-    pieces = [[float(n) for n in piece.split(",")] for piece in re.split("[MC]", path)[1:]]
+    pieces = traced(path)
+    assert [y for *_, (_, y) in pieces] == pytest.approx(values, abs=0.051)
     for before, after in pairwise(pieces):
-        low, high = sorted((before[-1], after[-1]))
-        assert all(low - 0.11 <= y <= high + 0.11 for y in after[1::2])
+        low, high = sorted((before[-1][1], after[-1][1]))
+        assert all(low - 0.11 <= y <= high + 0.11 for _, y in after)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
