@@ -145,10 +145,12 @@ class _Frame:
             yield f'<path d="{"".join(curves)}" fill="none" stroke="{color}" {style} {ends}/>'
 
     def _tips(self) -> Iterator[str]:
+        yield '<g fill="transparent">'
         for row in self.chart.rows:
             left, right = self.x(row["start"]), self.x(row["end"])
             box = f'x="{_n(left)}" width="{_n(right - left)}" height="{self.down}"'
-            yield f'<rect class="tip" aria-label="{escape(row["tip"])}" {box} opacity="0"/>'
+            yield f'<rect class="tip" aria-label="{escape(row["tip"])}" {box}/>'
+        yield "</g>"
 
     def _times(self) -> Iterator[str]:
         """A day's name at its midnight and for buckets of days, the clock else; left out where there is no room."""
