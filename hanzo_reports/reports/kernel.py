@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME = "python3"
-WARM = "from hanzo_reports.reports.warm import warm; warm(); del warm"
+WARM = "from hanzo_reports.reports.warm import warm; warm(get_ipython()); del warm"
 ARGV = [
     sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
     "--HistoryManager.enabled=False", f"--IPKernelApp.exec_lines=[{WARM!r}]",

@@ -206,3 +206,22 @@ def test_a_workspace_gives_a_notebook_what_it_declares(notebook, empty_store, no
     )  # fmt: skip
     with pytest.raises(UnknownNameError, match="'top'"):
         ws.report(str(notebook("bare", "1", parameters="top: int = 5")), out=tmp_path / "reports", topp=3)
+
+
+def test_what_a_notebook_writes_when_its_kernel_ends_is_in_the_manifest(notebook, run, tmp_path, capfd):
+    late = """import atexit, pathlib
+_ = atexit.register(lambda: pathlib.Path(out_dir, "late.csv").write_text("a\\n1\\n"))
+kept = open(pathlib.Path(out_dir, "kept.csv"), "w")
+_ = kept.write("a\\n2\\n")"""
+    done = run(notebook("late", late), tmp_path)
+    assert [file["name"] for file in done.manifest["exports"]] == ["kept.csv", "late.csv"]
+    assert (done.folder / "kept.csv").read_text() == "a\n2\n"
+    assert capfd.readouterr().err == ""
+
+
+def test_a_kernel_is_warm_before_its_first_cell_and_keeps_the_notebook_s_names_clean(notebook, run, tmp_path):
+    told = """import gc, json, sys
+known = {"hanzo_reports.reports.board", "hanzo_reports.store.lake", "ibis.backends.duckdb"} <= set(sys.modules)
+json.dumps([known, gc.isenabled(), gc.get_freeze_count() > 100_000, "warm" in dir(), "pandas" in sys.modules])"""
+    executed = nbformat.read(run(notebook("warm", told), tmp_path).folder / "notebook.ipynb", as_version=4)
+    assert executed.cells[-1].outputs[0]["data"]["text/plain"] == "'[true, true, true, false, false]'"
