@@ -11,6 +11,7 @@ import pyarrow as pa
 from psycopg import sql
 from pyarrow import csv
 
+from hanzo_reports.errors import StoreError
 from hanzo_reports.store.postgres_reader import batches
 
 if TYPE_CHECKING:
@@ -46,9 +47,7 @@ class PostgresTable:
     key: str
     time: str = ""
 
-    def append(
-        self, connection: psycopg.Connection, rows: ibis.Table, url: str
-    ) -> tuple[int, int, dict[str, int]]:
+    def append(self, connection: psycopg.Connection, rows: ibis.Table, url: str) -> tuple[int, int, dict[str, int]]:
         """Rows added, but for those whose key the table holds; the caller holds the write lock and commits.
 
         The keys go first, to learn which are known: then COPY can write into the table itself, at twice the speed of
@@ -106,7 +105,10 @@ class PostgresTable:
         keys = {"_year": rows[self.time].year(), "_month": rows[self.time].month()} if self.time else {}
         found = rows.aggregate(_rows=rows.count(), **sums, by=keys).to_pyarrow().to_pylist()
         flagged = {flag: sum(each[flag] for each in found) for flag in flags}
-        months = [(each["_year"], each["_month"]) for each in found if each.get("_year") is not None]
+        months = [(each["_year"], each["_month"]) for each in found] if self.time else []
+        if (None, None) in months:
+            msg = f"{self.time} is required and some rows have none"
+            raise StoreError(msg)
         return sum(each["_rows"] for each in found), flagged, sorted(months)
 
     def _ensure_partition(self, connection: psycopg.Connection, year: int, month: int) -> None:

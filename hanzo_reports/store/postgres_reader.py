@@ -86,8 +86,12 @@ def _parsed(rows: list[Any], columns: pa.Schema) -> list[pa.RecordBatch]:
         csv.ReadOptions(column_names=columns.names, use_threads=False, block_size=len(text) + 1),
         _PARSING,
         csv.ConvertOptions(
-            column_types=columns, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False,
-            true_values=["t"], false_values=["f"],
+            column_types=columns,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            true_values=["t"],
+            false_values=["f"],
         ),  # fmt: skip
     )
     return list(table.cast(columns).to_batches())

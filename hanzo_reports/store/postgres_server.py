@@ -82,7 +82,7 @@ class Server:
     def _refused(self, said: str) -> str:
         """Why a connection failed, in one line: the last reason that libpq gives."""
         lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("\t")]
-        reason = re.sub(r'^.*?(?:failed: (?=\w)|FATAL: +)(?!.*(?:failed: |FATAL: ))', "", lines[-1]) if lines else said
+        reason = re.sub(r"^.*?(?:failed: (?=\w)|FATAL: +)(?!.*(?:failed: |FATAL: ))", "", lines[-1]) if lines else said
         advice = next((advice for pattern, advice in _ADVICE if re.search(pattern, reason)), _REACHED)
         return f"{self.url} cannot be opened: {reason}; {advice}"
 
