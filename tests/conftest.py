@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from postgres_server import server
 
 import hanzo_reports as hr
-from postgres_server import server
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 

@@ -69,7 +69,9 @@ class PostgresServer:
         self._server.ensure_postgres_running()
 
     def stop(self) -> None:
-        """The server stopped, its folder removed."""
+        """The server stopped without a last checkpoint, its folder removed."""
+        os.kill(self._server.get_pid(), signal.SIGQUIT)
+        self._server.get_postmaster_info().process.wait()
         self._server.cleanup()
 
     def _lets_in(self, user: str) -> bool:

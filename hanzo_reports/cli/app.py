@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hanzo_reports.cli import ask, demo, files, report
+from hanzo_reports.cli import ask, demo, files, report, stores
 from hanzo_reports.cli.options import Options
 
 app = typer.Typer(
@@ -24,8 +24,8 @@ def options(
         str,
         typer.Option(
             envvar="HANZO_REPORTS_STORE",
-            metavar="FOLDER",
-            help="Where events live; else ./warehouse.",
+            metavar="STORE",
+            help="Where events live: a folder or postgresql://USER@HOST/DATABASE; else ./warehouse.",
             show_default=False,
         ),
     ] = "",
@@ -44,5 +44,5 @@ def options(
     context.obj = Options(store, tz, now)
 
 
-for group in (ask, files, report, demo):
+for group in (ask, files, report, stores, demo):
     group.register(app)

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
     import sqlalchemy
 
+    from hanzo_reports.store.base import Measured
+
 PATIENCE = 600.0
 EVENTS = PostgresTable("events", SCHEMA, "event_id", "timestamp")
 REJECTED = PostgresTable("quarantine", QUARANTINE, "quarantine_id")
@@ -48,6 +50,10 @@ _TYPES = {
     "string": "text", "int16": "smallint", "int32": "integer", "int64": "bigint", "float64": "double precision",
     MONEY: "numeric(18,9)", TIMESTAMP: "timestamp with time zone",
 }  # fmt: skip
+_COLUMNS = """
+    SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
+    WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
+"""
 
 
 class PostgresStore:
@@ -78,10 +84,10 @@ class PostgresStore:
         """The events as of now: all questions to this table see the same ones; the filter itself spares partitions."""
         return self._table(EVENTS)
 
-    def append(self, rows: ibis.Table, load: Mapping[str, object]) -> Appended:
+    def append(self, rows: ibis.Table, load: Mapping[str, object], seen: Measured | None = None) -> Appended:
         """Good rows added in one transaction, with the load's record; see `Store.append`."""
         with self._writing() as connection:
-            accepted, known, flagged = EVENTS.append(connection, rows, self.url)
+            accepted, known, flagged = EVENTS.append(connection, rows, self.url, seen)
             query = "SELECT coalesce(max(version), 0) FROM loads"
             version = next(connection.execute(query))[0] + bool(accepted)
             if accepted:
@@ -170,7 +176,9 @@ def _revision(connection: psycopg.Connection) -> str:
 def _check(connection: psycopg.Connection, url: str, found: str, *, current: bool) -> None:
     """An error where a table of someone else has the name of ours, or ours was changed."""
     query = "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(%s)"
-    held = dict(connection.execute(f"{query} AND attnum > 0 AND NOT attisdropped", [f"{ROOM}.events"]).fetchall())
+    held: dict[str, str] = dict(
+        connection.execute(f"{query} AND attnum > 0 AND NOT attisdropped", [f"{ROOM}.events"]).fetchall()
+    )
     if held and not found:
         msg = (
             f"{url} has a table {ROOM}.events that is of something else (its columns: {', '.join(held)}); "
@@ -178,10 +186,14 @@ def _check(connection: psycopg.Connection, url: str, found: str, *, current: boo
         )
         raise StoreError(msg)
     for name, dtype in SCHEMA.items():
-        if current and held.get(name) != _TYPES[dtype.removeprefix("!")]:
-            is_there = f"as {held[name]}" if name in held else "not at all"
-            msg = f"{url}: {ROOM}.events should have {name} as {_TYPES[dtype.removeprefix('!')]} and has it {is_there}"
-            raise StoreError(f"{msg}; put it back, or restore the schema from a backup")
+        wanted = _TYPES[dtype.removeprefix("!")]
+        if current and held.get(name) != wanted:
+            what = f"as {held[name]}" if name in held else "not at all"
+            msg = (
+                f"{url}: {ROOM}.events should have {name} as {wanted} and has it {what}; put it back, or restore the "
+                f"schema {ROOM} from a backup"
+            )
+            raise StoreError(msg)
 
 
 def _make(server: Server) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import psycopg
     from ibis.backends.duckdb import Backend
 
+    from hanzo_reports.store.base import Measured
+
 BATCH = 20_000  # rows on their way at once
 FIRST, END = 2000, 2100  # years; each month between has a partition, what lies outside has one on each side
 _KNOWN = "known_ids"
@@ -27,7 +29,7 @@ _WRITING = csv.WriteOptions(include_header=False)
 
 
 @ibis.udf.scalar.builtin(name="chr", signature=((dt.int32,), dt.string))  # type: ignore[untyped-decorator]
-def character(code: int) -> str:
+def character(code: object) -> object:
     """DuckDB: the character of a code."""
 
 
@@ -47,7 +49,9 @@ class PostgresTable:
     key: str
     time: str = ""
 
-    def append(self, connection: psycopg.Connection, rows: ibis.Table, url: str) -> tuple[int, int, dict[str, int]]:
+    def append(
+        self, connection: psycopg.Connection, rows: ibis.Table, url: str, seen: Measured | None = None
+    ) -> tuple[int, int, dict[str, int]]:
         """Rows added, but for those whose key the table holds; the caller holds the write lock and commits.
 
         The keys go first, to learn which are known: then COPY can write into the table itself, at twice the speed of
@@ -57,59 +61,58 @@ class PostgresTable:
             connection: in a transaction that has the lock.
             rows: the table's columns, and flags: further boolean columns, counted over the accepted rows.
             url: the database, for errors.
+            seen: the rows' measures, where they are known.
 
         Returns:
             How many rows were accepted, how many were known, and how many of the accepted ones carried each flag.
         """
         con: Backend = rows.get_backend()
-        fresh, known = self._unknown(connection, con, self._typed(rows), url)
         flags = [name for name in rows.columns if name not in self.schema]
-        offered, flagged, months = self._measured(fresh, flags)
-        accepted = 0
-        if offered:
-            if self.time:
-                fresh = fresh.order_by(self.time)  # what lies together in time lies together on disk: BRIN needs it
-                for year, month in months:
-                    self._ensure_partition(connection, year, month)
-            accepted = _copied(connection, con, fresh.select(*self.schema), self.name)
-        return accepted, known, flagged
+        fresh, known, more = self._unknown(connection, con, self._typed(rows), url)
+        if not more:
+            return 0, known, dict.fromkeys(flags, 0)
+        flagged = seen.flagged if seen and not known else _flagged(fresh, flags)
+        if self.time:
+            for month in self._months(fresh):
+                self._ensure_partition(connection, *month)
+            fresh = fresh.order_by(self.time)  # what lies together in time lies together on disk: BRIN needs it
+        return _copied(connection, con, fresh.select(*self.schema), self.name), known, flagged
 
     def _unknown(
         self, connection: psycopg.Connection, con: Backend, rows: ibis.Table, url: str
-    ) -> tuple[ibis.Table, int]:
-        """The rows whose key the table does not have, and how many others there are."""
+    ) -> tuple[ibis.Table, int, bool]:
+        """The rows whose key the table does not have, how many others there are, and whether there are any."""
         connection.execute(f"CREATE TEMP TABLE offered ({self.key} text) ON COMMIT DROP")
         offered = _copied(connection, con, rows.select(self.key), "offered")
         connection.execute("ANALYZE offered")
-        found = f"SELECT {self.key} FROM offered WHERE {self.key} IN (SELECT {self.key} FROM {self.name})"  # noqa: S608  # our own names
-        count = connection.execute(f"CREATE TEMP TABLE known ON COMMIT DROP AS {found}").rowcount
+        held = f"SELECT {self.key} FROM {self.name}"  # noqa: S608  # our own names
+        known = f"SELECT {self.key} FROM offered WHERE {self.key} IN ({held})"  # noqa: S608
+        count = connection.execute(f"CREATE TEMP TABLE known ON COMMIT DROP AS {known}").rowcount
         if count in {0, offered}:
-            return (rows.limit(0), count) if count else (rows, 0)
+            return rows, count, count < offered
         schema = ibis.schema({self.key: "string"})
         answer = batches(connection, "SELECT * FROM known", schema, BATCH, url)
         con.con.register("answered", pa.RecordBatchReader.from_batches(schema.to_pyarrow(), answer))
         con.con.execute(f"CREATE OR REPLACE TEMP TABLE {_KNOWN} AS FROM answered")
         con.con.unregister("answered")
-        return rows.anti_join(con.table(_KNOWN), self.key), count
+        return rows.anti_join(con.table(_KNOWN), self.key), count, True
 
     def _typed(self, rows: ibis.Table) -> ibis.Table:
-        """The table's columns in its own types, and the flags; NUL, which Postgres keeps in no text, is shown as one."""
+        """The columns in the table's types, and the flags; in texts a visible sign for NUL, which Postgres refuses."""
         nul, shown = character(0), "\N{REPLACEMENT CHARACTER}"
         typed = {name: rows[name].cast(dtype.removeprefix("!")) for name, dtype in self.schema.items()}
         texts = {name: value.replace(nul, shown) for name, value in typed.items() if value.type().is_string()}
         return rows.mutate(**{**typed, **texts})
 
-    def _measured(self, rows: ibis.Table, flags: list[str]) -> tuple[int, dict[str, int], list[tuple[int, int]]]:
-        """How many rows there are, how many carry each flag, and the years and months they are of."""
-        sums = {flag: rows[flag].sum().fill_null(0) for flag in flags}
-        keys = {"_year": rows[self.time].year(), "_month": rows[self.time].month()} if self.time else {}
-        found = rows.aggregate(_rows=rows.count(), **sums, by=keys).to_pyarrow().to_pylist()
-        flagged = {flag: sum(each[flag] for each in found) for flag in flags}
-        months = [(each["_year"], each["_month"]) for each in found] if self.time else []
+    def _months(self, rows: ibis.Table) -> list[tuple[int, int]]:
+        """The years and months that rows are of."""
+        time = rows[self.time]
+        found = rows.select(year=time.year(), month=time.month()).distinct().to_pyarrow().to_pylist()
+        months = [(each["year"], each["month"]) for each in found]
         if (None, None) in months:
             msg = f"{self.time} is required and some rows have none"
             raise StoreError(msg)
-        return sum(each["_rows"] for each in found), flagged, sorted(months)
+        return sorted(months)
 
     def _ensure_partition(self, connection: psycopg.Connection, year: int, month: int) -> None:
         """The partition of a month, attached so that readers do not wait."""
@@ -121,6 +124,14 @@ class PostgresTable:
         connection.execute(
             sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(parent, table, first, end)
         )
+
+
+def _flagged(rows: ibis.Table, flags: list[str]) -> dict[str, int]:
+    """How many rows carry each flag."""
+    if not flags:
+        return {}
+    sums = rows.aggregate(**{flag: rows[flag].sum().fill_null(0) for flag in flags})
+    return dict(sums.to_pyarrow().to_pylist()[0])
 
 
 def partition(table: str, year: int, month: int) -> tuple[str, sql.Composable, sql.Composable]:

@@ -92,6 +92,6 @@ def _parsed(rows: list[Any], columns: pa.Schema) -> list[pa.RecordBatch]:
             quoted_strings_can_be_null=False,
             true_values=["t"],
             false_values=["f"],
-        ),  # fmt: skip
+        ),
     )
     return list(table.cast(columns).to_batches())

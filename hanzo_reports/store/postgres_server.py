@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import errors
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from hanzo_reports.errors import StoreBusyError, StoreError
 from hanzo_reports.store.address import public
@@ -47,7 +47,8 @@ class Server:
         except psycopg.ProgrammingError:
             msg = f"{self.url} is no address of a Postgres database; write postgresql://USER@HOST:PORT/DATABASE"
             raise StoreError(msg) from None
-        self._login = {"connect_timeout": CONNECT_SECONDS, "application_name": "hanzo-reports", **given}
+        usual: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "hanzo-reports"}
+        self._login = make_conninfo(**{**usual, **given})
 
     def __repr__(self) -> str:
         return f"Server({self.url!r})"
@@ -59,7 +60,7 @@ class Server:
             StoreError: the server cannot be reached or lets nobody in.
         """
         try:
-            connection = psycopg.connect(autocommit=True, **self._login)
+            connection = psycopg.connect(self._login, autocommit=True)
         except psycopg.Error as error:
             raise StoreError(self._refused(str(error))) from None
         encoding = connection.info.parameter_status("server_encoding")
