@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import psycopg
 
-PASSWORD = "s3cret/@:w%rd"  # noqa: S105  # of a server that lives as long as the tests do
+PASSWORD = "s3cret/@:w%rd$HOME"  # noqa: S105  # of a server that lives as long as the tests do
 
 
 class PostgresServer:
@@ -32,7 +32,7 @@ class PostgresServer:
 
     def address(self, database: str = "postgres", user: str = "postgres", password: str = "") -> str:
         """The URL of a database of it."""
-        login = f"{user}:{quote(password, safe='')}" if password else user
+        login = f"{user}:{quote(password, safe='$')}" if password else user
         return f"postgresql://{login}@/{database}?host={self._server.get_postmaster_info().socket_dir}"
 
     def database(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -99,9 +100,8 @@ def run_report(name: str, params: Mapping[str, Any], *, now: datetime, out: Path
     wanted = asked(notebook, checked(notebook.parameters, params, notebook.name), now)
     archive = Archive(out.absolute() / notebook.name)
     with ExitStack() as stack:
-        starting = (
-            None if if_missing else stack.enter_context(kernel(wanted.address))
-        )  # while it starts, the store is opened
+        start = partial(kernel, wanted.address)
+        starting = None if if_missing else stack.enter_context(start())  # while it starts, the store is opened
         plan = planned(wanted)
         if if_missing and (there := archive.found(plan.key)):
             return _run(archive, there, fresh=False)

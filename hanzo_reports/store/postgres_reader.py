@@ -12,8 +12,10 @@ import ibis.expr.datatypes as dt
 import psycopg
 import pyarrow as pa
 from ibis.backends.postgres import Backend
+from psycopg.pq import TransactionStatus
 from pyarrow import csv
 
+from hanzo_reports.errors import StoreError
 from hanzo_reports.store.postgres_server import problem
 
 if TYPE_CHECKING:
@@ -61,9 +63,12 @@ def batches(
     """The rows of a query, so many at a time.
 
     Raises:
-        StoreError: the server says no, or is gone.
+        StoreError: the server says no, or is gone, or the connection is in the middle of another answer.
     """
     columns = schema.to_pyarrow()
+    if connection.info.transaction_status is TransactionStatus.ACTIVE:
+        msg = "this table is in the middle of another answer; take one of its own for each: store.events()"
+        raise StoreError(msg)
     try:
         with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT csv)") as lines:
             rows: list[Any] = []
