@@ -72,7 +72,11 @@ def migrate(engine: sqlalchemy.Engine, tree: str, url: str) -> None:
     except sqlalchemy.exc.DBAPIError as error:
         said = str(error.orig).splitlines()[0]
         msg = f"the {tree} tables of {url} cannot be opened: {said}; a role that owns them, or may make them, is needed"
+        engine.dispose()
         raise StoreError(msg) from error
+    except StoreError:
+        engine.dispose()
+        raise
 
 
 @contextmanager
