@@ -137,7 +137,8 @@ class PostgresStore:
             weakref.finalize(reader, connection.close)
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.execute("SELECT 1")
-        schema = ibis.schema(table.schema)
+        optional = {name: dtype.removeprefix("!") for name, dtype in table.schema.items()}
+        schema = ibis.schema(optional)  # Ibis takes the minimum of no rows of a required column for required too
         return ops.DatabaseTable(name=table.name, schema=schema, source=reader).to_expr()
 
     @contextmanager
