@@ -48,6 +48,7 @@ _HEALTH = f"""
         percentile_cont(0.99) WITHIN GROUP (ORDER BY latency_ms)
     FROM hanzo_reports.events WHERE {_WEEK}
 """
+_SIZE = "SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('hanzo_reports.events') WHERE isleaf"
 HEALTH = ("requests", "error_rate", "availability", "latency_p50", "latency_p95", "latency_p99")
 
 
@@ -76,10 +77,10 @@ def copying(address: str, source: Path) -> float:
         con.execute("CHECKPOINT")
         start = time.perf_counter()
         columns = ", ".join(f'"{name}"' for name in SCHEMA)
-        with con.cursor() as cursor, cursor.copy(f"COPY plain ({columns}) FROM STDIN (FORMAT csv)") as copy:
-            with source.open("rb") as file:
-                while block := file.read(1 << 20):
-                    copy.write(block)
+        query = f"COPY plain ({columns}) FROM STDIN (FORMAT csv)"
+        with con.cursor() as cursor, cursor.copy(query) as copy, source.open("rb") as file:
+            while block := file.read(1 << 20):
+                copy.write(block)
         return time.perf_counter() - start
 
 
@@ -138,7 +139,7 @@ def main(rows: int) -> int:
         print(f"{rows:,} events: COPY {min(copies):.1f}-{max(copies):.1f} s, load {min(loads):.1f}-{max(loads):.1f} s")
         print(f"load: {speed:.2f}x the speed of plain COPY (target >= {LOAD_TARGET}x)")
         with psycopg.connect(address) as con:
-            size = con.execute("SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits").fetchone()
+            size = con.execute(_SIZE).fetchone()
         print(f"size: {int(size[0]) / rows:.0f} bytes an event, indexes included")
         workspace = hr.open(address, now=datetime(2025, 7, 1, tzinfo=UTC))
         ratios = [
