@@ -21,6 +21,8 @@ COMMANDS = {
     "export": ("files", "Write events, or metrics by group, to a file."),
     "quarantine": ("files", "Rows that no load accepted, and why."),
     "doctor": ("files", "The store's rows and their age; versions."),
+    "init": ("stores", "Make an empty store, or bring the tables of an older version up to date."),
+    "copy": ("stores", "Copy a store's events and quarantine into another, and compare both sides."),
     "report": ("report", "Run notebooks into reports."),
     "demo": ("demo", "A made-up platform and its dashboard."),
 }
