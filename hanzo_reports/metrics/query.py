@@ -114,17 +114,23 @@ def grouped(
         table = _filled(table, window, grain, keys)
     else:
         table = table.mutate(_seconds=ibis.literal(window.seconds, "float64"))
-    final = {metric.name: _finished(table, metric) for metric in asked}
+    full = bool(keys) and not grain
+    final = {metric.name: _finished(table, metric, full=full) for metric in asked}
     return table.select(*(["period"] if grain else []), *keys, **final)
 
 
-def _finished(table: ir.Table, metric: Metric) -> ir.Value:
+def _finished(table: ir.Table, metric: Metric, *, full: bool) -> ir.Value:
     """A metric's last step: 0 where there are no events at all, and the division by the time that has passed.
 
     A bucket without events has NULL for what cannot be added up: said here too, for ClickHouse joins without NULL.
+
+    Args:
+        table: groups with their aggregates, `_n` and `_seconds`.
+        metric: which of them.
+        full: whether every row stands for events, because a group without them is not there.
     """
     value, empty = table[metric.name], table["_n"].fill_null(0) == 0
-    if metric.additive:
+    if metric.additive and not full:
         value = empty.ifelse(0, value)
     elif "period" in table.columns:
         value = empty.ifelse(ibis.null(value.type()), value)
