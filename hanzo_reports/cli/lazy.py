@@ -22,6 +22,8 @@ COMMANDS = {
     "quarantine": ("files", "Rows that no load accepted, and why."),
     "doctor": ("files", "The store's rows and their age; versions."),
     "report": ("report", "Run notebooks into reports."),
+    "init": ("stores", "Make an empty store, or bring the tables of an older version up to date."),
+    "copy": ("stores", "Copy a store's events and quarantine into another, and compare both sides."),
     "demo": ("demo", "A made-up platform and its dashboard."),
 }
 

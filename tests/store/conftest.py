@@ -54,6 +54,13 @@ def lake(tmp_path):
     return store.open(str(tmp_path / "lake"), create=True)
 
 
+@pytest.fixture(params=["lake", "postgres"])
+def held(request, tmp_path):
+    """An empty store of each kind that keeps the whole protocol."""
+    place = str(tmp_path / "lake") if request.param == "lake" else request.getfixturevalue("database")
+    return store.open(place, create=True)
+
+
 @pytest.fixture
 def ids():
     """A function that gives the sorted ids that a store holds."""
