@@ -37,7 +37,7 @@ def quotient(above: ir.NumericValue, below: ir.NumericValue) -> ir.DecimalValue:
     rest = ((number - guess * divisor).cast("float64") * 1e9).round()
     off = (rest / divisor.cast("float64") + 0.5).floor().cast("decimal(18, 9)")
     exact = (guess + off * ibis.literal(_NANO, "decimal(10, 9)")).cast(AMOUNT)
-    return some.ifelse(exact, ibis.null(exact.type()))
+    return some.ifelse(exact, ibis.null())
 
 
 def percentile(column: ir.NumericColumn, share: float) -> ir.FloatingScalar:

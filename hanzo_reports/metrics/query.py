@@ -133,7 +133,7 @@ def _finished(table: ir.Table, metric: Metric, *, full: bool) -> ir.Value:
     if metric.additive and not full:
         value = empty.ifelse(0, value)
     elif "period" in table.columns:
-        value = empty.ifelse(ibis.null(value.type()), value)
+        value = empty.ifelse(ibis.null(), value)
     if metric.per_second:
         value = value.cast("float64") / table["_seconds"].nullif(0)
     return value

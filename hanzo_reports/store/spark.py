@@ -52,6 +52,7 @@ class SparkLake(Lake):
 
     def __init__(self, folder: Path, master: str) -> None:
         super().__init__(folder)
+        Reader.register_options()  # as `ibis.pyspark` would
         self.url = addressed(str(folder), "spark", master)
         self._session = _session(master)
 
