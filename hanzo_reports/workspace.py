@@ -234,7 +234,12 @@ class Workspace:
 
 
 def open(  # noqa: A001  # hr.open(url), as gzip.open and webbrowser.open
-    url: str = "", *, timezone: str = "", now: datetime | str | None = None, create: bool = False
+    url: str = "",
+    *,
+    timezone: str = "",
+    now: datetime | str | None = None,
+    create: bool = False,
+    engine: str = "",
 ) -> Workspace:
     """The workspace on a store.
 
@@ -245,20 +250,23 @@ def open(  # noqa: A001  # hr.open(url), as gzip.open and webbrowser.open
         timezone: IANA name; empty: `HANZO_REPORTS_TZ`, else UTC.
         now: the instant that ranges end at, or its ISO 8601 text; None or empty: the clock's.
         create: make an empty store where there is none.
+        engine: what reads a folder, ``duckdb`` or ``spark``; empty: `HANZO_REPORTS_ENGINE`, else DuckDB. Spark's master
+            is `HANZO_REPORTS_SPARK_MASTER`.
 
     Raises:
         StoreError: there is no store.
-        UnknownNameError: the zone is not known.
+        UnknownNameError: the zone or the engine is not known.
         WindowError: `now` cannot be read.
     """
     settings = Settings.read(os.environ)
     place = url or (settings.store if "HANZO_REPORTS_STORE" in os.environ or create else _nearest())
     if place == public(settings.store):
         place = settings.store
+    place = stores.addressed(place, engine or settings.engine, settings.spark_master)
     where = timezone or settings.tz
     zone(where)
     at = instant(now, where) if isinstance(now, str) and now else now or datetime.now(UTC)
-    return Workspace(stores.open(place, create=create), where, at.astimezone(UTC), place)
+    return Workspace(stores.open(place, create=create, state=settings.state), where, at.astimezone(UTC), place)
 
 
 def _span(events: ibis.Table) -> tuple[datetime | None, datetime | None]:

@@ -28,9 +28,9 @@ def init(
     What is there already is left as it is.
     """
     options: Options = context.obj
-    from hanzo_reports.store import open as opened
+    from hanzo_reports.workspace import open as opened
 
-    made = opened(store or options.place, create=True)
+    made = opened(store or options.place, create=True).store
     made.state.dispose()
     say(f"{made.url}: ready")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from hanzo_reports.errors import UnknownNameError
+from hanzo_reports.metrics.dialect import AMOUNT
 from hanzo_reports.metrics.metric import (
     Metric,
     count_where,
@@ -60,8 +61,12 @@ def _priced_requests(t: ir.Table) -> ir.Value:
     return t.cost.count()
 
 
-def _priced_million_tokens(t: ir.Table) -> ir.Value:
-    return t.cost.notnull().ifelse(_row_tokens(t), ibis.null("int64")).sum() / 1e6
+def _million_costs(t: ir.Table) -> ir.Value:
+    return _cost(t).cast(AMOUNT) * ibis.literal(1_000_000, "decimal(7, 0)")
+
+
+def _priced_tokens(t: ir.Table) -> ir.Value:
+    return t.cost.notnull().ifelse(_row_tokens(t), ibis.null("int64")).sum()
 
 
 def _unpriced(t: ir.Table) -> ir.Value:
@@ -102,7 +107,7 @@ _METRICS = (
     ratio("cost_per_request", "Cost per request", Unit.USD, Direction.DOWN, "cost / requests with a known cost",
           _cost, _priced_requests, ("cost",)),
     ratio("cost_per_million_tokens", "Cost per 1M tokens", Unit.USD, Direction.DOWN,
-          "cost / million tokens of the requests with a known cost", _cost, _priced_million_tokens, ("cost", *_TOKENS)),
+          "cost / million tokens of the requests with a known cost", _million_costs, _priced_tokens, ("cost", *_TOKENS)),
     ratio("cache_hit_ratio", "Cache hit ratio", Unit.SHARE, Direction.UP, "cache_read_tokens / input_tokens",
           lambda t: t.cache_read_tokens.sum(), lambda t: t.input_tokens.sum(), ("cache_read_tokens", "input_tokens")),
     ratio("error_rate", "Error rate", Unit.SHARE, Direction.DOWN, "status >= 400 / requests",
