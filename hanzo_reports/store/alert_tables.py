@@ -14,11 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from hanzo_reports.store.state import METADATA, Instant, create_tables
-
-__all__ = [
-    "ATTEMPTS", "ENDPOINTS", "OUTBOX", "PASSES", "RULES", "RULE_ENDPOINTS", "SILENCES", "STATES", "create_tables",
-]  # fmt: skip
+from hanzo_reports.store.metadata import METADATA, Instant
 
 ENDPOINTS = Table(
     "endpoint",

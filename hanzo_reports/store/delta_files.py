@@ -8,20 +8,18 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import ibis
-import ibis.expr.operations as ops
-import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from hanzo_reports.errors import StoreBusyError, StoreError
-from hanzo_reports.store.base import Appended
+from hanzo_reports.store.base import Appended, Measured, measured
 from hanzo_reports.store.duck import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import ibis
     from ibis.backends.duckdb import Backend
 
 ATTEMPTS = 10
@@ -72,6 +70,8 @@ class DeltaFiles:
 
     def files(self, table: DeltaTable) -> list[File]:
         """The files of a version."""
+        import pyarrow as pa  # noqa: PLC0415  # as in `read`
+
         actions = pa.RecordBatchReader.from_stream(
             table.get_add_actions(flatten=True)
         ).read_all()  # pa.table loads pandas
@@ -82,6 +82,9 @@ class DeltaFiles:
 
     def read(self, con: Backend, files: Iterable[File]) -> ibis.Table:
         """The rows of some files, in the table's columns."""
+        import ibis  # noqa: PLC0415  # a version and its loads are told without an engine
+        import ibis.expr.operations as ops  # noqa: PLC0415
+
         name, schema = ibis.util.gen_name(self.folder.name), ibis.schema(self.schema)
         paths = ", ".join(literal(self.folder / file.path) for file in files)
         if not paths:
@@ -91,7 +94,9 @@ class DeltaFiles:
         con.con.execute(f'CREATE TEMP VIEW "{name}" AS SELECT {columns} FROM {source}')  # noqa: S608  # our own names
         return ops.DatabaseTable(name=name, schema=schema, source=con).to_expr()  # con.table would ask for the schema
 
-    def append(self, rows: ibis.Table, metadata: Mapping[str, object], writer: str) -> Appended:
+    def append(
+        self, rows: ibis.Table, metadata: Mapping[str, object], writer: str, seen: Measured | None = None
+    ) -> Appended:
         """Rows added in one commit, but for those whose key the table holds; the caller holds the write lock.
 
         The commit insists on the version that was searched for known keys. Should another machine, which a file lock
@@ -101,21 +106,22 @@ class DeltaFiles:
             rows: the table's columns, and flags: further boolean columns, counted over the accepted rows.
             metadata: what the commit says about itself.
             writer: the first part of the new files' names, by which `discard` finds them.
+            seen: the rows' measures, where they are known.
         """
         con: Backend = rows.get_backend()
         flags = [name for name in rows.columns if name not in self.schema]
         for _ in range(ATTEMPTS):
             table = self.table()
             fresh, known = self._unknown(con, rows, self.files(table))
-            count, span, flagged = self._measured(fresh, flags)
-            if not count:
-                return Appended(0, known, str(table.version()), flagged)
+            found = self._measured(fresh, flags) if known or seen is None else seen
+            if found.first is None or found.last is None:
+                return Appended(0, known, str(table.version()), found.flagged)
             chosen = self._typed(fresh)
-            if count <= SORTED_ROWS or span > UNSORTED_SPAN:
+            if found.rows <= SORTED_ROWS or found.last - found.first > UNSORTED_SPAN:
                 chosen = chosen.order_by(self.time)
             added, accepted = self._write(con, chosen, writer)
             if self._commit(table, added, [], {**metadata, "accepted": accepted, "known": known}):
-                return Appended(accepted, known, str(table.version() + 1), flagged)
+                return Appended(accepted, known, str(table.version() + 1), found.flagged)
             self.discard(writer)
         msg = f"other machines write to {self.folder} all the time; try again later"
         raise StoreBusyError(msg)
@@ -163,6 +169,8 @@ class DeltaFiles:
 
     def _typed(self, rows: ibis.Table) -> ibis.Table:
         """The table's columns, each in its own type."""
+        import ibis  # noqa: PLC0415  # as in `read`
+
         wanted = {name: ibis.dtype(dtype).copy(nullable=True) for name, dtype in self.schema.items()}
         return rows.select(
             **{
@@ -171,13 +179,10 @@ class DeltaFiles:
             }
         )
 
-    def _measured(self, rows: ibis.Table, flags: list[str]) -> tuple[int, timedelta, dict[str, int]]:
+    def _measured(self, rows: ibis.Table, flags: list[str]) -> Measured:
         """How many rows there are, the time they span, and how many carry each flag."""
-        time = rows[self.time]
-        sums = {flag: rows[flag].sum().fill_null(0) for flag in flags}
-        counted = rows.aggregate(count=rows.count(), first=time.min(), last=time.max(), **sums)
-        count, first, last, *flagged = counted.to_pyarrow().to_pylist()[0].values()
-        return count, last - first if count else timedelta(), dict(zip(flags, flagged, strict=True))
+        counted = rows.aggregate(**measured(rows, self.time, flags))
+        return Measured.of(list(counted.to_pyarrow().to_pylist()[0].values()), flags)
 
     def _write(self, con: Backend, rows: ibis.Table, writer: str) -> tuple[list[AddAction], int]:
         """Rows written into files that no commit names yet: the files and the number of rows."""
@@ -232,6 +237,9 @@ class DeltaFiles:
         return True
 
     def _delta_schema(self) -> Schema:
+        import ibis  # noqa: PLC0415  # as in `read`
+        import pyarrow as pa  # noqa: PLC0415
+
         fields = ibis.schema(self.schema).to_pyarrow()
         return Schema.from_arrow(fields.append(pa.field("day", pa.date32(), nullable=False)))
 

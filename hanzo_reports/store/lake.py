@@ -19,12 +19,11 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 from filelock import FileLock, Timeout
 
 from hanzo_reports.errors import StoreBusyError, StoreError, StoreVersionError
 from hanzo_reports.events import SCHEMA
-from hanzo_reports.store.base import QUARANTINE, Appended
+from hanzo_reports.store.base import QUARANTINE, Appended, Measured
 from hanzo_reports.store.delta_files import DeltaFiles
 from hanzo_reports.store.duck import backend, loader
 from hanzo_reports.store.scratch import scratch, sweep
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    import duckdb
     import ibis
     import sqlalchemy
     from ibis.backends.duckdb import Backend
@@ -74,11 +74,9 @@ class Lake:
     @cached_property
     def state(self) -> sqlalchemy.Engine:
         """SQLite, in a file of the same folder."""
-        from hanzo_reports.store import alert_tables, state  # noqa: PLC0415  # SQLAlchemy is slow to load; asking needs none
+        from hanzo_reports.store import state  # noqa: PLC0415  # SQLAlchemy is slow to load, and asking needs none
 
-        engine = state.sqlite(self.folder / "state.db")
-        alert_tables.create_tables(engine)
-        return engine
+        return state.sqlite(self.folder / "state.db")
 
     def events(self, start: datetime | None = None, end: datetime | None = None) -> ibis.Table:
         """The events of the newest version; `start` and `end` leave out the files of days outside them."""
@@ -87,10 +85,10 @@ class Lake:
         files = [file for file in self._events.files(self._events.table()) if first <= file.day <= last]
         return self._events.read(self._reader(), files)
 
-    def append(self, rows: ibis.Table, load: Mapping[str, object]) -> Appended:
+    def append(self, rows: ibis.Table, load: Mapping[str, object], seen: Measured | None = None) -> Appended:
         """Good rows added in one commit; see `Store.append`."""
         with self._writing(self._events) as writer:
-            return self._events.append(rows, load, writer)
+            return self._events.append(rows, load, writer, seen)
 
     def quarantine(self, rows: ibis.Table | None = None) -> ibis.Table:
         """The quarantined rows; given ones are added first."""
@@ -118,6 +116,8 @@ class Lake:
 
     @cached_property
     def _root(self) -> duckdb.DuckDBPyConnection:
+        import duckdb  # noqa: PLC0415  # a version and its loads are told without an engine
+
         return duckdb.connect()
 
     def _reader(self) -> Backend:

@@ -1,53 +1,48 @@
-"""The database of everything that is not an event: SQLite beside the lake."""
+"""The database of everything that is not an event: SQLite beside the lake, or the store's own Postgres."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from sqlalchemy.schema import CreateIndex, CreateTable
+
+from hanzo_reports.store.alert_tables import METADATA
+from hanzo_reports.store.migrate import migrate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 BUSY_MS = 10_000
-METADATA = sqlalchemy.MetaData()
-
-
-class Instant(sqlalchemy.types.TypeDecorator[datetime]):
-    """An instant with its offset, UTC in the database and out of it; it compares and sorts as time does."""
-
-    impl = sqlalchemy.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sqlalchemy.Dialect) -> datetime | None:
-        """UTC, which is also what SQLite's text holds."""
-        del dialect
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: sqlalchemy.Dialect) -> datetime | None:
-        """With the offset that SQLite does not keep."""
-        del dialect
-        return None if value is None else (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
-
-
-def create_tables(engine: sqlalchemy.Engine) -> None:
-    """Every table of METADATA, where it is not there yet; several processes may do so at once."""
-    with engine.begin() as connection:
-        for table in METADATA.sorted_tables:
-            connection.execute(CreateTable(table, if_not_exists=True))
-            for index in table.indexes:
-                connection.execute(CreateIndex(index, if_not_exists=True))
+__all__ = ["METADATA", "postgres", "sqlite"]
 
 
 def sqlite(path: Path) -> sqlalchemy.Engine:
-    """An engine on a SQLite file, made on first connection.
+    """An engine on a SQLite file, with all tables of `METADATA`.
 
     Readers never block (write-ahead log), foreign keys hold, and a writer waits ten seconds for another.
+
+    Raises:
+        StoreVersionError: a newer version of the package made it.
     """
     engine = sqlalchemy.create_engine(sqlalchemy.URL.create("sqlite", database=str(path)))
     sqlalchemy.event.listen(engine, "connect", _settings)
+    migrate(engine, "state", str(path))
+    return engine
+
+
+def postgres(connect: Callable[[], Any], url: str) -> sqlalchemy.Engine:
+    """An engine on the connections of a function, with all tables of `METADATA`.
+
+    Args:
+        connect: gives a new psycopg connection; only it knows the password.
+        url: the database, for errors.
+
+    Raises:
+        StoreVersionError: a newer version of the package made it.
+    """
+    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=connect, pool_pre_ping=True)
+    migrate(engine, "state", url)
     return engine
 
 

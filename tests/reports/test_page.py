@@ -168,6 +168,29 @@ def test_nothing_is_wider_than_the_screen(html, opened, width):
 
 
 @needs_browser
+def test_on_paper_it_is_two_pages_that_break_between_parts(html, opened):
+    page = opened(html)
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) == 2
+    page.emulate_media(media="print")
+    assert (
+        page.locator(".hz-ranking .hz-bar:visible").first.evaluate("bar => getComputedStyle(bar).printColorAdjust")
+        == "exact"
+    )
+    assert page.locator(".hz-controls").is_hidden()
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [360, 390, 1280])
+def test_labels_of_charts_are_as_large_as_they_should_be(html, opened, width):
+    page = opened(html, viewport={"width": width, "height": 800})
+    scales = page.locator(".hz-drawings svg:visible").evaluate_all(
+        "all => all.map((svg) => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width)"
+    )
+    assert len(scales) == 2
+    assert all(0.85 < scale < 1.3 for scale in scales)
+
+
+@needs_browser
 def test_text_can_be_read_in_both_themes(html, opened):
     for scheme in ("light", "dark"):
         assert opened(html, color_scheme=scheme).evaluate(FAINT) == []
