@@ -26,7 +26,8 @@ SPARE = timedelta(seconds=20)  # of a lease, beyond the timeout: distance kept b
 
 
 class _Channel(Protocol):
-    def send(self, claimed: Claimed, now: datetime) -> Reply: ...
+    def send(self, claimed: Claimed, now: datetime) -> Reply:
+        """One attempt."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class _Webhook:
     guard: Guard
 
     def send(self, claimed: Claimed, now: datetime) -> Reply:
+        """One attempt."""
         live = [secret.get_secret_value() for secret in self.endpoint.live]
         url = self.endpoint.address.get_secret_value()
         return webhooks.send(url, live, claimed.message_id, claimed.body, guard=self.guard, now=now)
