@@ -24,8 +24,6 @@ COMMANDS = {
     "init": ("stores", "Make an empty store, or bring the tables of an older version up to date."),
     "copy": ("stores", "Copy a store's events and quarantine into another, and compare both sides."),
     "report": ("report", "Run notebooks into reports."),
-    "init": ("stores", "Make an empty store, or bring the tables of an older version up to date."),
-    "copy": ("stores", "Copy a store's events and quarantine into another, and compare both sides."),
     "demo": ("demo", "A made-up platform and its dashboard."),
 }
 
