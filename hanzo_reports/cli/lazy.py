@@ -28,8 +28,6 @@ COMMANDS = {
     "check": ("outbox", "Evaluate every rule, and send what there is to tell."),
     "deliver": ("outbox", "Send what is due in the outbox."),
     "outbox": ("outbox", "What was and is to be sent."),
-    "init": ("stores", "Make an empty store, or bring the tables of an older version up to date."),
-    "copy": ("stores", "Copy a store's events and quarantine into another, and compare both sides."),
     "demo": ("demo", "A made-up platform and its dashboard."),
 }
 
