@@ -65,6 +65,10 @@ def _unpriced(t: ir.Table) -> ir.Value:
     return ibis.ifelse((_row_tokens(t) > 0) & t.cost.isnull(), 1, 0).sum()
 
 
+def _credits(t: ir.Table) -> ir.Value:
+    return (t.cost < 0).ifelse(t.cost, ibis.literal(0).cast(t.cost.type())).sum()
+
+
 def _saturation(t: ir.Table) -> ir.Value:
     return (t.queue_depth.cast("float64") / t.queue_capacity.cast("float64").nullif(0)).max()
 
@@ -94,6 +98,8 @@ _METRICS = (
     distinct("active_users", "Active users", "user", "different users"),
     distinct("active_projects", "Active projects", "project", "different projects"),
     Metric("cost", "Cost", Unit.USD, Direction.DOWN, "sum of the known costs", _cost, ("cost",), additive=True),
+    Metric("credits", "Credits", Unit.USD, Direction.NEUTRAL, "sum of the negative costs: refunds and credits",
+           _credits, ("cost",), additive=True),
     Metric("unpriced_requests", "Unpriced requests", Unit.REQUESTS, Direction.DOWN,
            "requests with tokens and no known cost", _unpriced, ("cost", *_TOKENS), additive=True),
     ratio("cost_per_request", "Cost per request", Unit.USD, Direction.DOWN, "cost / requests with a known cost",
