@@ -128,7 +128,7 @@ def daily_spend(  # noqa: PLR0913
     local, now = zone(timezone), now.astimezone(UTC)
     start = midnight(now.astimezone(local).date() - timedelta(days=days), local)
     as_of = _known_until(events, start, now)
-    window = Window(start, max(as_of, start + timedelta(microseconds=1)), timezone, now)
+    window = Window(start, max(as_of, start) + timedelta(microseconds=1), timezone, now)
     table = aggregate(events, window, ("cost", "credits", "unpriced_requests"), by=by, every=Grain.DAY, where=where)
     rows = table.order_by([*(table[name].asc(nulls_first=False) for name in by), "period"]).to_pyarrow()
     shape = (-1, len(window.buckets(Grain.DAY)))
