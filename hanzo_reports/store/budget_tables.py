@@ -123,4 +123,5 @@ FORECASTS = Table(
 def insert_new(connection: sqlalchemy.Connection, table: Table, row: dict[str, Any]) -> bool:
     """Whether a row was added: False where its key is there already, whoever put it there."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    return bool(connection.execute(dialect.insert(table).values(row).on_conflict_do_nothing()).rowcount)
+    added = dialect.insert(table).values(row).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    return connection.execute(added).first() is not None  # psycopg counts no rows here
