@@ -85,7 +85,7 @@ class Workspace:
         metrics: Iterable[str] = cost.METRICS,
         **asked: Any,  # noqa: ANN401
     ) -> Result:
-        """Cost and unit costs; arguments as `usage`."""
+        """Cost, its shares and unit costs, by kind of token where `metrics` asks for it; arguments as `usage`."""
         return self._answer(cost.costs, range, metrics, **asked)
 
     def health(
@@ -215,6 +215,11 @@ class Workspace:
         window = self.window(range)
         first = window.previous().start if before else window.start
         events = self.store.events(first, window.end)
+        names = [metrics] if isinstance(metrics, str) else list(metrics)
+        if cost.SPLIT.intersection(names):
+            from hanzo_reports.ingest.parts import parts
+
+            events = parts(events)
         where: Where | None = asked.get("where")
 
         def summary() -> dict[str, Any]:
