@@ -91,7 +91,7 @@ class Crossing:
         """The crossing as plain columns."""
         return {
             "project": self.budget.project, "period_start": self.period_start.isoformat(),
-            "threshold": FORECAST if self.threshold is None else self.threshold, "spent": self.spent,
+            "threshold": FORECAST if self.threshold is None else float(self.threshold), "spent": self.spent,
             "limit": self.budget.monthly_limit, "forecast": self.forecast, "notify": self.notify,
             "on_exceed": self.budget.on_exceed, "limit_revision": self.budget.revision,
         }  # fmt: skip

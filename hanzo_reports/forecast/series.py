@@ -75,6 +75,16 @@ class Panel:
         complete[~begun] = np.nan
         return complete
 
+    def series(self) -> dict[str, dict[date, float | None]]:
+        """Each group's complete days since its first spend, by its values joined with slashes."""
+        named = {}
+        for key, row in zip(self.keys, self.history, strict=True):
+            known = np.isfinite(row)
+            first = int(known.argmax()) if known.any() else len(row)
+            days = ((self.first + timedelta(days=at), float(row[at])) for at in range(first, len(row)))
+            named["/".join(str(each) for each in key)] = {day: v if isfinite(v) else None for day, v in days}
+        return named
+
     def chosen(self, keys: Iterable[Key]) -> Panel:
         """The panel of these groups, in this order; one that never spent anything has zeros."""
         keys = list(keys)
