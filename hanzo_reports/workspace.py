@@ -282,10 +282,15 @@ class Workspace:
         }
 
     def report(self, name: str, *, out: str | Path = "reports", if_missing: bool = False, **params: Any) -> Run:  # noqa: ANN401
-        """A notebook run into a report; see `hanzo_reports.reports.run.run_report`."""
-        from hanzo_reports.reports.run import run_report
+        """A notebook run into a report; see `hanzo_reports.reports.run.run_report`.
 
-        given = {"store": self.store.url, "timezone": self.timezone, **params}
+        Of this workspace, the notebook gets what it declares a parameter for: `store`, `timezone`.
+        """
+        from hanzo_reports.reports.run import report_parameters, run_report
+
+        declared = {parameter.name for parameter in report_parameters(name)}
+        own = {"store": self.store.url, "timezone": self.timezone}
+        given = {key: value for key, value in own.items() if key in declared} | params
         return run_report(name, given, now=self.now, out=Path(out), if_missing=if_missing)
 
     def _answer(

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.metrics.catalog import CATALOG
-from hanzo_reports.reports.chart import HALF, Chart, Line
+from hanzo_reports.reports.charts import HALF, Chart, Line, drawn
 from hanzo_reports.reports.figures import change, full, short
 from hanzo_reports.reports.parts import fragment
 from hanzo_reports.reports.sentences import GRAINS, changes, moment, summary
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hanzo_reports.reports.figures import Number
-    from hanzo_reports.reports.span import Row, Span
+    from hanzo_reports.reports.span import Span
+    from hanzo_reports.reports.sums import Row
 
 TILES = ("requests", "tokens", "cost", "latency_p99")
 HEALTH = {
@@ -63,7 +64,7 @@ def volume_chart(span: Span) -> Chart:
     return _chart(span, (Line("before", "s3", dashed=True), Line("requests", "s1", filled=True)), tip)
 
 
-def volume(span: Span, drawings: Sequence[str]) -> View:
+def volume(span: Span) -> View:
     """That chart with its legend and its table."""
     legend = [("rule", "s1", f"This {_length(span)}"), ("dash", "s3", f"Previous {_length(span)}")]
     rows = [
@@ -77,9 +78,9 @@ def volume(span: Span, drawings: Sequence[str]) -> View:
     ]
     subtitle = f"Requests per {GRAINS[span.grain]}, {span.window.timezone}"
     return _view(
-        "chart", _plain(subtitle, rows), title="Request volume", subtitle=subtitle, drawings=drawings, rows=rows,
+        "chart", _plain(subtitle, rows), title="Request volume", subtitle=subtitle, rows=rows,
         legend=legend + _band(span),
-        columns=("From", "Requests", "Window before", "Error rate"),
+        drawings=drawn(volume_chart(span)), columns=("From", "Requests", "Window before", "Error rate"),
     )  # fmt: skip
 
 
@@ -90,17 +91,17 @@ def latency_chart(span: Span) -> Chart:
         return " · ".join(f"{name[-3:]} {short(row[name], Unit.MILLISECONDS)}" for name in reversed(PERCENTILES))
 
     lines = tuple(Line(name, color) for name, color in PERCENTILES.items())
-    return _chart(span, lines, tip, digits=",", sizes=(HALF,))
+    return _chart(span, lines, tip, label="{:,.0f}".format, sizes=(HALF,))
 
 
-def latency(span: Span, drawings: Sequence[str]) -> View:
+def latency(span: Span) -> View:
     """That chart with its legend and its table."""
     legend = [("rule", color, name[-3:]) for name, color in PERCENTILES.items()]
     rows = [(moment(span, row), *(full(row[name], Unit.MILLISECONDS) for name in PERCENTILES)) for row in span.course]
     subtitle = f"Milliseconds per {GRAINS[span.grain]}"
     return _view(
-        "chart", _plain(subtitle, rows), title="Latency percentiles", subtitle=subtitle, drawings=drawings, rows=rows,
-        legend=legend, columns=("From", *(n[-3:] for n in PERCENTILES)),
+        "chart", _plain(subtitle, rows), title="Latency percentiles", subtitle=subtitle, rows=rows,
+        drawings=drawn(latency_chart(span)), legend=legend, columns=("From", *(n[-3:] for n in PERCENTILES)),
     )  # fmt: skip
 
 
@@ -172,22 +173,18 @@ def _view(kind: str, text: str, **given: Any) -> View:  # noqa: ANN401  # what t
 def _chart(span: Span, lines: tuple[Line, ...], tip: Callable[[Row], str], **look: Any) -> Chart:  # noqa: ANN401
     rows = [
         {
-            "start": _wall(span, row["bucket"].start), "end": _wall(span, row["bucket"].end),
+            "start": span.local(row["bucket"].start), "end": span.local(row["bucket"].end),
             "tip": f"{moment(span, row)} · {tip(row)}", **{line.column: row[line.column] for line in lines},
         }
         for row in span.course
     ]  # fmt: skip
-    bands = tuple((_wall(span, first.start), _wall(span, last.end)) for first, last, _ in span.incidents)
+    bands = tuple((first.start, last.end) for first, last, _ in span.incidents)
     return Chart(tuple(rows), lines, span.grain.value, bands, **look)
 
 
 def _band(span: Span) -> list[tuple[str, str, str]]:
-    return [("block", "band", f"Errors above {INCIDENT:.0%}")] if span.incidents else []
-
-
-def _wall(span: Span, instant: datetime) -> str:
-    """What the clock on the wall says; the chart takes it for UTC."""
-    return span.local(instant).replace(tzinfo=None).isoformat()
+    within = "" if span.watch is span.grain else f" in {GRAINS[span.watch]}"
+    return [("block", "band", f"Errors above {INCIDENT:.0%}{within}")] if span.incidents else []
 
 
 def _length(span: Span) -> str:

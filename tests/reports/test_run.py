@@ -9,6 +9,7 @@ import sys
 import nbformat
 import pytest
 
+import hanzo_reports as hr
 from hanzo_reports.errors import (
     ParameterError,
     ReportsError,
@@ -192,3 +193,16 @@ def test_a_folder_that_cannot_be_written_to_is_named(run, small, tmp_path):
     with pytest.raises(ReportsError, match="file/small cannot be written to: Not a directory; give another") as caught:
         run(small, tmp_path / "file")
     assert not isinstance(caught.value, UsageError)
+
+
+def test_a_workspace_gives_a_notebook_what_it_declares(notebook, empty_store, now, tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    ws = hr.open(str(empty_store), timezone="Europe/Berlin", now=now)
+    bare = ws.report(str(notebook("bare", "1", parameters="top: int = 5")), out=tmp_path / "reports", top=3)
+    assert bare.manifest["parameters"] == {"top": 3}
+    usual = ws.report(str(notebook("usual", "1")), out=tmp_path / "reports", timezone="UTC")
+    assert (usual.manifest["parameters"]["store"], usual.manifest["parameters"]["timezone"]) == (
+        str(empty_store), "UTC",
+    )  # fmt: skip
+    with pytest.raises(UnknownNameError, match="'top'"):
+        ws.report(str(notebook("bare", "1", parameters="top: int = 5")), out=tmp_path / "reports", topp=3)
