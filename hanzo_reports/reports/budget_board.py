@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hanzo_reports.reports.parts import Part
 
 PILLS = {"ok": "good", "warning": "even", "exceeded": "bad", "blocked": "bad"}
-LIKELY = 0.5
+LIKELY, POSSIBLE = 0.5, 0.1
 SHOWN = 12
 _LEGEND = [("rule", "s1", "Spent"), ("dash", "s2", "Forecast, median"), ("block", "s2", "80 % interval")]
 
@@ -103,7 +103,7 @@ class BudgetBoard(Desk):
                      bars=[("s1", f"{width:.1f}")]),
                 cell(short(told.spent, Unit.USD), f"of {short(limit, Unit.USD)}"),
                 cell(short(told.p50, Unit.USD), _interval(told)),
-                cell(UNKNOWN if told.p_exceed is None else f"{told.p_exceed:.0%}"),
+                cell(_chance(told.p_exceed)),
                 cell(out, note),
                 cell(each.state, pill=PILLS[each.state]),
             ])  # fmt: skip
@@ -158,12 +158,12 @@ class BudgetBoard(Desk):
                 found.append(
                     (
                         name,
-                        f" will pass {short(each.budget.monthly_limit, Unit.USD)} in {chance:.0%} of cases{when}.",
+                        f" will pass {short(each.budget.monthly_limit, Unit.USD)} ({_chance(chance)} likely){when}.",
                         "bad",
                     )
                 )
-            elif chance is not None and chance > 1 - LIKELY - 0.4:
-                found.append((name, f" may pass its limit ({chance:.0%}).", "even"))
+            elif chance is not None and chance >= POSSIBLE:
+                found.append((name, f" may pass its limit ({_chance(chance)}).", "even"))
         safe = len(self.standing) - len(found)
         if safe:
             found.append((f"{safe} of {len(self.standing)}", " budgets are safe: a chance below 10 %.", "good"))
@@ -289,9 +289,23 @@ def _days(panel: Panel, told: Forecast) -> list[dict[str, Any]]:
 
 def _tile(name: str, title: str, amount: Decimal | None, note: str, course: Sequence[float] = ()) -> Row:
     return {
-        "name": name, "title": title, "meaning": title, "value": short(amount, Unit.USD),
-        "change": Change("", "", "even"), "exact": full(amount, Unit.USD), "note": note, "warning": "", "line": sparkline(list(course)),
-    }  # fmt: skip
+        "name": name,
+        "title": title,
+        "meaning": title,
+        "value": short(amount, Unit.USD),
+        "exact": full(amount, Unit.USD),
+        "change": Change("", "", "even"),
+        "note": note,
+        "warning": "",
+        "line": sparkline(list(course)),
+    }
+
+
+def _chance(share: float | None) -> str:
+    """A probability; never 0 % or 100 %, which no forecast knows."""
+    if share is None:
+        return UNKNOWN
+    return f"{min(max(share, 0.01), 0.99):.0%}" if 0.005 <= share <= 0.995 else "> 99%" if share > LIKELY else "< 1%"  # noqa: PLR2004
 
 
 def _interval(told: Forecast) -> str:

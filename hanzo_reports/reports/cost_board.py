@@ -45,8 +45,9 @@ class CostBoard(Desk):
 
     @cached_property
     def course(self) -> list[Row]:
-        """The tiles' metrics by bucket."""
-        return self.asked((*TILES, "requests"), every=self.grain).to_pylist()  # type: ignore[no-any-return]
+        """The tiles' metrics by whole bucket."""
+        rows = self.asked((*TILES, "requests"), every=self.grain).to_pylist()
+        return [rows[place] for place, _ in self.whole_buckets]
 
     def headline(self) -> Part:
         """Cost, unit costs and cache savings, with their course."""
@@ -59,10 +60,9 @@ class CostBoard(Desk):
 
     def over_time(self) -> Part:
         """Cost by bucket beside the window before."""
-        buckets = self.span.buckets(self.grain)
         earlier = self._cut_before()
         rows = []
-        for place, (bucket, row) in enumerate(zip(buckets, self.course, strict=True)):
+        for (place, bucket), row in zip(self.whole_buckets, self.course, strict=True):
             past = earlier[place] if place < len(earlier) else None
             start = self.local(bucket.start)
             name = f"{start:%a} {start.day} {start:%b}" + (f" {start:%H:%M}" if self.grain.seconds else "")
@@ -119,8 +119,11 @@ class CostBoard(Desk):
             ))  # fmt: skip
         if whole["cache_savings"]:
             saved = whole["cache_savings"]
-            rest = " less than without a prompt cache." if saved > 0 else " more than without: it is written, not read."
-            found.append((f"Caching cost {short(abs(saved), Unit.USD)}", rest, "good" if saved > 0 else "bad"))
+            lead = f"Prompt caching {'saved' if saved > 0 else 'cost'} {short(abs(saved), Unit.USD)}"
+            rest = (
+                ", writing the cache included." if saved > 0 else " more than it saved: it is written, and hardly read."
+            )
+            found.append((lead, rest, "good" if saved > 0 else "bad"))
         if whole["unpriced_requests"]:
             rest = f" ({short(whole['unpriced_share'], Unit.SHARE)} of those with tokens) have no known price."
             found.append((f"{whole['unpriced_requests']:,} requests", rest, "bad"))
@@ -130,7 +133,7 @@ class CostBoard(Desk):
             found.append((f"{whole['price_differences']:,} requests", rest, "bad" if over > 0 else "even"))
         elif whole["cost"] is not None:
             found.append(("Reported costs agree", " with the price list to within 1 %.", "good"))
-        return self.notes("Why", "Against the window before, and the price list", found)
+        return self.notes("Why", "Against the window before, and the price list", found, wide=True)
 
     def downloads(self, out_dir: str = "") -> Part:
         """Cost by each dimension, and by time, as CSV and JSON."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,11 @@ from hanzo_reports.window import zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
 
     import ibis
 
     from hanzo_reports.metrics.query import Where
-    from hanzo_reports.window import Window
+    from hanzo_reports.window import Bucket, Window
     from hanzo_reports.workspace import Workspace
 
 Row = dict[str, Any]
@@ -91,6 +91,17 @@ class Desk:
         days = (self.span.end - self.span.start).total_seconds() / 86_400
         return next((grain for most, grain in _GRAINS if days <= most), Grain.MONTH)
 
+    @cached_property
+    def whole_buckets(self) -> list[tuple[int, Bucket]]:
+        """The buckets that the window holds all of, with their places; a clipped one would look like a fall."""
+        after = replace(self.span, end=self.span.end + timedelta(seconds=1), start=self.span.end)
+        sharp = _begins(after.buckets(self.grain)[0])
+        return [
+            (place, bucket)
+            for place, bucket in enumerate(self.span.buckets(self.grain))
+            if _begins(bucket) and (bucket.end < self.span.end or sharp)
+        ]
+
     def compared(self, metrics: Sequence[str], by: Sequence[str] = (), top: int | None = None) -> list[Row]:
         """Metrics beside those of the window before: `m`, `m_previous`, `m_change`."""
         table = comparison(self.events, self.span, metrics, by=by, where=self.where, top=top)
@@ -115,9 +126,8 @@ class Desk:
         html = fragment(names.get(kind, kind), **({"title": title} if title else {}), **given)
         first, last = self.local(self.span.start), self.local(self.span.end)
         told = f"{first.day} {first:%b %Y %H:%M} – {last.day} {last:%b %Y %H:%M} {self.ws.timezone}"  # noqa: RUF001
-        look = {"grid": "ranking"}.get(kind, kind)
         variant = {"html": html, "text": text, "span": told}
-        return Part(look, title, {self.span.name or self.window: variant}, wide, facts or {})
+        return Part(kind, title, {self.span.name or self.window: variant}, wide, facts or {})
 
     def tiles(self, made: Sequence[Row], figures: Mapping[str, object]) -> Part:
         """Tiles; the figures go into the manifest."""
@@ -152,7 +162,7 @@ class Desk:
             }
             for row in known
         ]  # fmt: skip
-        title = title or f"{measure.title} by {dimension.replace('_', ' ')}"
+        title = title or f"{measure.title} by {dimension.replace('_', ' ').replace('api', 'API')}"
         subtitle = (
             "US dollars, where a price is known" if measure.unit is Unit.USD else f"Share of {measure.title.lower()}"
         )
@@ -220,6 +230,10 @@ class Desk:
     def local(self, instant: datetime) -> datetime:
         """An instant in the window's zone."""
         return instant.astimezone(zone(self.ws.timezone))
+
+
+def _begins(bucket: Bucket) -> bool:
+    return datetime.fromisoformat(bucket.label) == bucket.start
 
 
 def table(rows: Sequence[Row]) -> pa.Table:

@@ -58,7 +58,8 @@ class KeyBoard(Desk):
         whole = self.compared(("active_keys", "requests"))[0]
         counts = Counter(flag for row in self.keys_found for flag in row["flags"])
         odd = sum(1 for row in self.keys_found if {"grown", "failing", "limited"} & set(row["flags"]))
-        course = [row["active_keys"] for row in self.asked(("active_keys",), every=self.grain).to_pylist()]
+        rows = self.asked(("active_keys",), every=self.grain).to_pylist()
+        course = [rows[place]["active_keys"] for place, _ in self.whole_buckets]
         made = [
             self.tile("active_keys", whole, course),
             _tile("new", "New keys", counts["new"], FLAGS["new"]),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 METRICS = (
     "requests", "cost", "cost_per_request", "cost_per_million_tokens", "latency_p50", "latency_p95", "ttft_p50",
-    "error_rate", "cache_hit_ratio", "output_tokens", "tokens",
+    "error_rate", "cache_hit_ratio", "output_tokens", "tokens", "unpriced_requests",
 )  # fmt: skip
 GRID = {
     "cost_per_million_tokens": "Per 1M tokens", "latency_p50": "Latency p50", "latency_p95": "p95",
@@ -40,41 +40,51 @@ class ModelBoard(Desk):
     @cached_property
     def rows(self) -> list[Row]:
         """Each model with its metrics beside those of the window before, the most asked first."""
-        return [row for row in self.compared(METRICS, ["model"]) if row["model"] is not None and row["requests"]]
+        found = [row for row in self.compared(METRICS, ["model"]) if row["model"] is not None and row["requests"]]
+        return [row | ({"cost": None} if row["unpriced_requests"] * 2 > row["requests"] else {}) for row in found]
+
+    @cached_property
+    def able(self) -> list[Row]:
+        """The models that can be compared: they write, were asked often enough, and have a price."""
+        return [
+            row
+            for row in self.rows
+            if row["requests"] >= FEW and row["cost_per_million_tokens"] and row["output_tokens"]
+        ]
 
     def headline(self) -> Part:
         """What models were asked, together."""
         whole = self.compared(TILES)[0]
         if not whole["requests"]:
             return self.nothing("No requests in this window")
-        course = self.asked(TILES, every=self.grain).to_pylist()
+        rows = self.asked(TILES, every=self.grain).to_pylist()
+        course = [rows[place] for place, _ in self.whole_buckets]
         return self.tiles(
             [self.tile(n, whole, [row[n] for row in course]) for n in TILES], {n: whole[n] for n in TILES}
         )
 
     def models(self) -> Part:
         """Every model beside the others; the best of each column stands out."""
-        able = [row for row in self.rows if row["requests"] >= FEW]
-        best = {n: pick((row[n] for row in able if row[n] is not None), default=None) for n, pick in BEST.items()}
+        best = {n: pick((row[n] for row in self.able if row[n] is not None), default=None) for n, pick in BEST.items()}
         cells = []
         for row in self.rows:
             changed = change(row["requests"], row["requests_previous"], CATALOG["requests"])
             cells.append([
                 cell(row["model"]), cell(short(row["requests"], Unit.REQUESTS), changed.text),
                 cell(short(row["cost"], Unit.USD)),
-                *(cell(short(row[n], CATALOG[n].unit), best=row in able and row[n] == best[n] is not None) for n in GRID),
+                *(cell(short(row[n], CATALOG[n].unit), best=self._is_best(row, n, best[n])) for n in GRID),
             ])  # fmt: skip
-        subtitle = f"The best of each column in green, among models with at least {FEW} requests"
+        subtitle = f"The best of each column in green, among models that write and have {FEW} requests or more"
         return self.grid("Models", subtitle, ("Model", "Requests", "Cost", *GRID.values()), cells)
 
     def courses(self) -> Part:
         """Cost per million tokens of the three most asked models over time."""
-        named = [row["model"] for row in self.rows if row["cost"]][:3]
+        named = [row["model"] for row in self.able][:3]
         table = usage(self.events, self.span, ["cost_per_million_tokens"], by=["model"], every=self.grain,
                       where={**self.where, "model": named or [""]})  # fmt: skip
         found = {(row["period"], row["model"]): row["cost_per_million_tokens"] for row in answer(table).to_pylist()}
         rows = []
-        for bucket in self.span.buckets(self.grain):
+        for _, bucket in self.whole_buckets:
             start = self.local(bucket.start)
             name = f"{start:%a} {start.day} {start:%b}" + (f" {start:%H:%M}" if self.grain.seconds else "")
             values = [found.get((bucket.label, model)) for model in named]
@@ -123,7 +133,7 @@ class ModelBoard(Desk):
     def value(self) -> Part:
         """Which model is the best for what, in sentences."""
         found = []
-        able = [row for row in self.rows if row["requests"] >= FEW and row["cost_per_million_tokens"]]
+        able = self.able
         sound = [row for row in able if not CATALOG["error_rate"].breached(row["error_rate"])]
         if cheap := min(sound, key=lambda row: row["cost_per_million_tokens"], default=None):
             each = short(cheap["cost_per_million_tokens"], Unit.USD)
@@ -151,7 +161,7 @@ class ModelBoard(Desk):
 
     def takeaway(self) -> Part:
         """The comparison in a sentence."""
-        able = [row for row in self.rows if row["requests"] >= FEW and row["cost_per_million_tokens"]]
+        able = self.able
         if not able:
             return self.told("No model of this window has enough requests and a known price.")
         cheap = min(able, key=lambda row: row["cost_per_million_tokens"])
@@ -160,3 +170,6 @@ class ModelBoard(Desk):
         low = short(cheap["cost_per_million_tokens"], Unit.USD)
         said = f"{len(able)} models compared: {cheap['model']} costs {low} per 1M tokens"
         return self.told(f"{said}, {dear['model']} {times:,.0f} times as much." if times >= 2 else f"{said}.")  # noqa: PLR2004
+
+    def _is_best(self, row: Row, name: str, best: float | None) -> bool:
+        return row in self.able and best is not None and row[name] == best
