@@ -105,24 +105,26 @@ def outlook(  # noqa: PLR0913, PLR0917  # what is known of each series
         fixed: series x day: what is known to be charged from now to the end of that day; None: nothing.
     """
     fixed = np.zeros_like(counted) if fixed is None else fixed
-    known = spent + fixed[:, -1]
     days = found.days(weekday, counted.shape[1]) * counted
     model = calibration()
     sums = model.remaining(days.sum(1), found.spread, found.known)
-    ends = _at(sums, np.array(LEVELS), model.taus) + known[:, None]
-    drawn = _at(sums, (np.arange(ENDS) + 0.5) / ENDS, model.taus) + known[:, None]
+    known = spent[:, None] + fixed
+    left = _at(sums, np.array(LEVELS), model.taus)
+    ends = left + known[:, -1:]
+    drawn = _at(sums, (np.arange(ENDS) + 0.5) / ENDS, model.taus) + known[:, -1:]
     exceeds = np.where(np.isnan(limit) | np.isnan(ends[:, 2]), np.nan, (drawn > limit[:, None]).mean(1))
     series, length = counted.shape
     reached, paths = np.full((series, 3), length), np.full((series, 3, length), np.nan)
     for first in range(0, series, CHUNK):
         rows = slice(first, first + CHUNK)
         walks = _walks(days[rows], found.spread[rows], _at(sums[rows], (np.arange(PATHS) + 0.5) / PATHS, model.taus))
-        walks += spent[rows, None, None] + fixed[rows, None, :]
-        over = walks > limit[rows, None, None]
+        over = walks + known[rows, None, :] > limit[rows, None, None]
         when = np.sort(np.where(over.any(2), over.argmax(2), length), axis=1)
         reached[rows] = when[:, [int(share * PATHS) - 1 for share in (0.1, 0.5, 0.9)]]
-        paths[rows] = np.quantile(walks, (0.1, 0.5, 0.9), axis=1).transpose(1, 0, 2)
-    paths[:, :, -1] = ends[:, 1:4]  # the table's own quantiles, not those of the paths
+        between = np.quantile(walks, (0.1, 0.5, 0.9), axis=1).transpose(1, 0, 2)
+        paths[rows] = np.minimum(between, left[rows, 1:4, None])
+    paths[:, :, -1] = left[:, 1:4]  # the table's own quantiles, not those of the paths
+    paths += known[:, None, :]
     return Outlook(ends, exceeds, reached, paths, model.burst(found.spread))
 
 
