@@ -124,6 +124,18 @@ class Budgets:
             row = connection.execute(select(BUDGETS).where(BUDGETS.c.project == project)).mappings().one_or_none()
         return None if row is None else _budget(row)
 
+    def found(self, project: str) -> tuple[Budget | None, dict[date, dict[str, Any]]]:
+        """The project's budget with the newest rows of `budget_period` by their month, in one question."""
+        joined = BUDGETS.outerjoin(PERIODS, PERIODS.c.budget_id == BUDGETS.c.budget_id)
+        chosen = select(BUDGETS, *(column.label(f"period_{column.name}") for column in PERIODS.c)).select_from(joined)
+        chosen = chosen.where(BUDGETS.c.project == project).order_by(PERIODS.c.period_start.desc()).limit(2)
+        rows = self._rows(chosen)
+        if not rows:
+            return None, {}
+        months = [{c.name: row[f"period_{c.name}"] for c in PERIODS.c} for row in rows]
+        kept = {name: rows[0][name] for name in BUDGETS.c.keys()}  # noqa: SIM118  # no dictionary: it gives columns
+        return _budget(kept), {month["period_start"]: month for month in months if month["period_start"]}
+
     def get(self, project: str) -> Budget:
         """The project's budget.
 
