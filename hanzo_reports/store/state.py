@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 
-from hanzo_reports.store.alert_tables import METADATA
+from hanzo_reports.store import alert_tables, budget_tables
+from hanzo_reports.store.metadata import METADATA
 from hanzo_reports.store.migrate import migrate
 
 if TYPE_CHECKING:
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY_MS = 10_000
-__all__ = ["METADATA", "postgres", "sqlite"]
+TABLES = (alert_tables, budget_tables)  # whose tables METADATA holds; changing one needs a step: `make migration`
+
+__all__ = ["METADATA", "TABLES", "postgres", "sqlite"]
 
 
 def sqlite(path: Path) -> sqlalchemy.Engine:
