@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from hanzo_reports.metrics import compare, cost, health, usage
 from hanzo_reports.metrics.query import selected
 from hanzo_reports.result import Result
 from hanzo_reports.settings import Settings
+from hanzo_reports.store.address import public
 from hanzo_reports.window import Window, instant, iso, zone
 
 if TYPE_CHECKING:
@@ -38,11 +39,13 @@ class Workspace:
         store: where the events live.
         timezone: the IANA zone in which days, weeks and months are cut.
         now: the instant that ranges end at.
+        address: the store's, as it was given; unlike the store's own, it may hold a password.
     """
 
     store: Store
     timezone: str
     now: datetime
+    address: str = field(default="", repr=False)
 
     @property
     def events(self) -> ibis.Table:
@@ -204,7 +207,7 @@ class Workspace:
         from hanzo_reports.reports.run import report_parameters, run_report
 
         declared = {parameter.name for parameter in report_parameters(name)}
-        own = {"store": self.store.url, "timezone": self.timezone}
+        own = {"store": self.address or self.store.url, "timezone": self.timezone}
         given = {key: value for key, value in own.items() if key in declared} | params
         return run_report(name, given, now=self.now, out=Path(out), if_missing=if_missing)
 
@@ -231,28 +234,39 @@ class Workspace:
 
 
 def open(  # noqa: A001  # hr.open(url), as gzip.open and webbrowser.open
-    url: str = "", *, timezone: str = "", now: datetime | str | None = None, create: bool = False
+    url: str = "",
+    *,
+    timezone: str = "",
+    now: datetime | str | None = None,
+    create: bool = False,
+    engine: str = "",
 ) -> Workspace:
     """The workspace on a store.
 
     Args:
         url: a folder or a database address; empty: `HANZO_REPORTS_STORE`, else the nearest `warehouse` folder in this
-            folder or one above.
+            folder or one above. A password that it lacks is taken from `HANZO_REPORTS_STORE`, if that is the same
+            address.
         timezone: IANA name; empty: `HANZO_REPORTS_TZ`, else UTC.
         now: the instant that ranges end at, or its ISO 8601 text; None or empty: the clock's.
         create: make an empty store where there is none.
+        engine: what reads a folder, ``duckdb`` or ``spark``; empty: `HANZO_REPORTS_ENGINE`, else DuckDB. Spark's master
+            is `HANZO_REPORTS_SPARK_MASTER`.
 
     Raises:
         StoreError: there is no store.
-        UnknownNameError: the zone is not known.
+        UnknownNameError: the zone or the engine is not known.
         WindowError: `now` cannot be read.
     """
     settings = Settings.read(os.environ)
     place = url or (settings.store if "HANZO_REPORTS_STORE" in os.environ or create else _nearest())
+    if place == public(settings.store):
+        place = settings.store
+    place = stores.addressed(place, engine or settings.engine, settings.spark_master)
     where = timezone or settings.tz
     zone(where)
     at = instant(now, where) if isinstance(now, str) and now else now or datetime.now(UTC)
-    return Workspace(stores.open(place, create=create), where, at.astimezone(UTC))
+    return Workspace(stores.open(place, create=create, state=settings.state), where, at.astimezone(UTC), place)
 
 
 def _span(events: ibis.Table) -> tuple[datetime | None, datetime | None]:

@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
-from hanzo_reports.cli import ask, demo, files, report
+from hanzo_reports.cli.lazy import LazyGroup
 from hanzo_reports.cli.options import Options
 
 app = typer.Typer(
     name="hanzo-reports",
+    cls=LazyGroup,
     help="Usage, cost, latency and reliability analytics for an AI platform.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -24,8 +25,8 @@ def options(
         str,
         typer.Option(
             envvar="HANZO_REPORTS_STORE",
-            metavar="FOLDER",
-            help="Where events live; else ./warehouse.",
+            metavar="STORE",
+            help="Where events live: a folder or postgresql://USER@HOST/DATABASE; else ./warehouse.",
             show_default=False,
         ),
     ] = "",
@@ -42,7 +43,3 @@ def options(
 ) -> None:
     """Options of every command, kept for it."""
     context.obj = Options(store, tz, now)
-
-
-for group in (ask, files, report, demo):
-    group.register(app)

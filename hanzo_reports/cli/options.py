@@ -24,7 +24,7 @@ class Options:
     """The options that stand before the command.
 
     Args:
-        store: a folder; empty: not given.
+        store: a folder or a database's address; empty: not given.
         timezone: IANA name.
         now: ISO 8601; empty: the clock's.
     """

@@ -16,7 +16,7 @@ from hanzo_reports.events import SCHEMA, TIMESTAMP
 from hanzo_reports.ingest import mapping, prices, readers
 from hanzo_reports.ingest.files import files
 from hanzo_reports.ingest.progress import Progress
-from hanzo_reports.ingest.stage import Counts, checked, reasons, rejected, staged, unique
+from hanzo_reports.ingest.stage import Counts, checked, named, reasons, rejected, staged, unique
 from hanzo_reports.store.duck import loader
 from hanzo_reports.window import iso
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hanzo_reports.store.base import Store
 
 TOLERANCE = Decimal("0.01")
+FLAGS = ("unpriced", "price_differences")
 _CHECKED, _STAGED = 0.2, 0.6
 
 
@@ -98,23 +99,28 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
         steps = Progress(con, progress)
         with _reading(names):
             found = files(described, paths)
-            rows = mapping.project(readers.read(con, described, paths), described)
-            rows, counts = _checked(rows, temporary / "rows.parquet", steps, in_place=_cheap(described, found))
+            mapped = named(mapping.project(readers.read(con, described, paths), described))
+            place = None if _cheap(described, found) else temporary / "rows.parquet"
+            rows, counts = _checked(mapped, now, steps, place)
+            if place is None and (counts.bad or counts.repeats):
+                rows, counts = _checked(mapped, now, steps, temporary / "rows.parquet")
         if not counts.read:
             msg = f"{names}: no rows; give a file that has some"
             raise UnreadableError(msg)
-        load_id, bad, good = uuid4().hex, rows.filter(rows["_reason"].notnull()), rows.filter(rows["_reason"].isnull())
+        load_id, bad, good = uuid4().hex, rows.filter(rows["_reason"].notnull()), rows
         if counts.bad:
             store.quarantine(rejected(bad, load_id=load_id, source=source, now=now))
+            good = rows.filter(rows["_reason"].isnull())
         if counts.repeats:
             good = unique(good, described.newest)
-        kept = good.count().to_pyarrow().as_py() if counts.repeats else counts.read - counts.bad
+        kept = good.count().to_pyarrow().as_py() if counts.repeats else counts.good.rows
         said = {
             "load_id": load_id, "source": source, "paths": names, "at": iso(now), "read": counts.read,
-            "quarantined": counts.bad, "repeated": counts.read - counts.bad - kept,
+            "quarantined": counts.bad, "repeated": counts.good.rows - kept,
         }  # fmt: skip
         with steps.until(1):
-            appended = store.append(_event(prices.price(good), now), said)
+            seen = None if counts.repeats else counts.good
+            appended = store.append(good.select(*SCHEMA, *FLAGS), said, seen)
         return Loaded(
             load_id=load_id,
             source=source,
@@ -136,20 +142,22 @@ def _cheap(source: Source, found: Sequence[File]) -> bool:
     return not hashes and all(file.kind == "parquet" for file in found)
 
 
-def _checked(rows: ibis.Table, stage: Path, progress: Progress, *, in_place: bool) -> tuple[ibis.Table, Counts]:
-    """The rows and their counts; rows that are not clean Parquet already are first put into a file of their own."""
-    if in_place:
-        with progress.until(_CHECKED):
-            counts = checked(rows)
-        if not counts.bad and not counts.repeats:
-            return rows, counts
-    with progress.until(_STAGED):
-        rows = staged(rows, stage)
-        return rows, checked(rows)
+def _checked(mapped: ibis.Table, now: datetime, progress: Progress, stage: Path | None) -> tuple[ibis.Table, Counts]:
+    """The rows as priced events, and what a look over all of them finds.
+
+    Args:
+        mapped: what `mapping.project` gave.
+        now: when they are accepted.
+        progress: told of it.
+        stage: a file to put the mapped rows into, so that their source is read once; None: read it again.
+    """
+    with progress.until(_CHECKED if stage is None else _STAGED):
+        rows = _event(prices.price(mapped if stage is None else staged(mapped, stage)), now)
+        return rows, checked(rows, FLAGS)
 
 
 def _event(priced: ibis.Table, now: datetime) -> ibis.Table:
-    """The columns of the event, and a flag for each thing that is counted over the accepted rows."""
+    """The rows with all columns of the event, and a flag for each thing that is counted over the accepted ones."""
     tokens = priced["input_tokens"].fill_null(0) + priced["output_tokens"].fill_null(0)
     listed = priced["_list_cost"]
     differs = (priced["cost"] - listed).abs() > listed * TOLERANCE
@@ -157,7 +165,7 @@ def _event(priced: ibis.Table, now: datetime) -> ibis.Table:
         ingested_at=ibis.literal(now, TIMESTAMP),
         unpriced=(tokens > 0) & priced["cost"].isnull(),
         price_differences=(priced["cost_source"] == "reported") & differs,
-    ).select(*SCHEMA, "unpriced", "price_differences")
+    )
 
 
 @contextmanager

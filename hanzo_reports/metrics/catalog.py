@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from hanzo_reports.errors import UnknownNameError
+from hanzo_reports.metrics.dialect import AMOUNT
 from hanzo_reports.metrics.metric import (
     Metric,
     count_where,
@@ -36,17 +37,20 @@ def _answered(t: ir.Table) -> ir.Value:
 
 
 def _row_tokens(t: ir.Table) -> ir.Value:
-    known = t.input_tokens.notnull() | t.output_tokens.notnull()
-    return known.ifelse(t.input_tokens.fill_null(0) + t.output_tokens.fill_null(0), ibis.null("int64"))
+    return _both(t.input_tokens, t.output_tokens)
+
+
+def _both(one: ir.Value, other: ir.Value) -> ir.Value:
+    """Two numbers added, each 0 where only the other is known; NULL where neither is."""
+    return (one.notnull() | other.notnull()).ifelse(one.fill_null(0) + other.fill_null(0), ibis.null("int64"))
 
 
 def _tokens(t: ir.Table) -> ir.Value:
-    return _row_tokens(t).sum()
+    return _both(t.input_tokens.sum(), t.output_tokens.sum())
 
 
 def _bandwidth(t: ir.Table) -> ir.Value:
-    known = t.bytes_in.notnull() | t.bytes_out.notnull()
-    return known.ifelse(t.bytes_in.fill_null(0) + t.bytes_out.fill_null(0), ibis.null("int64")).sum()
+    return _both(t.bytes_in.sum(), t.bytes_out.sum())
 
 
 def _cost(t: ir.Table) -> ir.Value:
@@ -57,8 +61,12 @@ def _priced_requests(t: ir.Table) -> ir.Value:
     return t.cost.count()
 
 
-def _priced_million_tokens(t: ir.Table) -> ir.Value:
-    return t.cost.notnull().ifelse(_row_tokens(t), ibis.null("int64")).sum() / 1e6
+def _million_costs(t: ir.Table) -> ir.Value:
+    return _cost(t).cast(AMOUNT) * ibis.literal(1_000_000, "decimal(7, 0)")
+
+
+def _priced_tokens(t: ir.Table) -> ir.Value:
+    return t.cost.notnull().ifelse(_row_tokens(t), ibis.null("int64")).sum()
 
 
 def _unpriced(t: ir.Table) -> ir.Value:
@@ -99,7 +107,7 @@ _METRICS = (
     ratio("cost_per_request", "Cost per request", Unit.USD, Direction.DOWN, "cost / requests with a known cost",
           _cost, _priced_requests, ("cost",)),
     ratio("cost_per_million_tokens", "Cost per 1M tokens", Unit.USD, Direction.DOWN,
-          "cost / million tokens of the requests with a known cost", _cost, _priced_million_tokens, ("cost", *_TOKENS)),
+          "cost / million tokens of the requests with a known cost", _million_costs, _priced_tokens, ("cost", *_TOKENS)),
     ratio("cache_hit_ratio", "Cache hit ratio", Unit.SHARE, Direction.UP, "cache_read_tokens / input_tokens",
           lambda t: t.cache_read_tokens.sum(), lambda t: t.input_tokens.sum(), ("cache_read_tokens", "input_tokens")),
     ratio("error_rate", "Error rate", Unit.SHARE, Direction.DOWN, "status >= 400 / requests",

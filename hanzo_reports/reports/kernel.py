@@ -10,6 +10,8 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 
+from hanzo_reports.store.address import public
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -25,19 +27,35 @@ ENCRYPTED = {"supported_encryption": ["curve"]}  # what is said to it stays betw
 
 
 class ThisPython(KernelSpecManager):
-    """Knows one kernel: the interpreter that asks."""
+    """Knows one kernel: the interpreter that asks.
+
+    Args:
+        store: the address of the store that the notebook will open.
+    """
+
+    def __init__(self, store: str) -> None:
+        super().__init__()
+        secret = store != public(store)
+        self._environment = {"HANZO_REPORTS_STORE": store.replace("$", "$$")} if secret else {}
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002  # there is no other
         """How to start it."""
-        return KernelSpec(argv=ARGV, display_name="Python 3", language="python", metadata=ENCRYPTED)
+        return KernelSpec(
+            argv=ARGV, env=self._environment, display_name="Python 3", language="python", metadata=ENCRYPTED
+        )
 
 
 @contextmanager
-def kernel() -> Iterator[AsyncKernelManager]:
-    """A kernel that is starting; whoever asked can do other things meanwhile. At the end it is gone."""
+def kernel(store: str = "") -> Iterator[AsyncKernelManager]:
+    """A kernel that is starting; whoever asked can do other things meanwhile. At the end it is gone.
+
+    Args:
+        store: the address of the notebook's store. One with a password goes into the kernel's environment, where
+            `hanzo_reports.open` finds it by the address without.
+    """
     manager = AsyncKernelManager(
         kernel_name=NAME,
-        kernel_spec_manager=ThisPython(),
+        kernel_spec_manager=ThisPython(store),
         transport_encryption="required",
         shutdown_wait_time=PATIENCE,
     )

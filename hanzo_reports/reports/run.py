@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -99,12 +100,13 @@ def run_report(name: str, params: Mapping[str, Any], *, now: datetime, out: Path
     wanted = asked(notebook, checked(notebook.parameters, params, notebook.name), now)
     archive = Archive(out.absolute() / notebook.name)
     with ExitStack() as stack:
-        starting = None if if_missing else stack.enter_context(kernel())  # while it starts, the store is opened
+        start = partial(kernel, wanted.address)
+        starting = None if if_missing else stack.enter_context(start())  # while it starts, the store is opened
         plan = planned(wanted)
         if if_missing and (there := archive.found(plan.key)):
             return _run(archive, there, fresh=False)
         draft = stack.enter_context(archive.draft(now, plan.key))
-        manifest, problem = _made(plan, draft, starting or stack.enter_context(kernel()), started)
+        manifest, problem = _made(plan, draft, starting or stack.enter_context(start()), started)
         place = draft.keep(failed=problem is not None)
         if problem:
             msg = f"the report {notebook.name!r} failed in {problem}; what there is of it is in {place}"

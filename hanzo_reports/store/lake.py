@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 
 from hanzo_reports.errors import StoreBusyError, StoreError, StoreVersionError
 from hanzo_reports.events import SCHEMA
-from hanzo_reports.store.base import QUARANTINE, Appended
+from hanzo_reports.store.base import QUARANTINE, Appended, Measured
 from hanzo_reports.store.delta_files import DeltaFiles
 from hanzo_reports.store.duck import backend, loader
 from hanzo_reports.store.scratch import scratch, sweep
@@ -85,10 +85,10 @@ class Lake:
         files = [file for file in self._events.files(self._events.table()) if first <= file.day <= last]
         return self._events.read(self._reader(), files)
 
-    def append(self, rows: ibis.Table, load: Mapping[str, object]) -> Appended:
+    def append(self, rows: ibis.Table, load: Mapping[str, object], seen: Measured | None = None) -> Appended:
         """Good rows added in one commit; see `Store.append`."""
         with self._writing(self._events) as writer:
-            return self._events.append(rows, load, writer)
+            return self._events.append(rows, load, writer, seen)
 
     def quarantine(self, rows: ibis.Table | None = None) -> ibis.Table:
         """The quarantined rows; given ones are added first."""

@@ -1,4 +1,4 @@
-"""The database of everything that is not an event: SQLite beside the lake."""
+"""The database of everything that is not an event: SQLite beside the lake, or the store's own Postgres."""
 
 from __future__ import annotations
 
@@ -6,19 +6,50 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 
+from hanzo_reports.store.migrate import migrate
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 BUSY_MS = 10_000
+METADATA = sqlalchemy.MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)  # all tables of the state; a change to them needs a step: `make migration NAME=...`
 
 
 def sqlite(path: Path) -> sqlalchemy.Engine:
-    """An engine on a SQLite file, made on first connection.
+    """An engine on a SQLite file, with all tables of `METADATA`.
 
     Readers never block (write-ahead log), foreign keys hold, and a writer waits ten seconds for another.
+
+    Raises:
+        StoreVersionError: a newer version of the package made it.
     """
     engine = sqlalchemy.create_engine(sqlalchemy.URL.create("sqlite", database=str(path)))
     sqlalchemy.event.listen(engine, "connect", _settings)
+    migrate(engine, "state", str(path))
+    return engine
+
+
+def postgres(connect: Callable[[], Any], url: str) -> sqlalchemy.Engine:
+    """An engine on the connections of a function, with all tables of `METADATA`.
+
+    Args:
+        connect: gives a new psycopg connection; only it knows the password.
+        url: the database, for errors.
+
+    Raises:
+        StoreVersionError: a newer version of the package made it.
+    """
+    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=connect, pool_pre_ping=True)
+    migrate(engine, "state", url)
     return engine
 
 
