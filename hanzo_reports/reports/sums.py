@@ -50,6 +50,10 @@ class Sums:
                         sums[name] = row[name] + (sums[name] or 0)
         return found
 
+    def read(self) -> None:
+        """The events, looked at now."""
+        _ = self._stretches
+
     @cached_property
     def _edges(self) -> list[Any]:
         return sorted({edge for window in self.windows for edge in (window.start, window.end)})
