@@ -60,12 +60,18 @@ def breakdown(table: ir.Table, test: RowTest, one: Expectation) -> tuple[Decimal
     if test.keys or not (money or by):
         return None, ()
     bad = table.filter(test.bad(table))
-    sums = {"rows": bad.count()} | ({"at_stake": bad[money].cast(MONEY).abs().sum()} if money else {})
+    sums = {"rows": bad.count()} | ({"at_stake": _dollars(bad[money]).sum()} if money else {})
     found = bad.aggregate(**sums, by=[by] if by else []).order_by(ibis.desc("rows"), *([by] if by else []))
     rows = found.to_pyarrow().to_pylist()
     known = [row["at_stake"] for row in rows if row.get("at_stake") is not None]
     groups = [{"value": row.pop(by), **row} for row in rows[:GROUPS]] if by else []
     return sum(known, Decimal(0)) if money else None, tuple(_plain(group) for group in groups)
+
+
+def _dollars(value: Any) -> Any:  # noqa: ANN401
+    """An amount without its sign, as a decimal; NaN is none."""
+    known = ibis.ifelse(value.isnan(), ibis.null(value.type()), value) if value.type().is_floating() else value
+    return known.cast(MONEY).abs()
 
 
 def examples(table: ir.Table, test: RowTest, one: Expectation) -> tuple[dict[str, Any], ...]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import ibis
 import sqlglot
 from sqlglot import exp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import ibis
 
 METRIC = "unexpected_rows_query"  # the first part of its metrics' names
 BATCH = "{batch}"
@@ -41,12 +40,13 @@ def condition(query: str) -> str | None:
 def flags(table: ibis.Table, conditions: Mapping[str, str]) -> ibis.Table:
     """The table with a boolean column for each condition; what is not known is false."""
     added = ", ".join(f'COALESCE(({text}), FALSE) AS "{name}"' for name, text in conditions.items())
-    return table.alias(NAME).sql(f"SELECT *, {added} FROM {NAME}", dialect=DIALECT)  # noqa: S608  # a suite's own SQL
+    return answered(table, f"SELECT *, {added} FROM {BATCH}")  # noqa: S608  # a suite's own SQL
 
 
 def answered(table: ibis.Table, query: str) -> ibis.Table:
     """The rows that a query gives."""
-    return table.alias(NAME).sql(query.replace(BATCH, NAME), dialect=DIALECT)
+    name = ibis.util.gen_name(NAME)  # the table may itself be made of such a query
+    return table.alias(name).sql(query.replace(BATCH, f'"{name}"'), dialect=DIALECT)
 
 
 def columns(query: str) -> list[str]:

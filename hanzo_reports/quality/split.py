@@ -38,7 +38,7 @@ def split(
     for number, (name, (test, description)) in enumerate(failed.items()):
         bad = table[f"_repeat_{number}"] if test.keys else test.bad(table).fill_null(False)
         why += ibis.ifelse(bad, f"{name}: {description.replace('; ', ', ')}; ", "")
-    told = table.mutate(**{REASONS: why.substr(0, why.length() - 2)})
+    told = table.mutate(**{REASONS: why.substr(0, ibis.greatest(why.length() - 2, 0))})
     clean = told.filter(told[REASONS] == "").select(*columns)
     return clean, told.filter(told[REASONS] != "").select(*columns, REASONS)
 
