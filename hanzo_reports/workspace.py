@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
     import ibis
 
+    from hanzo_reports.ingest.bills import Billed
     from hanzo_reports.ingest.load import Loaded
     from hanzo_reports.metrics.query import Where
+    from hanzo_reports.quality.verdict import Verdict
     from hanzo_reports.reports.run import Run
     from hanzo_reports.store.base import Store
 
@@ -176,6 +178,31 @@ class Workspace:
         rows = selected(self.store.events(window.start, window.end), window, asked.get("where"), ())
         rows = rows.order_by("timestamp", "event_id")
         return write(rows, Path(path), fmt, window=window, summary=answer.summary)
+
+    def guard(self, suite: str = "events", range: str | Window = "7d", **given: str) -> Verdict:
+        """What a suite says about the events of a range, kept beside the data; see `hanzo_reports.quality.guard.guard`.
+
+        Args:
+            suite: events, daily, rollup or bill, or the path of a YAML file.
+            range: a range or a Window.
+            given: parameters of the suite, for example ``tolerance="0.02"``.
+        """
+        from hanzo_reports.ingest.inspection import inspected
+
+        return inspected(self.store, suite, self.window(range), now=self.now, given=given)
+
+    def load_bills(self, paths: Sequence[str | Path], model_column: str = "") -> Billed:
+        """Bills of providers kept in a table of their own; see `hanzo_reports.ingest.bills.load_bills`."""
+        from hanzo_reports.ingest.bills import load_bills
+
+        return load_bills(self.store, [Path(path) for path in paths], now=self.now, model_column=model_column)
+
+    def reconciliation(self, range: str | Window = "") -> ibis.Table:
+        """What was computed beside what was billed, by UTC day, provider and model; without a range: all bills."""
+        from hanzo_reports.quality.reconcile import covered, reconciliation
+
+        span = None if range else covered(self.store)
+        return reconciliation(self.store, Window(*span, now=self.now) if span else self.window(range or "mtd"))
 
     def condition(self) -> dict[str, Any]:
         """What the store holds and how fresh it is: counts, instants as ISO 8601, ages in seconds; None: not known."""

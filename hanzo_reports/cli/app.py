@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hanzo_reports.cli import ask, demo, files, report
+from hanzo_reports.cli import ask, demo, files, quality, quarantine, report
 from hanzo_reports.cli.options import Options
 
 app = typer.Typer(
@@ -44,5 +44,5 @@ def options(
     context.obj = Options(store, tz, now)
 
 
-for group in (ask, files, report, demo):
+for group in (ask, files, quality, quarantine, report, demo):
     group.register(app)

@@ -1,4 +1,4 @@
-"""Data in and out: ingest, export, quarantine, doctor."""
+"""Data in and out: ingest, export, doctor."""
 
 import sys
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hanzo_reports.cli.ask import By, Every, Format, Metrics, Range, Top, Where, emptiness
+from hanzo_reports.cli.ask import By, Every, Metrics, Range, Top, Where, emptiness
 from hanzo_reports.cli.options import Options, checked_format, listing, pairs, say, single, words
 from hanzo_reports.errors import UnreadableError
 
@@ -21,7 +21,7 @@ DELAY = 1.0  # seconds before a progress bar shows
 
 def register(app: typer.Typer) -> None:
     """The commands of this file."""
-    for command in (ingest, export, quarantine, doctor):
+    for command in (ingest, export, doctor):
         app.command()(command)
 
 
@@ -56,7 +56,7 @@ def ingest(
         loaded = workspace.ingest(source, paths, mapping_file=map_, constants=constants, progress=moved)
     report_load(loaded, format_)
     if loaded.quarantined == loaded.read:
-        msg = f"none of the {loaded.read:,} rows is an event of {source!r}; see `hanzo-reports quarantine`"
+        msg = f"none of the {loaded.read:,} rows is an event of {source!r}; see `hanzo-reports quarantine list`"
         raise UnreadableError(msg)
 
 
@@ -113,21 +113,6 @@ def export(
     say(f"{output}: {rows:,} rows")
     if not rows:
         say(emptiness(workspace, window))
-
-
-def quarantine(
-    context: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many rows to show, the newest first.")] = 20,
-    format_: Format = "table",
-) -> None:
-    """Rows that no load accepted, and why."""
-    options: Options = context.obj
-    checked_format(format_)
-    rows = options.workspace().store.quarantine()
-    newest = rows.order_by(rows.quarantined_at.desc(), rows.file, rows.row).limit(limit)
-    columns = ("source", "file", "row", "reason", "raw", "quarantined_at", "load_id")
-    listing(newest.select(*columns).to_pyarrow().to_pylist(), format_, columns[:5] if format_ == "table" else columns)
-    say(f"{rows.count().to_pyarrow().as_py():,} rows in quarantine")
 
 
 def doctor(

@@ -2,7 +2,7 @@
 
 ::
 
-    <store>/quality/<suite>-<scope>/<instant>-<8 digits>.json
+    <store>/quality/<suite>-<scope>/<instant>-<number>-<8 digits>.json
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ TONES = {Status.PASSED: "good", Status.WARNED: "warn", Status.FAILED: "bad"}
 
 
 def save(store: Store, verdict: Verdict) -> None:
-    """A verdict kept: whole, or not at all."""
-    name = f"{_sortable(verdict.at)}-{uuid4().hex[:8]}"
-    folder = _folder(store)
+    """A verdict kept: whole, or not at all. One that was skipped says nothing, and is not."""
+    if verdict.status is Status.SKIPPED:
+        return
+    folder, at = _folder(store), _sortable(verdict.at)
     if folder is None:
-        _insert(store, name, verdict)
+        _insert(store, at, verdict)
         return
     place = folder / f"{verdict.suite}-{verdict.scope}"
     place.mkdir(parents=True, exist_ok=True)
+    name = f"{at}-{len(list(place.glob(f'{at}-*.json'))):04d}-{uuid4().hex[:8]}"  # of one instant, the later is later
     partial = place / f".{name}.partial"
     partial.write_text(verdict.text() + "\n", encoding="utf-8")
     partial.replace(place / f"{name}.json")
@@ -41,9 +43,8 @@ def save(store: Store, verdict: Verdict) -> None:
 
 
 def newest(store: Store) -> list[Verdict]:
-    """The newest verdict of each suite and scope; skipped ones say nothing and are left out."""
-    found = [verdicts[-1] for verdicts in _all(store, 1).values() if verdicts]
-    return [verdict for verdict in found if verdict.status is not Status.SKIPPED]
+    """The newest verdict of each suite and scope."""
+    return [verdicts[-1] for verdicts in _all(store, 1).values() if verdicts]
 
 
 def history(store: Store, most: int = 200) -> list[Verdict]:
@@ -104,11 +105,15 @@ def _read(path: Path) -> Verdict:
     return Verdict.read(path.read_text(encoding="utf-8"), str(path))
 
 
-def _insert(store: Store, name: str, verdict: Verdict) -> None:
-    from hanzo_reports.store.quality_tables import VERDICTS, ready  # noqa: PLC0415  # a folder needs no SQLAlchemy
+def _insert(store: Store, at: str, verdict: Verdict) -> None:
+    import sqlalchemy  # noqa: PLC0415  # a folder needs none
 
-    row = {"verdict_id": name, "suite": verdict.suite, "scope": verdict.scope, "verdict": verdict.text()}
+    from hanzo_reports.store.quality_tables import VERDICTS, ready  # noqa: PLC0415  # as above
+
     with ready(store.state).begin() as connection:
+        same = sqlalchemy.select(sqlalchemy.func.count()).where(VERDICTS.c.verdict_id.startswith(at))
+        name = f"{at}-{connection.execute(same).scalar_one():04d}-{uuid4().hex[:8]}"
+        row = {"verdict_id": name, "suite": verdict.suite, "scope": verdict.scope, "verdict": verdict.text()}
         connection.execute(VERDICTS.insert().values(row))
 
 
