@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports import store as stores
-from hanzo_reports.errors import StoreError
+from hanzo_reports.errors import StoreError, UsageError
 from hanzo_reports.metrics import compare, cost, health, usage
 from hanzo_reports.metrics.query import selected
 from hanzo_reports.result import Result
@@ -164,20 +164,37 @@ class Workspace:
 
         Args:
             path: the file; it appears whole or not at all.
-            fmt: csv, json, jsonl or parquet.
-            range: a range or a Window.
+            fmt: csv, json, jsonl, parquet, or focus: charges by day as FOCUS 1.2, in CSV, or in
+                Parquet where the file's name says so.
+            range: a range or a Window; focus cuts it into UTC days.
             metrics: names of the catalogue; with them, or with `by`, `every` or `top`, the answer is written.
             asked: `by`, `every`, `where`, `top`, as `usage`.
         """
         from hanzo_reports.reports.export import write
 
         window = self.window(range)
+        if fmt == "focus":
+            form = "parquet" if Path(path).suffix == ".parquet" else "csv"
+            return write(self._charges(window, metrics, asked), Path(path), form)
         answer = self.usage(window, metrics or usage.METRICS, **asked)
         if metrics or any(asked.get(name) for name in ("by", "every", "top")):
             return write(answer.table, Path(path), fmt, window=window, summary=answer.summary)
         rows = selected(self.store.events(window.start, window.end), window, asked.get("where"), ())
         rows = rows.order_by("timestamp", "event_id")
         return write(rows, Path(path), fmt, window=window, summary=answer.summary)
+
+    def _charges(self, window: Window, metrics: Iterable[str] | None, asked: Mapping[str, Any]) -> ibis.Table:
+        """The priced events of a window as charges of FOCUS."""
+        from hanzo_reports.ingest.listed import listed
+        from hanzo_reports.reports.focus import charges
+
+        if metrics or any(asked.get(name) for name in ("by", "every", "top")):
+            msg = "focus has columns of its own; leave out metrics, by, every and top"
+            raise UsageError(msg)
+        days = replace(window, timezone="UTC")
+        events = selected(self.store.events(window.start, window.end), days, asked.get("where"), ())
+        priced = events.filter(events.cost.notnull())
+        return charges(listed(priced) if priced.get_backend().name == "duckdb" else priced, days)
 
     def guard(self, suite: str = "events", range: str | Window = "7d", **given: str) -> Verdict:
         """What a suite says about the events of a range, kept beside the data; see `hanzo_reports.quality.guard.guard`.

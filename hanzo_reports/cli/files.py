@@ -81,7 +81,7 @@ def export(
     ],
     range_: Range = "mtd",
     format_: Annotated[
-        str, typer.Option("--format", "-f", metavar="FORMAT", help="csv, json, jsonl or parquet.")
+        str, typer.Option("--format", "-f", metavar="FORMAT", help="csv, json, jsonl, parquet, or focus.")
     ] = "csv",
     by: By = None,
     metrics: Metrics = None,
@@ -91,12 +91,12 @@ def export(
 ) -> None:
     """Write events, or metrics by group, to a file.
 
-    Without --by, --every, --metrics and --top it is the events themselves.
+    Without --by, --every, --metrics and --top it is the events themselves. focus: charges by day, as FOCUS 1.2.
     """
     options: Options = context.obj
     from hanzo_reports.reports.export import FORMATS
 
-    checked_format(format_, FORMATS)
+    checked_format(format_, (*FORMATS, "focus"))
     workspace = options.workspace()
     kept = pairs(where or (), "--where")
     window = workspace.window(range_)
@@ -111,6 +111,9 @@ def export(
         top=top,
     )
     say(f"{output}: {rows:,} rows")
+    if format_ == "focus":
+        missing = workspace.usage(window, ["unpriced_requests"], where=kept).rows()[0]["unpriced_requests"]
+        say(f"{missing:,} requests without a price are in no charge") if missing else None
     if not rows:
         say(emptiness(workspace, window))
 
