@@ -4,20 +4,34 @@
 and `movers`. Each name is loaded when it is first used; `__init__.pyi` says the same to type checkers.
 """
 
-import lazy_loader
+from importlib import import_module
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "errors": ["ReportsError"],
-        "metrics.catalog": ["CATALOG"],
-        "metrics.compare": ["comparison", "movers"],
-        "metrics.cost": ["costs"],
-        "metrics.health": ["health"],
-        "metrics.usage": ["usage"],
-        "result": ["Result"],
-        "units": ["Grain"],
-        "window": ["Window"],
-        "workspace": ["Workspace", "open"],
-    },
-)
+_HOMES = {
+    "CATALOG": "metrics.catalog",
+    "Grain": "units",
+    "ReportsError": "errors",
+    "Result": "result",
+    "Window": "window",
+    "Workspace": "workspace",
+    "comparison": "metrics.compare",
+    "costs": "metrics.cost",
+    "health": "metrics.health",
+    "movers": "metrics.compare",
+    "open": "workspace",
+    "usage": "metrics.usage",
+}
+__all__ = sorted(_HOMES)  # noqa: PLE0605  # the names that are there
+
+
+def __getattr__(name: str) -> object:
+    """A public name, loaded from its module."""
+    if name not in _HOMES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from hanzo_reports.ingest.bills import Billed
     from hanzo_reports.ingest.load import Loaded
+    from hanzo_reports.ingest.release import Released
     from hanzo_reports.metrics.query import Where
     from hanzo_reports.quality.verdict import Verdict
     from hanzo_reports.reports.run import Run
@@ -142,14 +143,22 @@ class Workspace:
         mapping_file: str | Path | None = None,
         constants: Mapping[str, str] | None = None,
         progress: Callable[[float], None] | None = None,
+        suite: str = "events",
     ) -> Loaded:
         """Files loaded into this store, each event once; see `hanzo_reports.ingest.load.ingest`."""
         from hanzo_reports.ingest.load import ingest
 
         return ingest(
             self.store, source, [Path(path) for path in paths], now=self.now, progress=progress,
-            mapping_file=None if mapping_file is None else Path(mapping_file), constants=constants or {},
+            mapping_file=None if mapping_file is None else Path(mapping_file), constants=constants or {}, suite=suite,
         )  # fmt: skip
+
+    def release(self, *, mapping_file: str | Path | None = None, suite: str = "events", **chosen: Any) -> Released:  # noqa: ANN401
+        """Quarantined rows checked again; see `hanzo_reports.ingest.release.release`."""
+        from hanzo_reports.ingest.release import release
+
+        path = None if mapping_file is None else Path(mapping_file)
+        return release(self.store, now=self.now, mapping_file=path, suite=suite, **chosen)
 
     def export(
         self,

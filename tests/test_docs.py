@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from hanzo_reports.cli.app import app
+from hanzo_reports.cli.lazy import COMMANDS as LISTED
 from hanzo_reports.ingest.source import names
 from hanzo_reports.settings import PREFIX, Settings
 from hanzo_reports.window import CALENDAR
@@ -38,6 +39,12 @@ def test_every_command_and_its_options_are_described(name):
     assert command.help
     assert [p.name for p in command.params if p.param_type_name == "option" and not p.help] == []
     assert [p.opts[0] for p in command.params if p.param_type_name == "option" and not said(p.opts)] == []
+
+
+def test_the_list_of_commands_says_what_each_says_itself():
+    loaded = typer.main.get_command(app).commands
+    said = {name: loaded[name].help.partition("\n")[0] for name in loaded}
+    assert said == {name: about for name, (_, about) in LISTED.items()}
 
 
 def said(options):

@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
-from hanzo_reports.cli import ask, demo, files, quality, quarantine, report
+from hanzo_reports.cli.lazy import LazyGroup
 from hanzo_reports.cli.options import Options
 
 app = typer.Typer(
     name="hanzo-reports",
+    cls=LazyGroup,
     help="Usage, cost, latency and reliability analytics for an AI platform.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -42,7 +43,3 @@ def options(
 ) -> None:
     """Options of every command, kept for it."""
     context.obj = Options(store, tz, now)
-
-
-for group in (ask, files, quality, quarantine, report, demo):
-    group.register(app)

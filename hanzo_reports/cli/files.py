@@ -34,12 +34,18 @@ def ingest(
         list[str] | None,
         typer.Option("--set", metavar="COLUMN=VALUE", help="One value for all rows.", show_default=False),
     ] = None,
+    guard: Annotated[
+        str, typer.Option(metavar="SUITE", help="The expectations that rows must meet: events, or a YAML file.")
+    ] = "events",
+    no_guard: Annotated[  # noqa: FBT002  # Typer reads it so
+        bool, typer.Option("--no-guard", help="Accept every row that is an event.")
+    ] = False,
     format_: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table or json.")] = "table",
 ) -> None:
     """Load logs, each event once.
 
-    Rows that are no events go to the quarantine with their reason and their text. A load that was stopped can just be
-    done again.
+    Rows that are no events, or that the guard does not let pass, go to the quarantine with their reason and their text.
+    A load that was stopped can just be done again.
     """
     options: Options = context.obj
     checked_format(format_, ("table", "json"))
@@ -53,7 +59,8 @@ def ingest(
         raise UnreadableError(msg)
     workspace = options.workspace(create=True)
     with progress("loading") as moved:
-        loaded = workspace.ingest(source, paths, mapping_file=map_, constants=constants, progress=moved)
+        suite = "" if no_guard else guard
+        loaded = workspace.ingest(source, paths, mapping_file=map_, constants=constants, progress=moved, suite=suite)
     report_load(loaded, format_)
     if loaded.quarantined == loaded.read:
         msg = f"none of the {loaded.read:,} rows is an event of {source!r}; see `hanzo-reports quarantine list`"
@@ -72,6 +79,9 @@ def report_load(loaded: "Loaded", fmt: str) -> None:
         listing([{name: f"{value:,}" for name, value in row.items()}], "table", counted)
     for reason, rows in list(loaded.reasons.items())[:10]:
         say(f"quarantined: {rows:,} x {reason}")
+    for check in loaded.verdict.checks if loaded.verdict else ():
+        if check.state == "error" or (check.state == "failed" and check.severity == "warning"):
+            say(f"{check.severity}: {check.description}: {check.seen}")
 
 
 def export(

@@ -15,8 +15,9 @@ from hanzo_reports.errors import StoreError, UnreadableError
 from hanzo_reports.events import SCHEMA, TIMESTAMP
 from hanzo_reports.ingest import mapping, prices, readers
 from hanzo_reports.ingest.files import files
+from hanzo_reports.ingest.gate import GUARD, REJECTED, expected, judged, unheld, withheld
 from hanzo_reports.ingest.progress import Progress
-from hanzo_reports.ingest.stage import Counts, checked, reasons, rejected, staged, unique
+from hanzo_reports.ingest.stage import Counts, checked, named, reasons, rejected, staged, unique
 from hanzo_reports.store.duck import loader
 from hanzo_reports.window import iso
 
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 
     from hanzo_reports.ingest.files import File
     from hanzo_reports.ingest.source import Source
+    from hanzo_reports.quality.verdict import Verdict
     from hanzo_reports.store.base import Store
 
 TOLERANCE = Decimal("0.01")
-_CHECKED, _STAGED = 0.2, 0.6
+FLAGS = ("unpriced", "price_differences")
+_CHECKED, _STAGED, _GUARDED = 0.2, 0.6, 0.7
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,13 @@ class Loaded:
         read: rows found in them.
         accepted: rows that are new in the store.
         duplicates: rows whose id the store, or an earlier row of the load, has.
-        quarantined: rows that no event could be made of; the quarantine has them with their reason.
+        quarantined: rows that no event could be made of, or that fail the guard; the quarantine has their reasons.
         unpriced: accepted rows that have tokens and no cost.
         price_differences: accepted rows whose reported cost is more than 1 % off the price list.
         version: the store's version after the load.
         reasons: how often each reason for quarantine was given; a row may have several.
+        verdict: what the guard says; None: it was not asked.
+        failed: of rows that came out of the quarantine, the numbers of those that stay there.
     """
 
     load_id: str
@@ -62,6 +67,8 @@ class Loaded:
     price_differences: int
     version: str
     reasons: dict[str, int] = field(default_factory=dict)
+    verdict: Verdict | None = None
+    failed: tuple[int, ...] = ()
 
 
 def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with a default
@@ -73,6 +80,8 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
     mapping_file: Path | None = None,
     constants: Mapping[str, str] | None = None,
     progress: Callable[[float], None] | None = None,
+    suite: str = GUARD,
+    again: bool = False,
 ) -> Loaded:
     """Files loaded into a store, each event once; a load killed at any moment can just be done again.
 
@@ -84,49 +93,71 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
         mapping_file: a user's own mapping.
         constants: columns set to one value for all rows, for example `{"project": "search"}`.
         progress: called with the share done, 0 to 1.
+        suite: the expectations that the rows must meet, by name or as a path; empty: none.
+        again: whether the rows come out of the quarantine, so that those that fail again need not be put there.
 
     Raises:
         UnknownNameError: no such source.
         UnreadableError: a file is missing, empty or not of its format; nothing has changed.
         ColumnError: a file lacks a column that the source needs; nothing has changed.
+        SuiteError: the suite cannot be read; nothing has changed.
+        QualityError: the rows as a whole cannot be trusted; nothing but the verdicts has changed.
         StoreError: the store cannot be written; nothing but the quarantine has changed.
     """
     described = mapping.load_source(source, mapping_file, constants or {})
+    asked = expected(suite, now) if suite else None
     names = ", ".join(map(str, paths))
     with store.scratch() as temporary:
         con = loader(temporary)
         steps = Progress(con, progress)
         with _reading(names):
             found = files(described, paths)
-            rows = mapping.project(readers.read(con, described, paths), described)
-            rows, counts = _checked(rows, temporary / "rows.parquet", steps, in_place=_cheap(described, found))
+            mapped = named(mapping.project(readers.read(con, described, paths), described))
+            place = None if _cheap(described, found) else temporary / "rows.parquet"
+            rows, counts = _checked(mapped, now, steps, place)
+            if place is None and (counts.bad or counts.repeats):
+                rows, counts = _checked(mapped, now, steps, temporary / "rows.parquet")
         if not counts.read:
             msg = f"{names}: no rows; give a file that has some"
             raise UnreadableError(msg)
-        load_id, bad, good = uuid4().hex, rows.filter(rows["_reason"].notnull()), rows.filter(rows["_reason"].isnull())
+        load_id, bad, good = uuid4().hex, rows.filter(rows["_reason"].notnull()), rows
         if counts.bad:
-            store.quarantine(rejected(bad, load_id=load_id, source=source, now=now))
+            good = rows.filter(rows["_reason"].isnull())
         if counts.repeats:
             good = unique(good, described.newest)
-        kept = good.count().to_pyarrow().as_py() if counts.repeats else counts.read - counts.bad
+        kept = good.count().to_pyarrow().as_py() if counts.repeats else counts.good.rows
+        verdict, held = None, 0
+        if asked and kept:
+            with steps.until(_GUARDED):
+                verdict = judged(store, good, asked, now, {"load": load_id, "source": source, "files": names})
+            held = verdict.quarantined
+        if verdict and held:
+            good = unheld(verdict)
+            bad = bad.select(*REJECTED).union(withheld(verdict))
+        quarantined = counts.bad + held
+        if quarantined and not again:
+            store.quarantine(rejected(bad, load_id=load_id, source=source, now=now))
         said = {
             "load_id": load_id, "source": source, "paths": names, "at": iso(now), "read": counts.read,
-            "quarantined": counts.bad, "repeated": counts.read - counts.bad - kept,
+            "quarantined": quarantined, "repeated": counts.good.rows - kept,
         }  # fmt: skip
         with steps.until(1):
-            appended = store.append(_event(prices.price(good), now), said)
+            seen = None if counts.repeats or held else counts.good
+            appended = store.append(good.select(*SCHEMA, *FLAGS), said, seen)
         return Loaded(
             load_id=load_id,
             source=source,
             files=len(found),
             read=counts.read,
             accepted=appended.accepted,
-            duplicates=counts.read - counts.bad - appended.accepted,
-            quarantined=counts.bad,
+            duplicates=counts.read - quarantined - appended.accepted,
+            quarantined=quarantined,
             unpriced=appended.flagged["unpriced"],
             price_differences=appended.flagged["price_differences"],
             version=appended.version,
-            reasons=reasons(bad) if counts.bad else {},
+            reasons=reasons(bad) if quarantined else {},
+            verdict=verdict,
+            failed=tuple(bad.select("_row").to_pyarrow()["_row"].to_pylist()) if again and quarantined else (),
         )
 
 
@@ -136,20 +167,22 @@ def _cheap(source: Source, found: Sequence[File]) -> bool:
     return not hashes and all(file.kind == "parquet" for file in found)
 
 
-def _checked(rows: ibis.Table, stage: Path, progress: Progress, *, in_place: bool) -> tuple[ibis.Table, Counts]:
-    """The rows and their counts; rows that are not clean Parquet already are first put into a file of their own."""
-    if in_place:
-        with progress.until(_CHECKED):
-            counts = checked(rows)
-        if not counts.bad and not counts.repeats:
-            return rows, counts
-    with progress.until(_STAGED):
-        rows = staged(rows, stage)
-        return rows, checked(rows)
+def _checked(mapped: ibis.Table, now: datetime, progress: Progress, stage: Path | None) -> tuple[ibis.Table, Counts]:
+    """The rows as priced events, and what a look over all of them finds.
+
+    Args:
+        mapped: what `mapping.project` gave.
+        now: when they are accepted.
+        progress: told of it.
+        stage: a file to put the mapped rows into, so that their source is read once; None: read it again.
+    """
+    with progress.until(_CHECKED if stage is None else _STAGED):
+        rows = _event(prices.price(mapped if stage is None else staged(mapped, stage)), now)
+        return rows, checked(rows, FLAGS)
 
 
 def _event(priced: ibis.Table, now: datetime) -> ibis.Table:
-    """The columns of the event, and a flag for each thing that is counted over the accepted rows."""
+    """The rows with all columns of the event, and a flag for each thing that is counted over the accepted ones."""
     tokens = priced["input_tokens"].fill_null(0) + priced["output_tokens"].fill_null(0)
     listed = priced["_list_cost"]
     differs = (priced["cost"] - listed).abs() > listed * TOLERANCE
@@ -157,7 +190,7 @@ def _event(priced: ibis.Table, now: datetime) -> ibis.Table:
         ingested_at=ibis.literal(now, TIMESTAMP),
         unpriced=(tokens > 0) & priced["cost"].isnull(),
         price_differences=(priced["cost_source"] == "reported") & differs,
-    ).select(*SCHEMA, "unpriced", "price_differences")
+    )
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 The list is genai-prices: dated, by provider and model, with tiers, times of day and cheaper cached tokens. Within one
 tier of one price a cost is linear in the tokens, so the list is asked for each slope once, and the rows are priced by
-a join: the same decimals as its `calc_price`, for millions of rows.
+a join: the same decimals as its `calc_price`, for millions of rows. Slopes are whole numbers of picodollars and, for
+prices like a third of a cent, of attodollars beside them: machine words, ten times as fast as wide decimals.
 """
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import ibis
+import ibis.expr.datatypes as dt
 import pyarrow as pa
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelPrice, StartDateConstraint, TieredPrices, Usage
@@ -23,7 +25,7 @@ from hanzo_reports.events import MONEY
 from hanzo_reports.metrics.query import epoch_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import ibis.expr.types as ir
     from genai_prices.types import ModelInfo
@@ -31,9 +33,10 @@ if TYPE_CHECKING:
 
 DAY = 86_400
 FAILED = 400
-SLOPE = pa.decimal128(22, 18)  # USD per token
-_PLACES = Decimal("1e-18")
-_COUNT = "decimal(15, 0)"  # a product of both fits into 38 digits
+NANO, PICO, ATTO = 10**9, 10**12, 10**18  # in a dollar
+MOST_TOKENS = 10**9  # of one kind in a request; with MOST_PICO, four products of both fit into 64 bits
+MOST_PICO = 2 * 10**9
+_WHOLE, _NANO = dt.Decimal(18, 0), dt.Decimal(10, 9)
 _EVER = (-(2**62), 2**62)
 _PARTS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
 
@@ -56,6 +59,8 @@ class Card:
         cache_read: USD per token read from a cache, on top of `input`; mostly negative.
         cache_write: the same for a token written to a cache.
         output: USD per output token.
+
+    `columns` has the five amounts twice: whole picodollars (rounded down), and the attodollars above those.
     """
 
     provider: str | None
@@ -72,12 +77,30 @@ class Card:
     cache_write: Decimal
     output: Decimal
 
+    def columns(self) -> dict[str, str | int | None]:
+        """The line as a row of the table that events are joined to."""
+        row = asdict(self)
+        for name in _AMOUNTS:
+            row[name], row[f"{name}_atto"] = divmod(int(row[name] * ATTO), ATTO // PICO)
+        return row
 
+
+_AMOUNTS = ("request", "input", "cache_read", "cache_write", "output")
 _CARDS = pa.schema(
     [("provider", pa.string()), ("model", pa.string())]
-    + [(field.name, pa.int64()) for field in fields(Card)[2:8]]
-    + [(field.name, SLOPE) for field in fields(Card)[8:]]
+    + [(field.name, pa.int64()) for field in fields(Card)[2:]]
+    + [(f"{name}_atto", pa.int64()) for name in _AMOUNTS]
 )
+
+
+@ibis.udf.scalar.builtin(signature=((dt.int64, dt.int64), dt.int64))  # type: ignore[untyped-decorator]
+def divide(number: object, by: object) -> object:
+    """DuckDB: whole numbers divided, rounded towards 0; Ibis' own way goes through a float."""
+
+
+@ibis.udf.scalar.builtin(signature=((_WHOLE, _NANO), dt.Decimal(28, 9)))  # type: ignore[untyped-decorator]
+def multiply(number: object, by: object) -> object:
+    """DuckDB: decimals multiplied; Ibis refuses these two types."""
 
 
 def price_version() -> str:
@@ -98,27 +121,16 @@ def price(rows: ibis.Table) -> ibis.Table:
     """
     con: Backend = rows.get_backend()
     pairs = rows.filter(rows["model"].notnull()).select("provider", "model").distinct().to_pyarrow().to_pylist()
-    found = [astuple(card) for pair in pairs for card in cards(pair["provider"], pair["model"])]
-    columns = list(zip(*found, strict=True)) or [()] * len(_CARDS)
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, _CARDS, strict=True)]
-    table = con.create_table(ibis.util.gen_name("cards"), pa.Table.from_arrays(arrays, schema=_CARDS), temp=True)
-    return _priced(rows, table.rename({f"_card_{name}": name for name in _CARDS.names}))
+    found = [card for pair in pairs for card in cards(pair["provider"], pair["model"])]
+    lines = pa.Table.from_pylist([card.columns() for card in found], _CARDS)
+    table = con.create_table(ibis.util.gen_name("cards"), lines, temp=True)
+    return _priced(rows, table.rename({f"_card_{name}": name for name in _CARDS.names}), found)
 
 
-def _priced(rows: ibis.Table, card: ibis.Table) -> ibis.Table:
+def _priced(rows: ibis.Table, card: ibis.Table, found: Sequence[Card]) -> ibis.Table:
     """The rows joined to the card that holds for each."""
-    second, tokens = epoch_seconds(rows["timestamp"]), rows["input_tokens"].fill_null(0)
-    limits = [
-        rows["model"] == card["_card_model"],
-        rows["provider"].identical_to(card["_card_provider"]),
-        second >= card["_card_since"],
-        second < card["_card_until"],
-        second % DAY >= card["_card_opens"],
-        second % DAY < card["_card_closes"],
-        tokens > card["_card_above"],
-        tokens <= card["_card_upto"],
-    ]
-    joined = rows.left_join(card, limits)
+    same = [rows["model"] == card["_card_model"], rows["provider"].identical_to(card["_card_provider"])]
+    joined = rows.left_join(card, [*same, *_limits(rows, card, found)])
     listed = _computed(joined)
     cost = joined["cost"].coalesce(listed)
     source = ibis.cases(
@@ -129,20 +141,37 @@ def _priced(rows: ibis.Table, card: ibis.Table) -> ibis.Table:
     return joined.mutate(cost=cost, cost_source=source, _list_cost=listed).drop(*card.columns)
 
 
+def _limits(rows: ibis.Table, card: ibis.Table, found: Sequence[Card]) -> Iterator[ir.BooleanValue]:
+    """The conditions that tell a model's cards apart; those that are true of every row are left out."""
+    second, tokens = epoch_seconds(rows["timestamp"]), rows["input_tokens"].fill_null(0)
+    if any((each.since, each.until) != _EVER for each in found):
+        yield second >= card["_card_since"]
+        yield second < card["_card_until"]
+    if any((each.opens, each.closes) != (0, DAY) for each in found):
+        yield second % DAY >= card["_card_opens"]
+        yield second % DAY < card["_card_closes"]
+    if any((each.above, each.upto) != (-1, _EVER[1]) for each in found):
+        yield tokens > card["_card_above"]
+        yield tokens <= card["_card_upto"]
+
+
 def _computed(joined: ibis.Table) -> ir.DecimalValue:
     """What the card says that a row costs, rounded half up to the places of money."""
-    counts = {name: joined[name].fill_null(0) for name in _PARTS}
-    slopes = ("input", "cache_read", "cache_write", "output")
-    total = joined["_card_request"].cast("decimal(38, 18)")
-    for name, slope in zip(_PARTS, slopes, strict=True):
-        total += counts[name].try_cast(_COUNT) * joined[f"_card_{slope}"]
+    counts = [joined[name].fill_null(0) for name in _PARTS]
+    pico, atto = joined["_card_request"], joined["_card_request_atto"]
+    for count, slope in zip(counts, ("input", "cache_read", "cache_write", "output"), strict=True):
+        pico += count * joined[f"_card_{slope}"]
+        atto += count * joined[f"_card_{slope}_atto"]
+    nano = divide(pico + divide(atto, ATTO // PICO) + PICO // NANO // 2, PICO // NANO)
+    cost = multiply(nano.cast(_WHOLE), ibis.literal(Decimal(1) / NANO, _NANO)).cast(MONEY)
+    tokens, read, written, output = counts
     told = joined["input_tokens"].notnull() | joined["output_tokens"].notnull()
-    whole = counts["cache_read_tokens"] + counts["cache_write_tokens"] <= counts["input_tokens"]
-    idle = (joined["status"] >= FAILED) & (counts["input_tokens"] + counts["output_tokens"] == 0)
+    sound = (read + written <= tokens) & (tokens <= MOST_TOKENS) & (output <= MOST_TOKENS)
+    idle = (joined["status"] >= FAILED) & (tokens + output == 0)
     return ibis.cases(
         (joined["model"].isnull(), ibis.null(MONEY)),
         (idle, ibis.literal(Decimal(0), MONEY)),
-        (told & whole, total.try_cast(MONEY)),
+        (told & sound, cost),
         else_=ibis.null(MONEY),
     )
 
@@ -160,7 +189,7 @@ def cards(provider: str | None, model: str) -> Iterator[Card]:
             prices = found.get_prices(at)
             for above, upto in pairwise(_tiers(prices)):
                 slopes = _slopes(_flat(prices, above + 1))
-                if slopes is not None:
+                if slopes is not None and max(map(abs, slopes)) * PICO <= MOST_PICO:
                     yield Card(provider, model, *limits, above, upto, *slopes)
 
 
@@ -225,4 +254,4 @@ def _slopes(prices: ModelPrice) -> list[Decimal] | None:
     except ValueError:
         return None
     slopes = [step - level for step in steps]
-    return [each.quantize(_PLACES, ROUND_HALF_UP) for each in (level - 2 * slopes[0], *slopes)]
+    return [each.quantize(Decimal(1) / ATTO, ROUND_HALF_UP) for each in (level - 2 * slopes[0], *slopes)]

@@ -6,17 +6,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import ibis
+from ibis.util import gen_name
 
-from hanzo_reports.store.base import QUARANTINE
+from hanzo_reports.store.base import QUARANTINE, Measured, measured
 from hanzo_reports.store.duck import literal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
     from ibis.backends.duckdb import Backend
 
 _PLACE = ["_file", "_row"]
+
+
+def named(rows: ibis.Table) -> ibis.Table:
+    """The rows as a view: how they are made is translated once, and all that follows is said in short."""
+    con: Backend = rows.get_backend()
+    return con.create_view(gen_name("mapped"), rows)
 
 
 def staged(rows: ibis.Table, path: Path) -> ibis.Table:
@@ -33,25 +41,40 @@ class Counts:
     Args:
         read: rows.
         bad: rows with a reason to reject them.
-        repeats: whether some good rows share an id. Ids are compared by a 64-bit hash, so once in a great while this
-            is True though none do.
+        repeats: whether some rows without a reason share an id. Ids are compared by a 64-bit hash, so once in a great
+            while this is True though none do.
+        good: the rows without a reason.
     """
 
     read: int
     bad: int
     repeats: bool
+    good: Measured
 
 
-def checked(rows: ibis.Table) -> Counts:
-    """The rows counted, in one scan."""
-    good = rows["_reason"].isnull()
-    counted = rows.aggregate(
-        read=rows.count(),
-        bad=(~good).sum().fill_null(0),
-        ids=rows["event_id"].hash().nunique(where=good),
-    )
-    read, bad, ids = counted.to_pyarrow().to_pylist()[0].values()
-    return Counts(read, bad, ids < read - bad)
+def checked(rows: ibis.Table, flags: Sequence[str]) -> Counts:
+    """The rows counted, in one scan; in a second one, where bad rows could hide or feign that ids repeat.
+
+    Args:
+        rows: events with `_reason`, `_file` and `_row`.
+        flags: boolean columns to count.
+    """
+    bad, ids, all_ = _counted(rows, flags)
+    if not bad:
+        return Counts(all_.rows, bad, ids < all_.rows, all_)
+    _, ids, good = _counted(rows.filter(rows["_reason"].isnull()), flags)
+    return Counts(all_.rows, bad, ids < good.rows, good)
+
+
+def _counted(rows: ibis.Table, flags: Sequence[str]) -> tuple[int, int, Measured]:
+    """Rows with a reason, different ids, and the measures of all rows."""
+    measures = {
+        "bad": rows["_reason"].notnull().sum().fill_null(0),
+        "ids": rows["event_id"].hash().nunique(),
+        **measured(rows, "timestamp", flags),
+    }
+    bad, ids, *found = rows.aggregate(**measures).to_pyarrow().to_pylist()[0].values()
+    return bad, ids, Measured.of(found, flags)
 
 
 def unique(good: ibis.Table, newest: str | None) -> ibis.Table:

@@ -36,17 +36,20 @@ def _answered(t: ir.Table) -> ir.Value:
 
 
 def _row_tokens(t: ir.Table) -> ir.Value:
-    known = t.input_tokens.notnull() | t.output_tokens.notnull()
-    return known.ifelse(t.input_tokens.fill_null(0) + t.output_tokens.fill_null(0), ibis.null("int64"))
+    return _both(t.input_tokens, t.output_tokens)
+
+
+def _both(one: ir.Value, other: ir.Value) -> ir.Value:
+    """Two numbers added, each 0 where only the other is known; NULL where neither is."""
+    return (one.notnull() | other.notnull()).ifelse(one.fill_null(0) + other.fill_null(0), ibis.null("int64"))
 
 
 def _tokens(t: ir.Table) -> ir.Value:
-    return _row_tokens(t).sum()
+    return _both(t.input_tokens.sum(), t.output_tokens.sum())
 
 
 def _bandwidth(t: ir.Table) -> ir.Value:
-    known = t.bytes_in.notnull() | t.bytes_out.notnull()
-    return known.ifelse(t.bytes_in.fill_null(0) + t.bytes_out.fill_null(0), ibis.null("int64")).sum()
+    return _both(t.bytes_in.sum(), t.bytes_out.sum())
 
 
 def _cost(t: ir.Table) -> ir.Value:

@@ -114,14 +114,21 @@ def grouped(
         table = _filled(table, window, grain, keys)
     else:
         table = table.mutate(_seconds=ibis.literal(window.seconds, "float64"))
-    final = {metric.name: _finished(table, metric) for metric in asked}
+    full = bool(keys) and not grain
+    final = {metric.name: _finished(table, metric, full=full) for metric in asked}
     return table.select(*(["period"] if grain else []), *keys, **final)
 
 
-def _finished(table: ir.Table, metric: Metric) -> ir.Value:
-    """A metric's last step: 0 where there are no events at all, and the division by the time that has passed."""
+def _finished(table: ir.Table, metric: Metric, *, full: bool) -> ir.Value:
+    """A metric's last step: 0 where there are no events at all, and the division by the time that has passed.
+
+    Args:
+        table: groups with their aggregates, `_n` and `_seconds`.
+        metric: which of them.
+        full: whether every row stands for events, because a group without them is not there.
+    """
     value = table[metric.name]
-    if metric.additive:
+    if metric.additive and not full:
         value = (table["_n"].fill_null(0) == 0).ifelse(ibis.literal(0).cast(value.type()), value)
     if metric.per_second:
         value = value.cast("float64") / table["_seconds"].nullif(0)

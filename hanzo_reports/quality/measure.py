@@ -82,29 +82,41 @@ class Subject:
         found = {one.id: test for one in self.suite.expectations if (test := row_test(one))}
         return found | {name: flagged(flag) for name, (flag, _) in self._conditions.items()}
 
-    @cached_property
+    @property
     def flagged(self) -> ir.Table:
         """The table with a column for each query that looks at single rows."""
-        return queries.flags(self.table, dict(self._conditions.values())) if self._conditions else self.table
+        return self._queried[0]
+
+    @property
+    def _conditions(self) -> dict[str, tuple[str, str]]:
+        return self._queried[1]
 
     @cached_property
-    def _conditions(self) -> dict[str, tuple[str, str]]:
-        """For each expectation with such a query, its flag's name and its condition; a wrong query is an error."""
+    def _queried(self) -> tuple[ir.Table, dict[str, tuple[str, str]]]:
+        """The table with flags, and for each such query its flag's name and its condition; a wrong one is an error."""
         found: dict[str, tuple[str, str]] = {}
         for number, one in enumerate(self.suite.expectations):
             query = one.kwargs.get("unexpected_rows_query")
             if one.type != "unexpected_rows_expectation" or not query:
                 continue
             try:
-                text = queries.condition(query)
-                if text is None:
-                    continue
-                queries.flags(self.table, {"_flag": text})
-            except Exception as error:  # noqa: BLE001  # each engine has errors of its own, and all are told
+                if text := queries.condition(query):
+                    found[one.id] = (f"_query_{number}", text)
+            except Exception as error:  # noqa: BLE001  # what is no SQL is told, and is no pass
                 self.errors[one.id] = in_a_line(error)
-                continue
-            found[one.id] = (f"_query_{number}", text)
-        return found
+        try:
+            return queries.flags(self.table, dict(found.values())) if found else self.table, found
+        except Exception:  # noqa: BLE001  # each engine has errors of its own; the queries are tried one by one
+            good = {name: pair for name, pair in found.items() if self._works(name, pair[1])}
+        return queries.flags(self.table, dict(good.values())) if good else self.table, good
+
+    def _works(self, name: str, text: str) -> bool:
+        try:
+            queries.flags(self.table, {"_flag": text})
+        except Exception as error:  # noqa: BLE001  # as above
+            self.errors[name] = in_a_line(error)
+            return False
+        return True
 
     def counts(self, scan: Scan, one: Expectation) -> Callable[[], Counted]:
         """What a row expectation counts, known after the scan."""

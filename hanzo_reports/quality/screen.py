@@ -47,8 +47,11 @@ def screened(subject: Subject) -> Screened | None:
     scan = Scan(subject.flagged)
     rows = scan.add(subject.flagged.count())
     waiting = {one.id: subject.counts(scan, one) for one in asked if one.id not in plain}
-    scan.run()
-    counted = {name: count() for name, count in waiting.items()}
+    try:
+        scan.run()
+        counted = {name: count() for name, count in waiting.items()}
+    except Exception:  # noqa: BLE001  # whatever keeps it from being counted, the guard finds out which it is
+        return None
     if any(count.unexpected for count in counted.values()) or any(
         _violated(subject, one, int(rows())) for one in asked if one.id in plain
     ):

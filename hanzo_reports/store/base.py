@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hanzo_reports.events import TIMESTAMP
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
     import ibis
+    import ibis.expr.types as ir
     import sqlalchemy
 
 QUARANTINE: dict[str, str] = {
@@ -45,6 +46,35 @@ class Appended:
     flagged: dict[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a look over rows finds.
+
+    Args:
+        rows: how many there are.
+        first: the earliest of their instants; None where there are none.
+        last: the latest.
+        flagged: for each flag column, how many carry it.
+    """
+
+    rows: int
+    first: datetime | None
+    last: datetime | None
+    flagged: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, values: Sequence[Any], flags: Sequence[str]) -> Measured:
+        """The answer to the aggregates that `measured` asks for, in their order."""
+        rows, first, last, *flagged = values
+        return cls(rows, first, last, dict(zip(flags, flagged, strict=True)))
+
+
+def measured(rows: ibis.Table, time: str, flags: Sequence[str]) -> dict[str, ir.Value]:
+    """The aggregates that make up a `Measured`: of a column of instants, and of flags."""
+    sums = {flag: rows[flag].sum().fill_null(0) for flag in flags}
+    return {"rows": rows.count(), "first": rows[time].min(), "last": rows[time].max(), **sums}
+
+
 class Store(Protocol):
     """Where events live."""
 
@@ -72,13 +102,14 @@ class Store(Protocol):
             One row per event: exactly the columns of `events.SCHEMA`, no order.
         """
 
-    def append(self, rows: ibis.Table, load: Mapping[str, object]) -> Appended:
+    def append(self, rows: ibis.Table, load: Mapping[str, object], seen: Measured | None = None) -> Appended:
         """Good rows added in one commit, all of them or none; rows whose id is known are left out and counted.
 
         Args:
             rows: the columns of `events.SCHEMA`, ids unique, on a DuckDB connection. Further columns are flags:
                 booleans that are counted over the accepted rows and not kept.
             load: what the commit says about itself; see `loads`.
+            seen: what a look over the rows has found, so that a store need not look again where all of them are new.
 
         Raises:
             StoreError: a required column holds NULL, or the store is damaged; nothing has changed.
@@ -91,6 +122,9 @@ class Store(Protocol):
         Args:
             rows: the columns of `QUARANTINE`, ids unique, on a DuckDB connection.
         """
+
+    def release(self, ids: Sequence[str]) -> None:
+        """Rows taken out of the quarantine, by their `quarantine_id`; those that are not there are no error."""
 
     def loads(self) -> list[dict[str, Any]]:
         """What each commit of events says about itself, newest first."""

@@ -16,7 +16,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from hanzo_reports.errors import StoreBusyError, StoreError
-from hanzo_reports.store.base import Appended
+from hanzo_reports.store.base import Appended, Measured, measured
 from hanzo_reports.store.duck import literal
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ class DeltaFiles:
         con.con.execute(f'CREATE TEMP VIEW "{name}" AS SELECT {columns} FROM {source}')  # noqa: S608  # our own names
         return ops.DatabaseTable(name=name, schema=schema, source=con).to_expr()  # con.table would ask for the schema
 
-    def append(self, rows: ibis.Table, metadata: Mapping[str, object], writer: str) -> Appended:
+    def append(
+        self, rows: ibis.Table, metadata: Mapping[str, object], writer: str, seen: Measured | None = None
+    ) -> Appended:
         """Rows added in one commit, but for those whose key the table holds; the caller holds the write lock.
 
         The commit insists on the version that was searched for known keys. Should another machine, which a file lock
@@ -101,21 +103,22 @@ class DeltaFiles:
             rows: the table's columns, and flags: further boolean columns, counted over the accepted rows.
             metadata: what the commit says about itself.
             writer: the first part of the new files' names, by which `discard` finds them.
+            seen: the rows' measures, where they are known.
         """
         con: Backend = rows.get_backend()
         flags = [name for name in rows.columns if name not in self.schema]
         for _ in range(ATTEMPTS):
             table = self.table()
             fresh, known = self._unknown(con, rows, self.files(table))
-            count, span, flagged = self._measured(fresh, flags)
-            if not count:
-                return Appended(0, known, str(table.version()), flagged)
+            found = self._measured(fresh, flags) if known or seen is None else seen
+            if found.first is None or found.last is None:
+                return Appended(0, known, str(table.version()), found.flagged)
             chosen = self._typed(fresh)
-            if count <= SORTED_ROWS or span > UNSORTED_SPAN:
+            if found.rows <= SORTED_ROWS or found.last - found.first > UNSORTED_SPAN:
                 chosen = chosen.order_by(self.time)
             added, accepted = self._write(con, chosen, writer)
             if self._commit(table, added, [], {**metadata, "accepted": accepted, "known": known}):
-                return Appended(accepted, known, str(table.version() + 1), flagged)
+                return Appended(accepted, known, str(table.version() + 1), found.flagged)
             self.discard(writer)
         msg = f"other machines write to {self.folder} all the time; try again later"
         raise StoreBusyError(msg)
@@ -171,13 +174,10 @@ class DeltaFiles:
             }
         )
 
-    def _measured(self, rows: ibis.Table, flags: list[str]) -> tuple[int, timedelta, dict[str, int]]:
+    def _measured(self, rows: ibis.Table, flags: list[str]) -> Measured:
         """How many rows there are, the time they span, and how many carry each flag."""
-        time = rows[self.time]
-        sums = {flag: rows[flag].sum().fill_null(0) for flag in flags}
-        counted = rows.aggregate(count=rows.count(), first=time.min(), last=time.max(), **sums)
-        count, first, last, *flagged = counted.to_pyarrow().to_pylist()[0].values()
-        return count, last - first if count else timedelta(), dict(zip(flags, flagged, strict=True))
+        counted = rows.aggregate(**measured(rows, self.time, flags))
+        return Measured.of(list(counted.to_pyarrow().to_pylist()[0].values()), flags)
 
     def _write(self, con: Backend, rows: ibis.Table, writer: str) -> tuple[list[AddAction], int]:
         """Rows written into files that no commit names yet: the files and the number of rows."""

@@ -16,7 +16,11 @@ LOAD_MEMORY = "700MB"
 
 
 def backend(connection: duckdb.DuckDBPyConnection) -> Backend:
-    """Ibis on a DuckDB connection; it also sets the connection's time zone to UTC."""
+    """Ibis on a DuckDB connection; it also sets the connection's time zone to UTC.
+
+    In a notebook, or under `python -c`, DuckDB would draw a progress bar into the output of long queries.
+    """
+    connection.execute("SET enable_progress_bar = false")
     return ibis.duckdb.from_connection(connection)
 
 

@@ -224,7 +224,7 @@ def test_an_unknown_source_is_named_before_any_work(lake, tmp_path):
 
 
 def test_too_little_memory_is_no_fault_of_the_file(lake, log, monkeypatch):
-    def fail(_):
+    def fail(*_):
         raise duckdb.OutOfMemoryException
 
     monkeypatch.setattr("hanzo_reports.ingest.load.checked", fail)

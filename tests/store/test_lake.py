@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -181,3 +183,16 @@ def test_state_is_sqlite_with_its_safeties_on(lake):
         assert [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in pragmas] == ["wal", 1, 10_000]
     assert (lake.folder / "state.db").exists()
     lake.state.dispose()
+
+
+def test_no_bar_is_drawn_where_duckdb_would(tmp_path):
+    """Under `python -c`, as in a notebook, DuckDB turns its progress bar on by itself."""
+    code = f"""
+import duckdb
+from hanzo_reports import store
+print(duckdb.connect().execute("SELECT current_setting('enable_progress_bar')").fetchone()[0])
+con = store.open({str(tmp_path / "lake")!r}, create=True).events().get_backend()
+print(con.con.execute("SELECT current_setting('enable_progress_bar')").fetchone()[0])
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "False"]
