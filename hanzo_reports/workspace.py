@@ -135,7 +135,7 @@ class Workspace:
             write_sample(file, self.now - timedelta(days=days), days, per_day)
             return ingest(self.store, SAMPLE, [file], now=self.now, mapping_file=FOLDER / "events.toml")
 
-    def ingest(
+    def ingest(  # noqa: PLR0913  # a load has these many sides, all but two with a default
         self,
         source: str,
         paths: Sequence[str | Path],

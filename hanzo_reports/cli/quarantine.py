@@ -99,8 +99,10 @@ def release(
     """Check the rows again after a fix; what passes is loaded, once, and leaves."""
     checked_format(format_, ("table", "json"))
     options: Options = context.obj
-    chosen = {"load": load, "source": source, "reason": reason, "ids": words(ids or ())}
-    done = options.workspace().release(mapping_file=map_, constants=single(set_ or (), "--set"), **chosen)
+    constants = single(set_ or (), "--set")
+    done = options.workspace().release(
+        mapping_file=map_, constants=constants, load=load, source=source, reason=reason, ids=words(ids or ())
+    )
     columns = ("checked", "released", "accepted", "duplicates", "kept")
     listing([{name: getattr(done, name) for name in columns}], format_, columns)
     for why in done.notes:

@@ -147,7 +147,7 @@ def _kind(file: str) -> str:
 
 
 def _written(batch: _Batch, folder: Path) -> Path:
-    """The texts in a file of the form that they came from; a table's columns are named by the first line of its file."""
+    """The texts in a file of the form that they came from; a table's columns are those of the file's first line."""
     kind = _kind(batch.file)
     if not kind:
         path = folder / "again.jsonl"
@@ -166,7 +166,10 @@ def _first_line(path: Path) -> str:
 
 
 def _one_line(text: str) -> str:
+    """A text as a line of JSON lines; one that is no JSON stays what it is, and is rejected again."""
+    if "\n" not in text:
+        return text or "{}"
     try:
-        return json.dumps(json.loads(text), ensure_ascii=False)
+        return json.dumps(json.loads(text, parse_float=str), ensure_ascii=False)
     except ValueError:
-        return " ".join(text.split()) or "{}"
+        return " ".join(text.split())
