@@ -10,6 +10,7 @@ from hanzo_reports.errors import QualityError, SuiteError
 from hanzo_reports.events import SCHEMA
 from hanzo_reports.ingest.listed import beside_list
 from hanzo_reports.ingest.mapping import to_json
+from hanzo_reports.ingest.stage import named
 from hanzo_reports.quality import records
 from hanzo_reports.quality.guard import guard
 from hanzo_reports.quality.parameters import parameters
@@ -57,7 +58,7 @@ def judged(store: Store, rows: ibis.Table, asked: Suite, now: datetime, about: M
     Raises:
         QualityError: something critical fails that is no row's own fault, or cannot be evaluated.
     """
-    verdict = guard(beside_list(rows), asked, now=now, scope="load", about=about)
+    verdict = guard(named(beside_list(rows)), asked, now=now, scope="load", about=about)
     records.save(store, verdict)
     if verdict.blocking:
         told = "; ".join(f"{check.description} ({check.id}): {check.seen or check.state}" for check in verdict.blocking)
