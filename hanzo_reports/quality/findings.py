@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hanzo_reports.quality.suites import Expectation
 
 EXAMPLES = 5
-GROUPS = 20
+GROUPS = 100
 _NAMES = ("event_id", "day", "timestamp", "model")  # what an example is known by, where the table has it
 
 

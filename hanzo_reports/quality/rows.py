@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import operator
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import ibis
 import ibis.expr.types as ir
 
-from hanzo_reports.errors import ColumnError, SuiteError, nearest
+from hanzo_reports.errors import ColumnError, nearest
 from hanzo_reports.quality.queries import METRIC
 
 if TYPE_CHECKING:
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     Predicate: TypeAlias = Callable[[ir.Table], ir.BooleanValue]
 
 UNIQUE = {"column_values.unique", "compound_columns.unique"}
-_LEGACY = re.compile(
-    r"""\s*col\("([^"]+)"\)\s*(?:(?P<null>\.notNull\(\))|(?P<op>[<>=!]=|[<>])\s*(?P<value>.+?))\s*""", re.IGNORECASE
-)
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
     "IN": lambda column, values: column.isin(values), "NOT_IN": lambda column, values: column.notin(values),
@@ -251,13 +247,11 @@ def _both(first: Predicate | None, second: Predicate | None) -> Predicate | None
 
 
 def condition(expectation: Expectation) -> Predicate | None:
-    """The row condition, which Great Expectations takes as a mapping, or as a text like ``col("status") == 200``."""
+    """The row condition, as Great Expectations has it."""
     given = expectation.kwargs.get("row_condition")
     if given is None:
         return None
-    return lambda table: _met(table, _read(given, expectation.id) if isinstance(given, str) else given).fill_null(
-        value=False
-    )
+    return lambda table: _met(table, given).fill_null(False)
 
 
 def _met(table: ir.Table, condition: Arguments) -> Any:
@@ -269,16 +263,3 @@ def _met(table: ir.Table, condition: Arguments) -> Any:
     if kind == "nullity":
         return value.isnull() if condition["is_null"] else value.notnull()
     return _OPERATORS[condition["operator"]](value, like(value, condition["parameter"]))
-
-
-def _read(text: str, where: str) -> dict[str, Any]:
-    """A condition given as a text."""
-    found = _LEGACY.fullmatch(text)
-    if not found:
-        msg = f'{where}: the row_condition {text!r} cannot be read; write it like col("status") == 200, or as a mapping'
-        raise SuiteError(msg)
-    if found["null"]:
-        return {"type": "nullity", "column": {"name": found[1]}, "is_null": False}
-    word = re.fullmatch(r"""(?:date\()?(["'])(.*)\1\)?""", found["value"])
-    value = word[2] if word else float(found["value"]) if re.search(r"[.eE]", found["value"]) else int(found["value"])
-    return {"type": "comparison", "column": {"name": found[1]}, "operator": found["op"], "parameter": value}

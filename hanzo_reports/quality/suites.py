@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from hanzo_reports.errors import SuiteError, UnknownNameError, nearest
-from hanzo_reports.quality import queries
+from hanzo_reports.quality import conditions, queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -147,6 +147,9 @@ def _expectation(path: Path, number: int, given: object, params: Mapping[str, An
         msg = f"{path}: {where} has no `type`, for example expect_column_values_to_not_be_null"
         raise SuiteError(msg)
     filled = _filled(path, f"{where} ({kind})", kwargs, params)
+    if isinstance(filled.get("row_condition"), str):
+        filled["row_condition"] = conditions.mapping(filled["row_condition"], f"{path}: {where}")
+        filled.pop("condition_parser", None)
     severity = str(found.get("severity", "critical"))
     if severity not in SEVERITIES:
         raise UnknownNameError("severity", severity, SEVERITIES, f"{path}, {where}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import duckdb
 import ibis
@@ -70,6 +71,8 @@ def arrow():
         }  # fmt: skip
         wide = {name: dtype.removeprefix("!") for name, dtype in SCHEMA.items()} | types
         schema = ibis.schema(wide).to_pyarrow()
+        if "cost" not in types:
+            usual["cost"] = Decimal("0.0035")
         filled = [usual | row for row in rows]
         return pa.Table.from_pylist([{name: row.get(name) for name in wide} for row in filled], schema=schema)
 
