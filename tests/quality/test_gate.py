@@ -80,7 +80,8 @@ def test_a_critical_fault_of_the_whole_accepts_nothing(lake, log, now, tmp_path)
     own = tmp_path / "own.yaml"
     own.write_text(
         "name: own\nexpectations:\n"
-        "  - {id: enough, type: expect_table_row_count_to_be_between, kwargs: {min_value: 3}, description: at least three}\n"
+        "  - {id: enough, type: expect_table_row_count_to_be_between, kwargs: {min_value: 3},\n"
+        "     description: at least three}\n"
     )
     path = log("a.jsonl", {"event_id": "a"}, {"event_id": "b", "timestamp": "never"})
     with pytest.raises(QualityError, match=r"nothing is accepted: at least three \(enough\): observed 1"):
@@ -139,7 +140,8 @@ def test_a_release_that_was_killed_can_be_done_again(lake, log, now, monkeypatch
 
 def test_rows_of_a_table_are_released_by_a_mended_mapping(lake, tmp_path, now):
     mapping = tmp_path / "mine.toml"
-    head = '[columns]\nevent_id = {from = "id"}\nservice = {value = "x"}\nproject = {value = "y"}\nstatus = {value = 200}\n'
+    head = '[columns]\nevent_id = {from = "id"}\nservice = {value = "x"}\nproject = {value = "y"}\n'
+    head += "status = {value = 200}\n"
     mapping.write_text(head + 'timestamp = {from = "at"}\n')
     path = tmp_path / "mine.csv"
     path.write_text("id,at\n1,2025-06-01T10:00:00Z\n2,1748768400\n3,soon\n")

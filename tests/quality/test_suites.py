@@ -69,7 +69,7 @@ def test_a_file_that_is_wrong_says_where_and_what_to_do(tmp_path, suite_of, text
 def test_a_file_that_is_not_there_and_a_name_that_is_unknown(suite_of, tmp_path):
     with pytest.raises(SuiteError, match=r"none\.yaml cannot be read"):
         suite_of(tmp_path / "none.yaml")
-    with pytest.raises(UnknownNameError, match="unknown suite 'evnts'.*did you mean 'events'"):
+    with pytest.raises(UnknownNameError, match=r"unknown suite 'evnts'.*did you mean 'events'"):
         suite_of("evnts")
 
 
