@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports import store as stores
-from hanzo_reports.errors import StoreError
+from hanzo_reports.errors import StoreError, UsageError
 from hanzo_reports.metrics import compare, cost, health, usage
 from hanzo_reports.metrics.query import selected
 from hanzo_reports.result import Result
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
     import ibis
 
+    from hanzo_reports.ingest.bills import Billed
     from hanzo_reports.ingest.load import Loaded
+    from hanzo_reports.ingest.release import Released
     from hanzo_reports.metrics.query import Where
+    from hanzo_reports.quality.verdict import Verdict
     from hanzo_reports.reports.run import Run
     from hanzo_reports.store.base import Store
 
@@ -135,7 +138,7 @@ class Workspace:
             write_sample(file, self.now - timedelta(days=days), days, per_day)
             return ingest(self.store, SAMPLE, [file], now=self.now, mapping_file=FOLDER / "events.toml")
 
-    def ingest(
+    def ingest(  # noqa: PLR0913  # a load has these many sides, all but two with a default
         self,
         source: str,
         paths: Sequence[str | Path],
@@ -143,14 +146,22 @@ class Workspace:
         mapping_file: str | Path | None = None,
         constants: Mapping[str, str] | None = None,
         progress: Callable[[float], None] | None = None,
+        suite: str = "events",
     ) -> Loaded:
         """Files loaded into this store, each event once; see `hanzo_reports.ingest.load.ingest`."""
         from hanzo_reports.ingest.load import ingest
 
         return ingest(
             self.store, source, [Path(path) for path in paths], now=self.now, progress=progress,
-            mapping_file=None if mapping_file is None else Path(mapping_file), constants=constants or {},
+            mapping_file=None if mapping_file is None else Path(mapping_file), constants=constants or {}, suite=suite,
         )  # fmt: skip
+
+    def release(self, *, mapping_file: str | Path | None = None, suite: str = "events", **chosen: Any) -> Released:  # noqa: ANN401
+        """Quarantined rows checked again; see `hanzo_reports.ingest.release.release`."""
+        from hanzo_reports.ingest.release import release
+
+        path = None if mapping_file is None else Path(mapping_file)
+        return release(self.store, now=self.now, mapping_file=path, suite=suite, **chosen)
 
     def export(
         self,
@@ -165,20 +176,62 @@ class Workspace:
 
         Args:
             path: the file; it appears whole or not at all.
-            fmt: csv, json, jsonl or parquet.
-            range: a range or a Window.
+            fmt: csv, json, jsonl, parquet, or focus: charges by day as FOCUS 1.2, in CSV, or in
+                Parquet where the file's name says so.
+            range: a range or a Window; focus cuts it into UTC days.
             metrics: names of the catalogue; with them, or with `by`, `every` or `top`, the answer is written.
             asked: `by`, `every`, `where`, `top`, as `usage`.
         """
         from hanzo_reports.reports.export import write
 
         window = self.window(range)
+        if fmt == "focus":
+            form = "parquet" if Path(path).suffix == ".parquet" else "csv"
+            return write(self._charges(window, metrics, asked), Path(path), form)
         answer = self.usage(window, metrics or usage.METRICS, **asked)
         if metrics or any(asked.get(name) for name in ("by", "every", "top")):
             return write(answer.table, Path(path), fmt, window=window, summary=answer.summary)
         rows = selected(self.store.events(window.start, window.end), window, asked.get("where"), ())
         rows = rows.order_by("timestamp", "event_id")
         return write(rows, Path(path), fmt, window=window, summary=answer.summary)
+
+    def _charges(self, window: Window, metrics: Iterable[str] | None, asked: Mapping[str, Any]) -> ibis.Table:
+        """The priced events of a window as charges of FOCUS."""
+        from hanzo_reports.ingest.listed import listed
+        from hanzo_reports.reports.focus import charges
+
+        if metrics or any(asked.get(name) for name in ("by", "every", "top")):
+            msg = "focus has columns of its own; leave out metrics, by, every and top"
+            raise UsageError(msg)
+        days = replace(window, timezone="UTC")
+        events = selected(self.store.events(window.start, window.end), days, asked.get("where"), ())
+        priced = events.filter(events.cost.notnull())
+        return charges(listed(priced) if priced.get_backend().name == "duckdb" else priced, days)
+
+    def guard(self, suite: str = "events", range: str | Window = "7d", **given: str) -> Verdict:
+        """What a suite says about the events of a range, kept beside the data; see `hanzo_reports.quality.guard.guard`.
+
+        Args:
+            suite: events, daily, rollup or bill, or the path of a YAML file.
+            range: a range or a Window.
+            given: parameters of the suite, for example ``tolerance="0.02"``.
+        """
+        from hanzo_reports.ingest.inspection import inspected
+
+        return inspected(self.store, suite, self.window(range), now=self.now, given=given)
+
+    def load_bills(self, paths: Sequence[str | Path], model_column: str = "") -> Billed:
+        """Bills of providers kept in a table of their own; see `hanzo_reports.ingest.bills.load_bills`."""
+        from hanzo_reports.ingest.bills import load_bills
+
+        return load_bills(self.store, [Path(path) for path in paths], now=self.now, model_column=model_column)
+
+    def reconciliation(self, range: str | Window = "") -> ibis.Table:
+        """What was computed beside what was billed, by UTC day, provider and model; without a range: all bills."""
+        from hanzo_reports.quality.reconcile import covered, reconciliation
+
+        span = None if range else covered(self.store)
+        return reconciliation(self.store, Window(*span, now=self.now) if span else self.window(range or "mtd"))
 
     def condition(self) -> dict[str, Any]:
         """What the store holds and how fresh it is: counts, instants as ISO 8601, ages in seconds; None: not known."""

@@ -19,10 +19,12 @@ COMMANDS = {
     "metrics": ("ask", "Every metric: unit, meaning, usual limit."),
     "ingest": ("files", "Load logs, each event once."),
     "export": ("files", "Write events, or metrics by group, to a file."),
-    "quarantine": ("files", "Rows that no load accepted, and why."),
     "doctor": ("files", "The store's rows and their age; versions."),
     "init": ("stores", "Make an empty store, or bring the tables of an older version up to date."),
     "copy": ("stores", "Copy a store's events and quarantine into another, and compare both sides."),
+    "guard": ("quality", "Check what is stored; exit code 3 if it cannot be trusted."),
+    "bill": ("quality", "Compare computed spend with what a provider billed; exit code 3 if it is off."),
+    "quarantine": ("quarantine", "Rows that no load accepted, and why: list, show, export, release."),
     "report": ("report", "Run notebooks into reports."),
     "demo": ("demo", "A made-up platform and its dashboard."),
 }

@@ -127,7 +127,7 @@ class Board:
         for stem, found in tables.items():
             for fmt in _TYPES:
                 text = export.text(found, fmt, window=span.window, summary=totals)
-                files.append(_file(f"{stem}.{fmt}", text, found, out_dir))
+                files.append(attached(f"{stem}.{fmt}", text, found, out_dir))
         html = fragment("downloads", files=files)
         text = "\n".join(f"{file['name']}: {file['rows']:,} rows" for file in files)
         facts = [{key: file[key] for key in ("name", "rows", "columns")} for file in files]
@@ -177,7 +177,7 @@ class Board:
         }
 
 
-def _file(name: str, text: str, rows: pa.Table, out_dir: str) -> dict[str, Any]:
+def attached(name: str, text: str, rows: pa.Table, out_dir: str) -> dict[str, Any]:
     """A file written where it is wanted, and the address by which the page offers it."""
     data = text.encode()
     if out_dir:
