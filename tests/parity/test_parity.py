@@ -17,6 +17,9 @@ NOW = datetime(2026, 11, 20, tzinfo=UTC)
 ENGINES = ["postgres", "clickhouse", "spark"]
 ZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
 METRICS = list(CATALOG)
+pytestmark = pytest.mark.filterwarnings(  # py4j leaves its sockets to the garbage collector
+    "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+)
 SHAPES = {
     "no group": ("whole", {}),
     "model": ("whole", {"by": ["model"]}),
