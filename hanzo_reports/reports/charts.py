@@ -24,6 +24,7 @@ COLORS = {
     "s2": "var(--hz-s2,#0d9488)",
     "s3": "var(--hz-s3,#94a3b8)",
     "band": "var(--hz-band,#fbd5dd)",
+    "limit": "var(--hz-bad,#c0203f)",
     "ink": "var(--hz-muted,#64748b)",
     "grid": "var(--hz-grid,#eef0f4)",
 }
@@ -43,15 +44,17 @@ class Line:
 
     Args:
         column: where its numbers stand in the rows.
-        color: ``s1``, ``s2`` or ``s3``.
+        color: ``s1``, ``s2``, ``s3`` or ``limit``.
         dashed: whether it stands behind the others, as what was before.
         filled: whether the area under it is tinted.
+        floor: the column of a lower edge: the area between both is tinted, and no line is drawn; empty: a line.
     """
 
     column: str
     color: str = "s1"
     dashed: bool = False
     filled: bool = False
+    floor: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,9 @@ class _Frame:
     def _lines(self) -> Iterator[str]:
         """Lines with a gap where nothing is known, and the areas under them."""
         for line in self.chart.lines:
+            if line.floor:
+                yield self._between(line)
+                continue
             numbers = [(self.x(row["start"]), row[line.column]) for row in self.chart.rows]
             runs = groupby(numbers, lambda place: place[1] is not None)
             points = [[(x, self.y(number)) for x, number in run] for known, run in runs if known]
@@ -143,6 +149,17 @@ class _Frame:
             style = 'stroke-width="1.25" stroke-dasharray="4,3"' if line.dashed else 'stroke-width="1.75"'
             ends = 'stroke-linecap="round" stroke-linejoin="round"'
             yield f'<path d="{"".join(curves)}" fill="none" stroke="{color}" {style} {ends}/>'
+
+    def _between(self, line: Line) -> str:
+        """The area between a column and its floor, where both are known."""
+        known = [row for row in self.chart.rows if row[line.column] is not None and row[line.floor] is not None]
+        if not known:
+            return ""
+        above, below = (
+            [(self.x(row["start"]), self.y(row[name])) for row in known] for name in (line.column, line.floor)
+        )
+        area = f"{_curve(above)}L{_curve(below[::-1])[1:]}Z"
+        return f'<path d="{area}" fill="{COLORS[line.color]}" fill-opacity=".2"/>'
 
     def _tips(self) -> Iterator[str]:
         yield '<g fill="transparent">'

@@ -168,6 +168,19 @@ def _json(value: object) -> str:
     return decimal_text(value) if isinstance(value, Decimal) else json.dumps(value)
 
 
+def plain(value: object) -> object:
+    """A value as the manifest holds it: money as a text with all of its digits."""
+    return decimal_text(value) if isinstance(value, Decimal) else value
+
+
+def json_text(row: Mapping[str, Any]) -> str:
+    """A row as JSON: money is a number with its own digits; dates are ISO texts."""
+    plain = {
+        name: value if isinstance(value, Decimal | int | float | None) else str(value) for name, value in row.items()
+    }
+    return _json(plain)
+
+
 def decimal_text(value: Decimal) -> str:
     """A decimal with all of its digits: no exponent, no zeros at the end.
 

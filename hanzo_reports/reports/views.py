@@ -48,7 +48,7 @@ def tiles(span: Span) -> View:
             "value": short(now, metric.unit), "exact": full(now, metric.unit), "change": change(now, before, metric),
             "note": "nothing before" if before is None else f"previous {short(before, metric.unit)}",
             "warning": f"{missing:,} requests unpriced" if missing else "",
-            "line": _sparkline([row[name] for row in span.course]),
+            "line": sparkline([row[name] for row in span.course]),
         })  # fmt: skip
     lines = [f"{tile['title']}: {tile['value']} {tile['change'].text} ({tile['note']})" for tile in made]
     return _view("tiles", "\n".join(lines), tiles=made)
@@ -204,7 +204,7 @@ def _plain(subtitle: str, rows: Sequence[Sequence[str]]) -> str:
     return f"{subtitle}: {len(rows)} from {rows[0][0]}" if rows else f"{subtitle}: the window holds no whole one"
 
 
-def _sparkline(values: Sequence[Number | None]) -> list[str]:
+def sparkline(values: Sequence[Number | None]) -> list[str]:
     """Closed SVG paths for a box of 100 x 30, their other sides outside of it; a gap where nothing is known."""
     top, last = max((float(value) for value in values if value is not None), default=0) or 1, max(1, len(values) - 1)
     points = [

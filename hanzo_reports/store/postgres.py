@@ -36,7 +36,7 @@ from hanzo_reports.store.postgres_server import ROOM, Server
 from hanzo_reports.store.scratch import scratch, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     import sqlalchemy
@@ -101,6 +101,11 @@ class PostgresStore:
             with self._writing() as connection:
                 REJECTED.append(connection, rows, self.url)
         return self._table(REJECTED)
+
+    def release(self, ids: Sequence[str]) -> None:
+        """Rows taken out of the quarantine."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM quarantine WHERE quarantine_id = ANY(%s)", [list(ids)])
 
     def loads(self) -> list[dict[str, Any]]:
         """What each commit of events says about itself, newest first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
@@ -21,7 +23,32 @@ METADATA = sqlalchemy.MetaData(
         "fk": "fk_%(table_name)s_%(column_0_N_name)s",
         "pk": "pk_%(table_name)s",
     }
-)  # all tables of the state; a change to them needs a step: `make migration NAME=...`
+)
+TABLES = ("budget_tables", "quality_tables")  # the modules beside this one that have the tables
+
+
+class Instant(sqlalchemy.types.TypeDecorator[datetime]):
+    """An instant with its offset, UTC in the database and out of it; it compares and sorts as time does."""
+
+    impl = sqlalchemy.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sqlalchemy.Dialect) -> datetime | None:
+        """UTC, which is also what SQLite's text holds."""
+        del dialect
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sqlalchemy.Dialect) -> datetime | None:
+        """With the offset that SQLite does not keep."""
+        del dialect
+        return None if value is None else (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
+
+
+def metadata() -> sqlalchemy.MetaData:
+    """All tables of the state; a change to them needs a step: `make migration NAME=...`."""
+    for module in TABLES:
+        import_module(f"hanzo_reports.store.{module}")
+    return METADATA
 
 
 def sqlite(path: Path) -> sqlalchemy.Engine:
