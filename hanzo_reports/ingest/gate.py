@@ -79,4 +79,5 @@ def withheld(verdict: Verdict) -> ibis.Table:
     values = {name: bad[name] for name in SCHEMA if name != "ingested_at"}
     event = ibis.struct({**values, "timestamp": bad["timestamp"].strftime(_INSTANT)})
     reason = ibis.literal(GUARDED) + bad[REASONS].replace("; ", f"; {GUARDED}")
-    return bad.mutate(_raw=to_json(event), _reason=reason).select(*REJECTED)
+    text = ibis.literal("") + to_json(event)  # DuckDB's JSON is a type of its own, other rows' texts are none
+    return bad.mutate(_raw=text, _reason=reason).select(*REJECTED)
