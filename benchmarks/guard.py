@@ -7,7 +7,6 @@ import of Great Expectations is apart from all of them.
 
 from __future__ import annotations
 
-import resource
 import statistics
 import subprocess
 import sys
@@ -31,8 +30,8 @@ TARGET, TARGET_MIB, TARGET_LOAD = 3.0, 200, 2.0
 ROUNDS, LOADED = 3, 100_000
 _TEXTS = ("event_id", "service", "project", "model")
 _NUMBERS = (
-    "status", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens", "latency_ms",
-    "time_to_first_token_ms", "bytes_in", "bytes_out", "queue_depth", "queue_capacity", "cost",
+    "status", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens",
+    "latency_ms", "time_to_first_token_ms", "bytes_in", "bytes_out", "queue_depth", "queue_capacity", "cost",
 )  # fmt: skip
 _MORE = """
     count(*) FILTER (WHERE timestamp > TIMESTAMPTZ '2025-07-02 00:05:00+00'),
@@ -46,9 +45,13 @@ _MORE = """
     count(*) FILTER (WHERE cost IS NULL AND (input_tokens > 0 OR output_tokens > 0)),
     count(*), count(event_id) - count(DISTINCT event_id)
 """
+_TEXT, _NUMBER = (
+    f"count(*) FILTER (WHERE {{name}} IS NULL), count(*) FILTER (WHERE {test})"
+    for test in ("length({name}) < 1", "{name} < 0")
+)
 _BY_HAND = f"""SELECT
-    {", ".join(f"count(*) FILTER (WHERE {name} IS NULL), count(*) FILTER (WHERE length({name}) < 1)" for name in _TEXTS)},
-    {", ".join(f"count(*) FILTER (WHERE {name} IS NULL), count(*) FILTER (WHERE {name} < 0)" for name in _NUMBERS)},
+    {", ".join(_TEXT.format(name=name) for name in _TEXTS)},
+    {", ".join(_NUMBER.format(name=name) for name in _NUMBERS)},
     {_MORE} FROM events"""
 _ALONE = """
 import resource, sys
