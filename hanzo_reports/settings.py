@@ -19,6 +19,9 @@ class Settings(BaseModel):
         store: where events live: a folder or a database URL.
         tz: the IANA zone in which days and months are cut.
         reports: the folder that report runs are written to.
+        engine: what reads a folder: duckdb or spark.
+        spark_master: the Spark master, for example spark://host:7077; empty: Spark's own setting, else this machine.
+        state: where a ClickHouse store keeps its state: a SQLite file, or the postgresql:// address of a store.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -26,6 +29,9 @@ class Settings(BaseModel):
     store: str = "./warehouse"
     tz: str = "UTC"
     reports: str = "./reports"
+    engine: str = ""
+    spark_master: str = ""
+    state: str = ""
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:

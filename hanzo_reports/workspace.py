@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +14,22 @@ from hanzo_reports.metrics import compare, cost, health, usage
 from hanzo_reports.metrics.query import selected
 from hanzo_reports.result import Result
 from hanzo_reports.settings import Settings
+from hanzo_reports.store.address import public
 from hanzo_reports.window import Window, instant, iso, zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import date
+    from decimal import Decimal
 
     import ibis
 
     from hanzo_reports.ingest.bills import Billed
+    from hanzo_reports.alerts.budgets import Budgets
+    from hanzo_reports.alerts.decision import Decision
+    from hanzo_reports.forecast import Forecast
+    from hanzo_reports.forecast.anomalies import Anomaly
+    from hanzo_reports.forecast.series import Key
     from hanzo_reports.ingest.load import Loaded
     from hanzo_reports.ingest.release import Released
     from hanzo_reports.metrics.query import Where
@@ -41,11 +49,13 @@ class Workspace:
         store: where the events live.
         timezone: the IANA zone in which days, weeks and months are cut.
         now: the instant that ranges end at.
+        address: the store's, as it was given; unlike the store's own, it may hold a password.
     """
 
     store: Store
     timezone: str
     now: datetime
+    address: str = field(default="", repr=False)
 
     @property
     def events(self) -> ibis.Table:
@@ -88,7 +98,7 @@ class Workspace:
         metrics: Iterable[str] = cost.METRICS,
         **asked: Any,  # noqa: ANN401
     ) -> Result:
-        """Cost and unit costs; arguments as `usage`."""
+        """Cost, its shares and unit costs, by kind of token where `metrics` asks for it; arguments as `usage`."""
         return self._answer(cost.costs, range, metrics, **asked)
 
     def health(
@@ -118,6 +128,84 @@ class Workspace:
     ) -> Result:
         """The groups that moved a metric most since the window before; `where` and `top` as `usage`."""
         return self._answer(compare.movers, range, metric, before=True, by=by, **asked)
+
+    @property
+    def budgets(self) -> Budgets:
+        """The budgets that are kept in this store's state."""
+        from hanzo_reports.alerts.budgets import Budgets
+
+        return Budgets(self.store.state)
+
+    def forecasts(
+        self,
+        by: Sequence[str] = (),
+        *,
+        where: Where | None = None,
+        limits: Mapping[Key, Decimal] | None = None,
+        charges: Mapping[date, Decimal] | None = None,
+    ) -> list[Forecast]:
+        """How each group's calendar month ends; kept, so that a scorecard can judge them.
+
+        Args:
+            by: the dimensions of a group; empty: everything together.
+            where: as `usage`; what is filtered is not kept.
+            limits: USD a month by group; None: those of the budgets, where the groups are projects.
+            charges: fixed charges and credits by day that are no events, of every group; with them nothing is kept.
+        """
+        from hanzo_reports.forecast import daily_spend, forecasts
+        from hanzo_reports.forecast.scorecard import issued
+
+        panel = daily_spend(self._recent(), self.now, by=by, where=where, timezone=self.timezone)
+        budgets = self.budgets.all() if limits is None and tuple(by) == ("project",) else ()
+        known = {(budget.project,): budget.monthly_limit for budget in budgets} | dict(limits or {})
+        made = forecasts(panel, [known.get(key) for key in panel.keys], [charges or {}] * len(panel))
+        if not where and not charges:
+            issued(self.budgets.state, made, by, self.timezone, self.now)
+        return made
+
+    def anomalies(
+        self,
+        by: Sequence[str] = (),
+        days: int = 30,
+        *,
+        where: Where | None = None,
+        **limits: Any,  # noqa: ANN401
+    ) -> list[Anomaly]:
+        """The days of late on which a group's spend was out of line, and why; see `forecast.anomalies`."""
+        from hanzo_reports.forecast import daily_spend
+        from hanzo_reports.forecast.anomalies import anomalies, explained
+
+        events = self._recent()
+        panel = daily_spend(events, self.now, by=by, where=where, timezone=self.timezone)
+        return explained(anomalies(panel, days, **limits), events, by, self.timezone, where)
+
+    def decision(self, project: str, estimate: Decimal | float | str, *, event_id: str = "", **asked: Any) -> Decision:  # noqa: ANN401
+        """Whether a project may make a request of about this cost; see `alerts.decision.decision`.
+
+        Args:
+            project: who asks.
+            estimate: USD.
+            event_id: the id that the request's event will carry; empty: a new one, which the answer names.
+            asked: `fresh` and `hold`.
+        """
+        from uuid import uuid4
+
+        from hanzo_reports.alerts.decision import decision
+
+        event = event_id or str(uuid4())
+        return decision(self.budgets, self.store, project, estimate, event_id=event, now=self.now, **asked)
+
+    def daily(self, by: Sequence[str] = ()) -> dict[str, dict[date, float | None]]:
+        """The daily spend of each group, all of it, complete days only, for a backtest."""
+        from hanzo_reports.forecast import daily_spend
+
+        first = self.window("all").start
+        days = max((self.now - first).days, 1)
+        return daily_spend(self.events, self.now, by=by, timezone=self.timezone, days=days).series()
+
+    def _recent(self) -> ibis.Table:
+        """The events that forecasts look back at."""
+        return self.store.events(self.now - timedelta(days=402), self.now)
 
     def sample(self, days: int = 61, per_day: int = 20_000) -> Loaded:
         """A synthetic platform's events up to `now`, loaded as the source ``sample``; pages they feed say so.
@@ -250,10 +338,15 @@ class Workspace:
         }
 
     def report(self, name: str, *, out: str | Path = "reports", if_missing: bool = False, **params: Any) -> Run:  # noqa: ANN401
-        """A notebook run into a report; see `hanzo_reports.reports.run.run_report`."""
-        from hanzo_reports.reports.run import run_report
+        """A notebook run into a report; see `hanzo_reports.reports.run.run_report`.
 
-        given = {"store": self.store.url, "timezone": self.timezone, **params}
+        Of this workspace, the notebook gets what it declares a parameter for: `store`, `timezone`.
+        """
+        from hanzo_reports.reports.run import report_parameters, run_report
+
+        declared = {parameter.name for parameter in report_parameters(name)}
+        own = {"store": self.address or self.store.url, "timezone": self.timezone}
+        given = {key: value for key, value in own.items() if key in declared} | params
         return run_report(name, given, now=self.now, out=Path(out), if_missing=if_missing)
 
     def _answer(
@@ -268,6 +361,11 @@ class Workspace:
         window = self.window(range)
         first = window.previous().start if before else window.start
         events = self.store.events(first, window.end)
+        names = [metrics] if isinstance(metrics, str) else list(metrics)
+        if cost.SPLIT.intersection(names):
+            from hanzo_reports.ingest.parts import parts
+
+            events = parts(events)
         where: Where | None = asked.get("where")
 
         def summary() -> dict[str, Any]:
@@ -279,28 +377,39 @@ class Workspace:
 
 
 def open(  # noqa: A001  # hr.open(url), as gzip.open and webbrowser.open
-    url: str = "", *, timezone: str = "", now: datetime | str | None = None, create: bool = False
+    url: str = "",
+    *,
+    timezone: str = "",
+    now: datetime | str | None = None,
+    create: bool = False,
+    engine: str = "",
 ) -> Workspace:
     """The workspace on a store.
 
     Args:
         url: a folder or a database address; empty: `HANZO_REPORTS_STORE`, else the nearest `warehouse` folder in this
-            folder or one above.
+            folder or one above. A password that it lacks is taken from `HANZO_REPORTS_STORE`, if that is the same
+            address.
         timezone: IANA name; empty: `HANZO_REPORTS_TZ`, else UTC.
         now: the instant that ranges end at, or its ISO 8601 text; None or empty: the clock's.
         create: make an empty store where there is none.
+        engine: what reads a folder, ``duckdb`` or ``spark``; empty: `HANZO_REPORTS_ENGINE`, else DuckDB. Spark's master
+            is `HANZO_REPORTS_SPARK_MASTER`.
 
     Raises:
         StoreError: there is no store.
-        UnknownNameError: the zone is not known.
+        UnknownNameError: the zone or the engine is not known.
         WindowError: `now` cannot be read.
     """
     settings = Settings.read(os.environ)
     place = url or (settings.store if "HANZO_REPORTS_STORE" in os.environ or create else _nearest())
+    if place == public(settings.store):
+        place = settings.store
+    place = stores.addressed(place, engine or settings.engine, settings.spark_master)
     where = timezone or settings.tz
     zone(where)
     at = instant(now, where) if isinstance(now, str) and now else now or datetime.now(UTC)
-    return Workspace(stores.open(place, create=create), where, at.astimezone(UTC))
+    return Workspace(stores.open(place, create=create, state=settings.state), where, at.astimezone(UTC), place)
 
 
 def _span(events: ibis.Table) -> tuple[datetime | None, datetime | None]:

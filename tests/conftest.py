@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from postgres_server import server
 
 import hanzo_reports as hr
 
@@ -23,3 +24,16 @@ def sample_store(tmp_path_factory):
 def workspace(sample_store):
     """A workspace on it."""
     return hr.open(str(sample_store), now=NOW)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A Postgres server that runs as long as the tests; nothing of it is shared but the server."""
+    with server() as running:
+        yield running
+
+
+@pytest.fixture
+def database(postgres):
+    """The URL of an empty database."""
+    return postgres.database()

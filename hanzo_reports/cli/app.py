@@ -25,8 +25,8 @@ def options(
         str,
         typer.Option(
             envvar="HANZO_REPORTS_STORE",
-            metavar="FOLDER",
-            help="Where events live; else ./warehouse.",
+            metavar="STORE",
+            help="Where events live: a folder or postgresql://USER@HOST/DATABASE; else ./warehouse.",
             show_default=False,
         ),
     ] = "",

@@ -15,7 +15,7 @@ from hanzo_reports.errors import ColumnError, UnreadableError, nearest
 from hanzo_reports.ingest.prices import cards, price_version
 from hanzo_reports.quality.reconcile import name_of
 from hanzo_reports.store.duck import literal
-from hanzo_reports.store.quality_tables import BILLS, ready
+from hanzo_reports.store.quality_tables import BILLS
 from hanzo_reports.window import iso
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def load_bills(store: Store, paths: Sequence[Path], *, now: datetime, model_colu
             msg = f"{path}: no usage in it; give OpenAI's usage buckets as JSON, or a FOCUS file as CSV or Parquet"
             raise UnreadableError(msg)
         _gather(rows, found, str(path), iso(now))
-    with ready(store.state).begin() as connection:
+    with store.state.begin() as connection:
         for key in rows:
             match = [BILLS.c[name] == value for name, value in zip(KEY, key, strict=True)]
             connection.execute(BILLS.delete().where(*match))

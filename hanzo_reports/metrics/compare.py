@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import ibis
 
 from hanzo_reports.errors import UsageError
-from hanzo_reports.events import MONEY
 from hanzo_reports.metrics.catalog import CATALOG, chosen
+from hanzo_reports.metrics.dialect import AMOUNT, sort_key
+from hanzo_reports.metrics.metric import divided
 from hanzo_reports.metrics.query import OTHER, Where, collapsed, dimensions, grouped, leaders, needed, selected
 from hanzo_reports.units import Unit
 
@@ -59,7 +60,7 @@ def comparison(  # noqa: PLR0913
     table = both.aggregate(**sides, by=keys)
     table = table.mutate(**{f"{m.name}_change": table[m.name] - table[f"{m.name}_previous"] for m in asked})
     order = [table["_rest"].asc()] if kept is not None else []
-    order += [table[asked[0].name].desc(nulls_first=False), *(table[d].asc(nulls_first=False) for d in dims)]
+    order += [table[asked[0].name].desc(nulls_first=False), *(sort_key(table[d]).asc(nulls_first=False) for d in dims)]
     return table.order_by(order).select(*dims, *(f"{m.name}{t}" for m in asked for t in ("", "_previous", "_change")))
 
 
@@ -108,7 +109,7 @@ def movers(  # noqa: PLR0913
     zero = ibis.literal(0).cast(groups.current.type())
     groups = groups.mutate(current=groups.current.fill_null(zero), previous=groups.previous.fill_null(zero))
     groups = groups.mutate(_move=(groups.current - groups.previous).abs())
-    order = [groups["_move"].desc(), *(groups[d].asc(nulls_first=False) for d in dims)]
+    order = [groups["_move"].desc(), *(sort_key(groups[d]).asc(nulls_first=False) for d in dims)]
     groups = groups.mutate(_place=ibis.row_number().over(order_by=order))
     rest = groups["_place"] >= top
     groups = groups.mutate(_rest=rest, **{d: rest.ifelse(OTHER, groups[d].cast("string")) for d in dims})
@@ -119,9 +120,7 @@ def movers(  # noqa: PLR0913
         by=[*dims, "_rest"],
     )
     if measure.unit is Unit.USD:
-        table = table.mutate(
-            current=table.current.cast("decimal(38, 9)"), previous=table.previous.cast("decimal(38, 9)")
-        )
+        table = table.mutate(current=table.current.cast(AMOUNT), previous=table.previous.cast(AMOUNT))
     table = table.mutate(contribution=table.current - table.previous)
     return table.order_by("_place").select(*dims, "current", "previous", "contribution")
 
@@ -132,11 +131,11 @@ def _side(rows: ir.Table, window: Window, asked: list[Metric], dims: list[str], 
 
 def _pick(both: ir.Table, metric: Metric, now: int) -> ir.Value:
     """The one value of a side; a side without the group counts 0 where the metric is additive."""
-    value = both[metric.name].max(where=both["_now"] == now)
+    value = (both["_now"] == now).ifelse(both[metric.name], ibis.null()).max()
     if not metric.additive:
         return value
     present = ibis.ifelse(both["_now"] == now, 1, 0).sum() > 0
-    return present.ifelse(value, ibis.literal(0).cast(both[metric.name].type()))
+    return present.ifelse(value, 0)
 
 
 def _parts(events: ir.Table, window: Window, metric: Metric, dims: list[str], where: Where | None) -> ir.Table:
@@ -149,5 +148,4 @@ def _parts(events: ir.Table, window: Window, metric: Metric, dims: list[str], wh
         return value
     groups = rows.aggregate(_above=metric.numerator(rows), _below=metric.denominator(rows), by=dims)
     whole = groups["_below"].sum().over()
-    part = groups["_above"].cast("float64") / whole.cast("float64").nullif(0)
-    return groups.select(*dims, _part=part.cast(MONEY) if metric.unit is Unit.USD else part)
+    return groups.select(*dims, _part=divided(groups["_above"], whole, metric.unit))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import ibis
 import ibis.expr.types as ir
 
-from hanzo_reports.events import MONEY
+from hanzo_reports.metrics.dialect import percentile as exact_percentile
+from hanzo_reports.metrics.dialect import quotient
 from hanzo_reports.units import Direction, Unit
 
 Expression = Callable[[ir.Table], ir.Value]
@@ -54,9 +55,10 @@ class Metric:
 
 
 def divided(above: ir.Value, below: ir.Value, unit: Unit) -> ir.Value:
-    """A quotient that is NULL over nothing; money stays a decimal with nine places."""
-    share = above.cast("float64") / below.cast("float64").nullif(0)
-    return share.cast(MONEY) if unit is Unit.USD else share
+    """A quotient that is NULL over nothing; money over a whole number is exact, with nine places."""
+    if unit is Unit.USD:
+        return quotient(above, below)
+    return above.cast("float64") / below.cast("float64").nullif(0)
 
 
 def ratio(
@@ -89,7 +91,7 @@ def percentile(name: str, title: str, column: str, share: float, limit: float | 
     """
     meaning = f"{share:.0%} of the requests with a known {column} stay at or below it (linear interpolation)"
     return Metric(
-        name, title, Unit.MILLISECONDS, Direction.DOWN, meaning, lambda t: t[column].quantile(share), (column,),
+        name, title, Unit.MILLISECONDS, Direction.DOWN, meaning, lambda t: exact_percentile(t[column], share), (column,),
         limit=limit,
     )  # fmt: skip
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 import ibis
-import ibis.expr.datatypes as dt
 
 from hanzo_reports.errors import ColumnError, UnknownNameError, UsageError, WindowError, nearest
 from hanzo_reports.events import DIMENSIONS
 from hanzo_reports.metrics.catalog import chosen
+from hanzo_reports.metrics.dialect import epoch_seconds, sort_key
 from hanzo_reports.units import Grain
 from hanzo_reports.window import Window, segments
 
@@ -62,7 +62,7 @@ def aggregate(  # noqa: PLR0913
         rows = collapsed(rows, dims, leaders(rows, asked[0], dims, top))
     table = grouped(rows, window, asked, dims, grain)
     order = [table[name].asc() for name in ("period", "_rest") if name in table.columns]
-    order += [table[asked[0].name].desc(nulls_first=False), *(table[d].asc(nulls_first=False) for d in dims)]
+    order += [table[asked[0].name].desc(nulls_first=False), *(sort_key(table[d]).asc(nulls_first=False) for d in dims)]
     return table.order_by(order).drop(*(name for name in ("_rest",) if name in table.columns))
 
 
@@ -88,7 +88,7 @@ def leaders(rows: ir.Table, metric: Metric, dims: Sequence[str], top: int) -> ir
         msg = f"top must be at least 1, not {top}"
         raise UsageError(msg)
     ranked = rows.aggregate(_rank=metric.expression(rows), by=list(dims))
-    order = [ranked["_rank"].desc(nulls_first=False), *(ranked[d].asc(nulls_first=False) for d in dims)]
+    order = [ranked["_rank"].desc(nulls_first=False), *(sort_key(ranked[d]).asc(nulls_first=False) for d in dims)]
     return ranked.order_by(order).limit(top).select(*dims)
 
 
@@ -96,7 +96,7 @@ def collapsed(rows: ir.Table, dims: Sequence[str], kept: ir.Table) -> ir.Table:
     """The rows with the dimensions of all groups but the kept ones set to ``other``, told apart by `_rest`."""
     marked = kept.rename({f"_kept_{d}": d for d in dims}).mutate(_kept=True)
     joined = rows.left_join(marked, [rows[d].identical_to(marked[f"_kept_{d}"]) for d in dims])
-    rest = joined["_kept"].isnull()
+    rest = ~joined["_kept"].fill_null(False)  # noqa: FBT003  # ClickHouse joins without NULL: False where none is kept
     named = {d: rest.ifelse(OTHER, joined[d].cast("string")) for d in dims}
     return joined.mutate(**named, _rest=rest).drop("_kept", *(f"_kept_{d}" for d in dims))
 
@@ -122,14 +122,18 @@ def grouped(
 def _finished(table: ir.Table, metric: Metric, *, full: bool) -> ir.Value:
     """A metric's last step: 0 where there are no events at all, and the division by the time that has passed.
 
+    A bucket without events has NULL for what cannot be added up: said here too, for ClickHouse joins without NULL.
+
     Args:
         table: groups with their aggregates, `_n` and `_seconds`.
         metric: which of them.
         full: whether every row stands for events, because a group without them is not there.
     """
-    value = table[metric.name]
+    value, empty = table[metric.name], table["_n"].fill_null(0) == 0
     if metric.additive and not full:
-        value = (table["_n"].fill_null(0) == 0).ifelse(ibis.literal(0).cast(value.type()), value)
+        value = empty.ifelse(0, value)
+    elif "period" in table.columns:
+        value = empty.ifelse(ibis.null(), value)
     if metric.per_second:
         value = value.cast("float64") / table["_seconds"].nullif(0)
     return value
@@ -147,21 +151,6 @@ def bucket_key(instant: ir.TimestampValue, window: Window, grain: Grain) -> ir.I
     for (since, _), piece in zip(steps[1:], pieces[1:], strict=True):
         key = (instant < _utc(since)).ifelse(key, piece)
     return key.cast("int64")
-
-
-@ibis.udf.scalar.builtin(signature=((dt.Timestamp(timezone="UTC"),), dt.int64))  # type: ignore[untyped-decorator]
-def epoch_us(instant: object) -> object:
-    """DuckDB's own function: microseconds since 1970 in UTC, whatever zone the connection is set to."""
-
-
-def epoch_seconds(instant: ir.TimestampValue) -> ir.IntegerValue:
-    """Whole seconds since 1970 in UTC, rounded down.
-
-    On DuckDB by `epoch_us`: Ibis' own way casts through the connection's time zone, and takes ten times as long.
-    """
-    if instant.get_backend().name == "duckdb":
-        return epoch_us(instant) // 1_000_000
-    return instant.truncate("s").epoch_seconds()
 
 
 def _piece(second: ir.IntegerValue, offset: int, since: int | None, grain: Grain) -> ir.IntegerValue:
@@ -182,9 +171,9 @@ def _piece(second: ir.IntegerValue, offset: int, since: int | None, grain: Grain
 def _filled(table: ir.Table, window: Window, grain: Grain, keys: list[str]) -> ir.Table:
     """Every group with every bucket of the window; the buckets travel as one string, which every engine can split."""
     now = window.passed.end
-    lines = (f"{b.key}|{max((min(b.end, now) - b.start).total_seconds(), 0)}|{b.label}" for b in window.buckets(grain))
+    lines = (f"{b.key},{max((min(b.end, now) - b.start).total_seconds(), 0)},{b.label}" for b in window.buckets(grain))
     text = ibis.literal(";".join(lines)).split(";").unnest().name("_text").as_table()
-    parts = text["_text"].split("|")
+    parts = text["_text"].split(",")
     buckets = text.select(_key=parts[0].cast("int64"), _seconds=parts[1].cast("float64"), period=parts[2])
     grid = buckets if not keys else table.select(*keys).distinct().cross_join(buckets)
     same = [grid["_key"] == table["_bucket"], *(grid[k].identical_to(table[k]) for k in keys)]

@@ -13,7 +13,7 @@ import sqlalchemy
 from hanzo_reports.metrics.catalog import chosen
 from hanzo_reports.metrics.query import grouped, needed, selected
 from hanzo_reports.store.duck import backend
-from hanzo_reports.store.quality_tables import BILLS, ready
+from hanzo_reports.store.quality_tables import BILLS
 from hanzo_reports.units import Grain
 from hanzo_reports.window import Window, iso
 
@@ -42,14 +42,14 @@ _SCHEMA = pa.schema([
 
 def billed(store: Store) -> bool:
     """Whether any bill is loaded."""
-    with ready(store.state).connect() as connection:
+    with store.state.connect() as connection:
         return connection.execute(sqlalchemy.select(BILLS.c.kind).limit(1)).first() is not None
 
 
 def covered(store: Store) -> tuple[datetime, datetime] | None:
     """The first and the last instant that bills are about; None: no bill is loaded."""
     first, last = sqlalchemy.func.min(BILLS.c.period_start), sqlalchemy.func.max(BILLS.c.period_end)
-    with ready(store.state).connect() as connection:
+    with store.state.connect() as connection:
         row = connection.execute(sqlalchemy.select(first, last)).one()
     return (datetime.fromisoformat(row[0]), datetime.fromisoformat(row[1])) if row[0] else None
 
@@ -105,7 +105,7 @@ def _row(key: tuple[str, str, str, str], side: dict[str, Any]) -> dict[str, Any]
 def _bills(store: Store, start: datetime, end: datetime) -> list[dict[str, Any]]:
     columns = BILLS.c
     asked = sqlalchemy.select(BILLS).where(columns.period_start >= iso(start), columns.period_start < iso(end))
-    with ready(store.state).connect() as connection:
+    with store.state.connect() as connection:
         held = connection.execute(asked).mappings().all()
     return [
         {

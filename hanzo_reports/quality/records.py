@@ -108,9 +108,9 @@ def _read(path: Path) -> Verdict:
 def _insert(store: Store, at: str, verdict: Verdict) -> None:
     import sqlalchemy  # noqa: PLC0415  # a folder needs none
 
-    from hanzo_reports.store.quality_tables import VERDICTS, ready  # noqa: PLC0415  # as above
+    from hanzo_reports.store.quality_tables import VERDICTS  # noqa: PLC0415  # as above
 
-    with ready(store.state).begin() as connection:
+    with store.state.begin() as connection:
         same = sqlalchemy.select(sqlalchemy.func.count()).where(VERDICTS.c.verdict_id.startswith(at))
         name = f"{at}-{connection.execute(same).scalar_one():04d}-{uuid4().hex[:8]}"
         row = {"verdict_id": name, "suite": verdict.suite, "scope": verdict.scope, "verdict": verdict.text()}
@@ -120,7 +120,7 @@ def _insert(store: Store, at: str, verdict: Verdict) -> None:
 def _rows(store: Store, most: int) -> dict[str, list[Verdict]]:
     import sqlalchemy  # noqa: PLC0415  # as above
 
-    from hanzo_reports.store.quality_tables import VERDICTS, ready  # noqa: PLC0415  # as above
+    from hanzo_reports.store.quality_tables import VERDICTS  # noqa: PLC0415  # as above
 
     columns = VERDICTS.c
     place = sqlalchemy.func.row_number().over(
@@ -129,7 +129,7 @@ def _rows(store: Store, most: int) -> dict[str, list[Verdict]]:
     ranked = sqlalchemy.select(VERDICTS, place.label("place")).subquery()
     asked = sqlalchemy.select(ranked).where(ranked.c.place <= most).order_by(ranked.c.verdict_id)
     found: dict[str, list[Verdict]] = {}
-    with ready(store.state).connect() as connection:
+    with store.state.connect() as connection:
         rows: Sequence[Any] = connection.execute(asked).all()
     for row in rows:
         found.setdefault(f"{row.suite}-{row.scope}", []).append(Verdict.read(row.verdict, f"verdict {row.verdict_id}"))

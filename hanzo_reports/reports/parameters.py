@@ -13,6 +13,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hanzo_reports.errors import ParameterError, UnknownNameError, UnreadableError
+from hanzo_reports.store.address import public
 from hanzo_reports.window import iso
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Value: TypeAlias = str | int | float | bool
 OUT_DIR = "out_dir"  # the run sets it: the folder in which it is built
+STORE = "store"  # its password, if it has one, goes to the kernel and nowhere else
 _TYPES = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _PRIVATE = {"credential", "credentials", "passphrase", "passwd", "password", "secret", "secrets", "token"}
@@ -114,7 +116,7 @@ def checked(parameters: Sequence[Parameter], given: Mapping[str, Any], where: st
     values = {name: typed(parameter, given.get(name, parameter.default)) for name, parameter in known.items()}
     for name, value in values.items():
         if isinstance(value, str) and value:
-            _refuse_secret(name, value)
+            _refuse_secret(name, public(value) if name == STORE else value)
     return values
 
 
@@ -158,8 +160,7 @@ def _text(value: object) -> str:
 def _refuse_secret(name: str, value: str) -> None:
     """A secret would stand in the executed notebook and the manifest, for everyone who reads the report."""
     if _LOGIN.search(value):
-        how = "leave it empty and put the address into HANZO_REPORTS_STORE" if name == "store" else "leave it out"
-        msg = f"the parameter {name!r} holds a password, which the report would show; {how}"
+        msg = f"the parameter {name!r} holds a password, which the report would show; leave it out"
         raise ParameterError(msg)
     if _ISSUED.search(value) or _PRIVATE & set(name.lower().split("_")):
         msg = (

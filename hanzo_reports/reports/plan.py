@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.errors import WindowError
 from hanzo_reports.reports.manifest import fingerprint, window_json
-from hanzo_reports.reports.parameters import OUT_DIR
+from hanzo_reports.reports.parameters import OUT_DIR, STORE
+from hanzo_reports.store.address import public
 from hanzo_reports.window import Window, instant, iso, zone
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 EVERYTHING = "all"  # the range from the first event to the last
 END = "window_end"
 LATEST = "latest"
-NOT_WHAT = {"store", END, OUT_DIR}  # parameters that say where and when, not what
+NOT_WHAT = {STORE, END, OUT_DIR}  # parameters that say where and when, not what
 _STORE = "./warehouse"
 
 
@@ -38,6 +39,7 @@ class Asked:
         now: the instant of the run, UTC.
         end: the instant that ranges end at, UTC.
         backfill: whether that end was given.
+        address: the store's, with its password; the values have none.
     """
 
     notebook: Notebook
@@ -45,6 +47,7 @@ class Asked:
     now: datetime
     end: datetime
     backfill: bool
+    address: str = field(default="", repr=False)
 
     @property
     def timezone(self) -> str:
@@ -115,12 +118,14 @@ def asked(notebook: Notebook, values: Mapping[str, Value], now: datetime) -> Ask
     given = str(values.get(END) or "").strip()
     end = instant(given, where) if given else now
     fixed: dict[str, Value] = {}
-    if "store" in values:
-        place = str(values["store"] or _STORE)
-        fixed["store"] = place if "://" in place else str(Path(place).expanduser().absolute())
+    place = ""
+    if STORE in values:
+        place = str(values[STORE] or _STORE)
+        place = place if "://" in place else str(Path(place).expanduser().absolute())
+        fixed[STORE] = public(place)
     if END in values:
         fixed[END] = iso(end)
-    found = Asked(notebook, {**values, **fixed}, now, end, bool(given))
+    found = Asked(notebook, {**values, **fixed}, now, end, bool(given), place)
     if "window" in values and not _whole(found):
         _window(found)
     return found
@@ -133,10 +138,10 @@ def planned(asked: Asked) -> Plan:
         StoreError: the store is none.
     """
     store = None
-    if "store" in asked.values:
+    if asked.address:
         from hanzo_reports import store as stores  # noqa: PLC0415  # a notebook without one needs none
 
-        store = stores.open(str(asked.values["store"]))
+        store = stores.open(asked.address)
     window = None
     if "window" in asked.values:
         window = _everything(asked, store) if _whole(asked) else _window(asked)

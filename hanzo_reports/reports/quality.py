@@ -14,9 +14,9 @@ from hanzo_reports.quality.verdict import Status
 from hanzo_reports.reports import export
 from hanzo_reports.reports import quality_views as views
 from hanzo_reports.reports.board import Board, attached
-from hanzo_reports.reports.chart import Draftsman
+from hanzo_reports.reports.charts import drawn
 from hanzo_reports.reports.parts import Part
-from hanzo_reports.reports.span import answer
+from hanzo_reports.reports.sums import answer
 from hanzo_reports.window import zone
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class QualityBoard:
     def freshness(self) -> Part:
         """Each day: requests beside the same weekday before, silence, duplicates, unpriced requests."""
         chart = views.volume_chart(self.days.to_pylist())
-        drawings = self._drawn(chart) if chart.rows else []
+        drawings = drawn(chart) if chart.rows else []
         return self._part("chart", "Volume and freshness", views.volume(self.days.to_pylist(), drawings))
 
     def quarantine(self) -> Part:
@@ -99,7 +99,7 @@ class QualityBoard:
         since = self.ws.now - timedelta(days=TREND_DAYS)
         kept = [v for v in records.history(self.ws.store) if datetime.fromisoformat(v.at) >= since]
         chart = views.trend_chart(kept, self.ws.now, self.ws.timezone, TREND_DAYS)
-        drawings = self._drawn(chart) if kept else []
+        drawings = drawn(chart) if kept else []
         return self._part("chart", "Failures over time", views.trend(chart, drawings))
 
     def downloads(self, out_dir: str = "") -> Part:
@@ -130,12 +130,6 @@ class QualityBoard:
         first, last = (side.astimezone(zone(self.ws.timezone)) for side in (self.span.start, self.span.end))
         span = f"{first.day} {first:%b %Y %H:%M} – {last.day} {last:%b %Y %H:%M} {self.ws.timezone}"  # noqa: RUF001  # from-to
         return Part(kind, title, {self.span.name: view | {"span": span}}, wide, facts or {})
-
-    @staticmethod
-    def _drawn(chart: Any) -> list[str]:  # noqa: ANN401
-        with Draftsman() as draftsman:
-            draftsman.add(chart)
-            return draftsman.drawn()[0]
 
 
 def page(verdicts: list[Verdict], meta: dict[str, Any]) -> str:

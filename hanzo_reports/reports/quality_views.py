@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from hanzo_reports.quality.verdict import State, Status
-from hanzo_reports.reports.chart import Chart, Line
+from hanzo_reports.reports.charts import Chart, Line
 from hanzo_reports.reports.figures import Change, full, short
 from hanzo_reports.reports.parts import fragment
 from hanzo_reports.units import Unit
@@ -108,7 +108,7 @@ def volume_chart(days: Sequence[Mapping[str, Any]]) -> Chart:
     days = [day for day in days if day["complete"]]
     rows = [
         {
-            "start": f"{day['day']}T00:00:00", "end": _next(day["day"]), "requests": day["requests"],
+            "start": _midnight(day["day"]), "end": _midnight(day["day"], 1), "requests": day["requests"],
             "before": day["requests_week_before"], "tip": f"{day['day']} · {_volume(day)}",
         }
         for day in days
@@ -166,17 +166,17 @@ def trend_chart(kept: Sequence[Verdict], now: datetime, timezone: str, days: int
     dates = [(today - timedelta(days=back)).isoformat() for back in range(days - 1, -1, -1)]
     rows = [
         {
-            "start": f"{day}T00:00:00", "end": _next(day), "failed": failed[day], "quarantined": held[day],
+            "start": _midnight(day), "end": _midnight(day, 1), "failed": failed[day], "quarantined": held[day],
             "tip": f"{day} · {failed[day]:,} checks open · {held[day]:,} rows quarantined by the guard",
         }
         for day in dates
     ]  # fmt: skip
-    return Chart(tuple(rows), (Line("failed", "s1", filled=True),), "day", digits="d")
+    return Chart(tuple(rows), (Line("failed", "s1", filled=True),), "day", label=lambda number: f"{number:g}")
 
 
 def trend(chart: Chart, drawings: Sequence[str]) -> View:
     """That chart with its table."""
-    rows = [(row["start"][:10], f"{row['failed']:,}", f"{row['quarantined']:,}") for row in chart.rows]
+    rows = [(row["start"].date().isoformat(), f"{row['failed']:,}", f"{row['quarantined']:,}") for row in chart.rows]
     subtitle = f"Checks that did not pass, per day, the last {len(rows)} days"
     html = fragment("chart", title="Failures over time", subtitle=subtitle, drawings=drawings, rows=rows,
                     legend=[("rule", "s1", "Open checks")], columns=("Day", "Open checks", "Quarantined"))  # fmt: skip
@@ -248,5 +248,6 @@ def _hours(hours: float) -> str:
     return f"{hours * 60:.0f} min" if hours < 2 else f"{hours:,.0f} h" if hours < 72 else f"{hours / 24:,.0f} days"  # noqa: PLR2004
 
 
-def _next(day: str) -> str:
-    return (datetime.fromisoformat(day) + timedelta(days=1)).isoformat()
+def _midnight(day: str, later: int = 0) -> datetime:
+    """Where a day, or one so many days later, begins on an axis of days that are all equally long."""
+    return datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=later)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from hanzo_reports.errors import ReportFailedError
 from hanzo_reports.quality.records import badge, newest
 from hanzo_reports.reports import notebook as notebooks
 from hanzo_reports.reports.archive import MANIFEST, Archive, read
-from hanzo_reports.reports.kernel import NAME, kernel
+from hanzo_reports.reports.kernel import NAME, gone, kernel, leave
 from hanzo_reports.reports.manifest import exports, files, kpis, versions, window_json
 from hanzo_reports.reports.outcome import Failure, failure, parts
 from hanzo_reports.reports.parameters import OUT_DIR, Parameter, checked
@@ -100,12 +101,13 @@ def run_report(name: str, params: Mapping[str, Any], *, now: datetime, out: Path
     wanted = asked(notebook, checked(notebook.parameters, params, notebook.name), now)
     archive = Archive(out.absolute() / notebook.name)
     with ExitStack() as stack:
-        starting = None if if_missing else stack.enter_context(kernel())  # while it starts, the store is opened
+        start = partial(kernel, wanted.address)
+        starting = None if if_missing else stack.enter_context(start())  # while it starts, the store is opened
         plan = planned(wanted)
         if if_missing and (there := archive.found(plan.key)):
             return _run(archive, there, fresh=False)
         draft = stack.enter_context(archive.draft(now, plan.key))
-        manifest, problem = _made(plan, draft, starting or stack.enter_context(kernel()), started)
+        manifest, problem = _made(plan, draft, starting or stack.enter_context(start()), started)
         place = draft.keep(failed=problem is not None)
         if problem:
             msg = f"the report {notebook.name!r} failed in {problem}; what there is of it is in {place}"
@@ -139,6 +141,7 @@ def _made(
     _write_notebook(executed, draft.partial, place)
     facts = _facts(plan, place.name, found, problem)
     _write_page(plan, draft, found, facts, problem)
+    gone(starting)
     finished = perf_counter()
     steps = {"checks": checks - started, "notebook": ran - checks, "page": finished - ran, "total": finished - started}
     manifest = {
@@ -168,11 +171,14 @@ def _executed(plan: Plan, draft: Draft, starting: AsyncKernelManager) -> tuple[N
     client = PapermillNotebookClient(manager, km=starting, kernel_name=NAME, timeout=None)
     manager.notebook_start()
     try:
-        client.execute(cleanup_kc=True)
+        client.execute(cleanup_kc=False)
     except RuntimeError as error:  # the kernel died, or did not start
         return manager.nb, error
     finally:
         manager.notebook_complete()
+        if client.kc is not None:
+            client.kc.stop_channels()
+        leave(starting)
     return manager.nb, None
 
 

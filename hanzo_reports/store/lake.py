@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 from filelock import FileLock, Timeout
 
 from hanzo_reports.errors import StoreBusyError, StoreError, StoreVersionError
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    import duckdb
     import ibis
     import sqlalchemy
     from ibis.backends.duckdb import Backend
@@ -124,6 +124,8 @@ class Lake:
 
     @cached_property
     def _root(self) -> duckdb.DuckDBPyConnection:
+        import duckdb  # noqa: PLC0415  # a version and its loads are told without an engine
+
         return duckdb.connect()
 
     def _reader(self) -> Backend:

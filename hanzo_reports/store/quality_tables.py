@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from sqlalchemy import BigInteger, Column, Index, Table, Text
 
-from sqlalchemy import BigInteger, Column, Index, MetaData, Table, Text
-
-if TYPE_CHECKING:
-    import sqlalchemy
-
-METADATA = MetaData()
+from hanzo_reports.store.state import METADATA
 
 VERDICTS = Table(
     "quality_verdict",
@@ -39,9 +34,3 @@ BILLS = Table(
     Column("file", Text, nullable=False),
     Column("loaded_at", Text, nullable=False),
 )
-
-
-def ready(engine: sqlalchemy.Engine) -> sqlalchemy.Engine:
-    """The engine, with these tables in its database."""
-    METADATA.create_all(engine)
-    return engine

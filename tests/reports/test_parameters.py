@@ -105,10 +105,10 @@ def test_a_secret_by_its_name_is_refused_a_limit_of_tokens_is_none():
     }  # fmt: skip
 
 
-def test_a_password_in_the_store_has_a_place_to_go():
-    with pytest.raises(ParameterError, match="HANZO_REPORTS_STORE"):
-        value("store", "postgresql://me:hunter2@db/x")
-    assert value("store", "postgresql://db/x") == "postgresql://db/x"
+def test_the_store_may_have_a_password_which_is_kept_apart():
+    assert value("store", "postgresql://me:sk-hunter22@db/x") == "postgresql://me:sk-hunter22@db/x"
+    with pytest.raises(ParameterError, match="looks like a secret"):
+        value("store", "postgresql://me@db/sk-hunter22")
 
 
 def test_the_folder_of_a_run_is_not_given():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import duckdb
 import ibis
@@ -52,6 +53,27 @@ def bad_rows():
 @pytest.fixture
 def lake(tmp_path):
     return store.open(str(tmp_path / "lake"), create=True)
+
+
+@pytest.fixture
+def clickhouse():
+    """The address of an empty database in the engine of this process, which lives while it has a connection."""
+    import clickhouse_connect  # noqa: PLC0415  # slow to load, and few tests need it
+
+    kept = clickhouse_connect.get_client(dsn="chdb://memory")
+    name = f"test_{uuid4().hex}"
+    yield f"chdb://memory/{name}"
+    kept.command(f"DROP DATABASE IF EXISTS {name}")
+    kept.close()
+
+
+@pytest.fixture(params=["lake", "postgres", "clickhouse"])
+def held(request, tmp_path):
+    """An empty store of each kind that keeps the whole protocol."""
+    if request.param == "lake":
+        return store.open(str(tmp_path / "lake"), create=True)
+    place = request.getfixturevalue({"postgres": "database"}.get(request.param, request.param))
+    return store.open(place, create=True, state=str(tmp_path / "state.db"))
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import duckdb
 import pyarrow as pa
@@ -16,50 +15,6 @@ from hanzo_reports.store import lake as lakes
 
 def parquet(folder):
     return sorted(folder.glob("events/day=*/*"))
-
-
-def test_what_goes_in_comes_out(lake, events):
-    cost = [Decimal("0.000000001"), None, Decimal("123456789.987654321")]
-    given = events("abc", cost=cost, latency_ms=[0.1, None, 3.0], user=["ü", None, "\U0001f600"])
-    assert lake.append(given, {}).accepted == 3
-    assert (
-        lake.events().order_by("event_id").to_pyarrow().to_pylist()
-        == given.order_by("event_id").to_pyarrow().to_pylist()
-    )
-
-
-def test_a_known_id_is_left_out_whatever_its_time(lake, events, ids):
-    lake.append(events("abc"), {})
-    appended = lake.append(events("cde", start=datetime(2031, 1, 1, tzinfo=UTC)), {})
-    assert (appended.accepted, appended.duplicates) == (2, 1)
-    assert ids(lake) == list("abcde")
-    held = lake.events()
-    assert held.timestamp.year().nunique().to_pyarrow().as_py() == 2
-    assert held.filter(held.event_id == "c").timestamp.year().to_pyarrow().to_pylist() == [2025]
-
-
-def test_nothing_new_is_no_commit(lake, events):
-    before = lake.append(events("abc"), {}).version
-    again = lake.append(events("abc"), {})
-    assert (again.accepted, again.duplicates, again.version) == (0, 3, before)
-    assert lake.append(events(""), {}).version == before == lake.version
-
-
-def test_each_commit_has_a_version_and_says_what_it_was_told(lake, events):
-    first = lake.append(events("ab"), {"load_id": "one"})
-    second = lake.append(events("bc"), {"load_id": "two"})
-    assert first.version != second.version == lake.version
-    assert lake.loads() == [
-        {"load_id": "two", "accepted": 1, "known": 1, "version": second.version},
-        {"load_id": "one", "accepted": 2, "known": 0, "version": first.version},
-    ]
-
-
-def test_flags_are_counted_over_accepted_rows_and_not_kept(lake, events):
-    lake.append(events("a"), {})
-    appended = lake.append(events("abcd", flags={"odd": [True, True, None, False], "none": [False] * 4}), {})
-    assert appended.flagged == {"odd": 1, "none": 0}
-    assert "odd" not in lake.events().columns
 
 
 def test_numbers_of_another_width_become_the_columns_own(lake, events):
@@ -111,26 +66,6 @@ def test_any_folder_name(tmp_path, events, ids, name):
     held.append(events("bc"), {})
     assert held.compact() == 2
     assert ids(held) == ["a", "b", "c"]
-
-
-@pytest.mark.filterwarnings("ignore:fetch_record_batch:DeprecationWarning")  # called inside Ibis
-def test_answers_are_of_one_moment_and_do_not_disturb_each_other(lake, events):
-    lake.append(events("ab"), {})
-    before = lake.events()
-    lake.append(events("c"), {})
-    assert before.count().to_pyarrow().as_py() == 2
-    assert lake.events().count().to_pyarrow().as_py() == 3
-    stream = before.to_pyarrow_batches(chunk_size=1)
-    first = next(stream).num_rows
-    lake.events().count().to_pyarrow()
-    assert first + sum(batch.num_rows for batch in stream) == 2
-
-
-def test_the_quarantine_keeps_each_row_once(lake, bad_rows):
-    assert lake.quarantine().count().to_pyarrow().as_py() == 0
-    assert lake.quarantine(bad_rows("ab")).count().to_pyarrow().as_py() == 2
-    assert sorted(lake.quarantine(bad_rows("bc")).quarantine_id.to_pyarrow().to_pylist()) == ["a", "b", "c"]
-    assert lake.version == "0"
 
 
 def test_compaction_merges_days_sorts_them_and_changes_no_row(lake, events):

@@ -78,5 +78,5 @@ def test_a_lost_log_is_a_damaged_store(lake, tmp_path):
 
 
 def test_other_addresses_are_named():
-    with pytest.raises(StoreError, match="postgresql:// stores are not supported"):
-        store.open("postgresql://localhost/events")
+    with pytest.raises(StoreError, match="mysql:// stores are not supported"):
+        store.open("mysql://localhost/events")

@@ -62,5 +62,5 @@ def render(parts: Sequence[Mapping[str, Any]], meta: Mapping[str, Any]) -> str:
         page_style=asset("page.css"),
         script=script,
         script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
-        **{name: meta.get(name) for name in ("events", "run", "quality", "synthetic", "banner", "traceback")},
+        **{name: meta.get(name) for name in ("events", "window", "run", "quality", "synthetic", "banner", "traceback")},
     )

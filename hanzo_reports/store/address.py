@@ -1,0 +1,44 @@
+"""Addresses of stores: what may be shown of them."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from hanzo_reports.errors import StoreError
+
+SECRETS = {"password", "sslpassword"}
+
+
+def public(address: str) -> str:
+    """An address without its password, as it may stand in an error, a manifest or a notebook.
+
+    >>> public("postgresql://ann:secret@db.example/usage?sslmode=require&password=secret")
+    'postgresql://ann@db.example/usage?sslmode=require'
+    >>> public("./warehouse")
+    './warehouse'
+
+    Raises:
+        StoreError: it cannot be told where its password begins and ends.
+    """
+    scheme, separator, rest = address.partition("://")
+    if not separator:
+        return address
+    parts = urlsplit(f"//{rest}")
+    login, at, place = parts.netloc.rpartition("@")
+    pairs = [pair for pair in parts.query.split("&") if pair]
+    if ("@" in login or "@" in parts.path or parts.fragment or not _is_place(place)
+            or not all("=" in pair for pair in pairs)):  # fmt: skip
+        msg = (
+            f"the {scheme}:// address cannot be read; write it as {scheme}://USER@HOST:PORT/NAME, "
+            "and @ : / ? # % inside a name or a password as %40 %3A %2F %3F %23 %25"
+        )
+        raise StoreError(msg)
+    kept = "&".join(pair for pair in pairs if pair.partition("=")[0].lower() not in SECRETS)
+    user = login.partition(":")[0]
+    return f"{scheme}://{user}{at}{place}{parts.path}{f'?{kept}' if kept else ''}"
+
+
+def _is_place(text: str) -> bool:
+    """Whether it is hosts, each with a port or without."""
+    ports = [host.rpartition("]")[2].partition(":")[2] for host in text.split(",")]
+    return all(port.isdigit() or not port for port in ports)

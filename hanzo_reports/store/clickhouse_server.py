@@ -1,0 +1,138 @@
+"""Connections to ClickHouse, and what it says when something goes wrong, as errors of ours."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import clickhouse_connect
+import pyarrow as pa
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+from ibis.backends.clickhouse import Backend
+
+from hanzo_reports.errors import StoreError, UnknownNameError
+from hanzo_reports.store.address import public
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import ibis
+    from clickhouse_connect.driver.client import Client
+
+CONNECT_SECONDS = 10
+OPTIONS = ("secure", "cluster")
+_YES = {"1": True, "true": True, "0": False, "false": False, "": False}
+_LOGIN, _RIGHTS, _DATABASE = {"192", "193", "194", "516"}, {"164", "497"}, {"81"}
+
+
+class Server:
+    """The database that an address names; nothing is opened before it is asked for.
+
+    Args:
+        address: ``clickhouse://USER:PASSWORD@HOST:PORT/DATABASE``, with ``?secure=1`` for TLS and ``?cluster=NAME``
+            for a Distributed table over its shards; or ``chdb://memory/DATABASE`` or ``chdb:///FOLDER``, the same
+            engine inside this process.
+
+    Raises:
+        StoreError: the address cannot be read.
+        UnknownNameError: an option that there is not.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.url = public(address)
+        scheme, _, rest = address.partition("://")
+        parts = urlsplit(f"//{rest}")
+        options = dict(parse_qsl(parts.query))
+        for name in options:
+            if name not in {*OPTIONS, "password"}:
+                raise UnknownNameError("option", name, OPTIONS, self.url)
+        if options.get("secure", "") not in _YES:
+            msg = f"{self.url}: secure is 1 or 0, not {options['secure']!r}"
+            raise StoreError(msg)
+        self.cluster = options.get("cluster", "")
+        memory = scheme == "chdb" and parts.netloc == "memory"
+        self.database = "default" if scheme == "chdb" and not memory else unquote(parts.path.strip("/")) or "default"
+        secure = _YES[options.get("secure", "")]
+        if scheme == "chdb":
+            self._login: dict[str, Any] = {"interface": "chdb", "path": ":memory:" if memory else parts.path}
+        else:
+            self._login = {
+                "host": parts.hostname or "localhost",
+                "port": parts.port or (8443 if secure else 8123),
+                "username": unquote(parts.username or "default"),
+                "password": unquote(parts.password or "") or options.get("password", ""),
+                "secure": secure,
+                "connect_timeout": CONNECT_SECONDS,
+                "autogenerate_session_id": False,  # a session answers one question at a time
+            }
+
+    def __repr__(self) -> str:
+        return f"Server({self.url!r})"
+
+    def client(self, settings: Mapping[str, Any] | None = None, *, database: bool = True) -> Client:
+        """A new connection.
+
+        Args:
+            settings: ClickHouse's own, for all its queries.
+            database: whether the database is there already.
+
+        Raises:
+            StoreError: the server cannot be reached, or lets nobody in.
+        """
+        with self.speaking():
+            return clickhouse_connect.get_client(
+                **self._login, database=self.database if database else None, settings=dict(settings or {})
+            )
+
+    @contextmanager
+    def speaking(self) -> Iterator[None]:
+        """What the server, or the way to it, says against a query, as an error of ours."""
+        try:
+            yield
+        except (ClickHouseError, OSError) as error:
+            raise problem(self.url, error) from None
+
+
+class Reader(Backend):
+    """Ibis on a connection: answers come as Arrow, in the announced types, a stream for each."""
+
+    url = ""
+
+    def to_pyarrow_batches(
+        self, expr: ibis.Expr, /, *, params: Any = None, limit: Any = None, chunk_size: int = 1_000_000, **_: Any  # noqa: ANN401
+    ) -> pa.RecordBatchReader:  # fmt: skip
+        """The rows of an answer, batch by batch, as the server sends them."""
+        table = expr.as_table()
+        schema = table.schema().to_pyarrow()
+        query = self.compile(table, params=params, limit=limit)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            try:
+                with self.con.query_arrow_stream(query, settings={"max_block_size": chunk_size}) as stream:
+                    for batch in stream:
+                        yield batch.rename_columns(schema.names).cast(schema)
+            except (ClickHouseError, OSError) as error:
+                raise problem(self.url, error) from None
+
+        return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def problem(url: str, error: Exception) -> StoreError:
+    """What went wrong with a query, in one line."""
+    said = " ".join(str(error).split())
+    found = re.search(r"Code: (\d+)\.?(?: DB::Exception:)? ?(.*)", said)
+    code, reason = (found[1], found[2].partition(" (version ")[0][:300]) if found else ("", "")
+    if not code and isinstance(error, OperationalError | OSError):
+        return StoreError(
+            f"{url} does not answer; is the server running, and is that its HTTP port? "
+            "What was not finished is not in the store: do the same again when it is back"
+        )
+    if code in _LOGIN:
+        return StoreError(f"{url} lets nobody in with this user and password; give them as USER:PASSWORD@HOST")
+    if code in _RIGHTS:
+        return StoreError(f"{url}: {reason}; whoever runs the server can grant it, see docs/engines.md")
+    if code in _DATABASE:
+        return StoreError(f"{url}: there is no such database; run `hanzo-reports init --store {url}`")
+    return StoreError(f"{url}: {reason or said[:300]}")

@@ -1,0 +1,104 @@
+"""Ibis on a Postgres connection, with answers that come as CSV by COPY and are read by Arrow.
+
+Ibis' own way is a server-side cursor, whose queries never run in parallel, and a Python object for each cell.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import ibis.expr.datatypes as dt
+import psycopg
+import pyarrow as pa
+from ibis.backends.postgres import Backend
+from psycopg.pq import TransactionStatus
+from pyarrow import csv
+
+from hanzo_reports.errors import StoreError
+from hanzo_reports.store.postgres_server import problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import ibis
+    from ibis.expr.types import Expr
+
+_PARSING = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
+_PLAIN = dt.String | dt.Boolean | dt.Integer | dt.Floating | dt.Decimal | dt.Date | dt.Timestamp
+
+
+class Reader(Backend):  # type: ignore[misc]  # Ibis ships no types
+    """Ibis on one connection, which runs one query at a time."""
+
+    url = ""
+
+    def _post_connect(self) -> None:
+        """Nothing: the connection is set up already, and Ibis' own way loads pandas."""
+
+    def to_pyarrow_batches(
+        self,
+        expr: Expr,
+        /,
+        *,
+        params: Any = None,  # noqa: ANN401  # as Ibis has it
+        limit: int | str | None = None,
+        chunk_size: int = 1_000_000,
+        **options: Any,  # noqa: ANN401
+    ) -> pa.RecordBatchReader:
+        """The answer as batches of at most `chunk_size` rows."""
+        schema = expr.as_table().schema()
+        if not all(isinstance(dtype, _PLAIN) for dtype in schema.values()):
+            return super().to_pyarrow_batches(expr, params=params, limit=limit, chunk_size=chunk_size, **options)
+        self._run_pre_execute_hooks(expr)
+        query = self.compile(expr, params=params, limit=limit)
+        return pa.RecordBatchReader.from_batches(schema.to_pyarrow(), self._answer(query, schema, chunk_size))
+
+    def _answer(self, query: str, schema: ibis.Schema, size: int) -> Iterator[pa.RecordBatch]:
+        """The rows; as long as they come, this object and so its connection live."""
+        yield from batches(self.con, query, schema, size, self.url)
+
+
+def batches(
+    connection: psycopg.Connection, query: str, schema: ibis.Schema, size: int, url: str
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a query, so many at a time.
+
+    Raises:
+        StoreError: the server says no, or is gone, or the connection is in the middle of another answer.
+    """
+    columns = schema.to_pyarrow()
+    if connection.info.transaction_status is TransactionStatus.ACTIVE:
+        msg = "this table is in the middle of another answer; take one of its own for each: store.events()"
+        raise StoreError(msg)
+    try:
+        with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT csv)") as lines:
+            rows: list[Any] = []
+            for row in lines:  # the server sends a message a row
+                rows.append(row)
+                if len(rows) == size:
+                    yield from _parsed(rows, columns)
+                    rows = []
+            yield from _parsed(rows, columns)
+    except psycopg.Error as error:
+        raise problem(url, error) from error
+
+
+def _parsed(rows: list[Any], columns: pa.Schema) -> list[pa.RecordBatch]:
+    if not rows:
+        return []
+    text = b"".join(rows)
+    table = csv.read_csv(
+        io.BytesIO(text),
+        csv.ReadOptions(column_names=columns.names, use_threads=False, block_size=len(text) + 1),
+        _PARSING,
+        csv.ConvertOptions(
+            column_types=columns,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            true_values=["t"],
+            false_values=["f"],
+        ),
+    )
+    return list(table.cast(columns).to_batches())

@@ -1,0 +1,98 @@
+"""Every metric gives the same number on every engine, to the last digit; floats to a billionth."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+import pytest
+
+from hanzo_reports import store
+from hanzo_reports.metrics.catalog import CATALOG
+from hanzo_reports.metrics.compare import comparison, movers
+from hanzo_reports.metrics.query import aggregate
+from hanzo_reports.window import Window
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+ENGINES = ["postgres", "clickhouse", "spark"]
+ZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
+METRICS = list(CATALOG)
+pytestmark = pytest.mark.filterwarnings(  # py4j leaves its sockets to the garbage collector
+    "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+)
+SHAPES = {
+    "no group": ("whole", {}),
+    "model": ("whole", {"by": ["model"]}),
+    "project and day": ("days", {"by": ["project"], "every": "day"}),
+    "top 2": ("whole", {"by": ["model", "user"], "top": 2}),
+}
+MOVED = ["requests", "cost", "cost_per_request", "cost_per_million_tokens", "error_rate", "tokens_per_second"]
+
+
+@pytest.fixture
+def same(log, copies, counted):
+    """A function that asks an engine and the lake the same, and compares the answers cell by cell."""
+    lake = store.open(str(log.folder)).events()
+
+    def compare(engine, question):
+        expected = question(lake).to_pyarrow().to_pylist()
+        found = question(copies(engine, log)).to_pyarrow().to_pylist()
+        assert len(found) == len(expected) > 0
+        for number, (row, wanted) in enumerate(zip(found, expected, strict=True)):
+            assert list(row) == list(wanted)
+            assert {name: row[name] for name in row if not equal(row[name], wanted[name])} == {}, (number, wanted)
+            counted(engine, len(row))
+
+    return compare
+
+
+def equal(found, wanted):
+    """Whether two cells are of one kind and one value; floats to a billionth."""
+    if isinstance(found, float) and isinstance(wanted, float):
+        return math.isclose(found, wanted, rel_tol=1e-9, abs_tol=1e-9)
+    return type(found) is type(wanted) and found == wanted
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_metric(same, log, engine, zone, shape):
+    span, asked = SHAPES[shape]
+    window = Window.parse(getattr(log, span), now=NOW, timezone=zone)
+    same(engine, lambda events: aggregate(events, window, METRICS, **asked))
+
+
+@pytest.mark.parametrize(
+    ("grain", "zone"), [("hour", ZONES[1]), ("15m", ZONES[3]), ("week", ZONES[3]), ("month", ZONES[2])]
+)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_buckets_of_every_length(same, log, engine, zone, grain):
+    window = Window.parse("2026-03-25..2026-04-10" if grain in {"hour", "15m"} else log.whole, now=NOW, timezone=zone)
+    same(engine, lambda events: aggregate(events, window, ["requests", "active_projects", "latency_p50"], every=grain))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_window_without_events(same, engine):
+    window = Window.parse("2001-01-01..2001-01-03", now=NOW)
+    same(engine, lambda events: aggregate(events, window, METRICS))
+    same(engine, lambda events: aggregate(events, window, METRICS, every="day"))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_filter_with_the_unknown(same, log, engine):
+    window = Window.parse(log.whole, now=NOW, timezone=ZONES[3])
+    where = {"model": [None, "a", "claude-sonnet-4-5"], "status": [200, 499]}
+    same(engine, lambda events: aggregate(events, window, METRICS, by=["user"], top=3, where=where))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_comparison(same, engine, log):
+    window = Window.parse(log.days, now=NOW, timezone=ZONES[1])
+    same(engine, lambda events: comparison(events, window, METRICS, by=["model"], top=2))
+
+
+@pytest.mark.parametrize("metric", MOVED)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_movers(same, engine, log, metric):
+    window = Window.parse(log.days, now=NOW, timezone=ZONES[1])
+    same(engine, lambda events: movers(events, window, metric, ["model"], top=2))

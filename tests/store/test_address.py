@@ -1,0 +1,39 @@
+import pytest
+
+from hanzo_reports.errors import StoreError
+from hanzo_reports.store.address import public
+
+SECRET = "hunter2"  # noqa: S105  # of nobody
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("./warehouse", "./warehouse"),
+        ("file:///data/lake", "file:///data/lake"),
+        ("postgresql:///usage", "postgresql:///usage"),
+        (f"postgresql://ann:{SECRET}@db/usage", "postgresql://ann@db/usage"),
+        (f"postgresql://:{SECRET}@db/usage", "postgresql://@db/usage"),
+        ("postgresql://ann:a%40b%2F@db:5433/usage", "postgresql://ann@db:5433/usage"),
+        (f"postgresql://ann:{SECRET}@one:1,two:2/usage", "postgresql://ann@one:1,two:2/usage"),
+        (f"postgresql://ann:{SECRET}@[::1]:5433/usage", "postgresql://ann@[::1]:5433/usage"),
+        (f"postgresql://db/usage?password={SECRET}&sslmode=require", "postgresql://db/usage?sslmode=require"),
+        (f"postgresql:///usage?host=/run/pg&PASSWORD={SECRET}", "postgresql:///usage?host=/run/pg"),
+        (f"clickhouse://ann:{SECRET}@db/usage", "clickhouse://ann@db/usage"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(address, shown):
+    assert public(address) == shown
+
+
+@pytest.mark.parametrize("odd", "@/?#")
+def test_a_password_that_cannot_be_told_apart_is_an_error_that_does_not_repeat_it(odd):
+    with pytest.raises(StoreError, match="as %40") as caught:
+        public(f"postgresql://ann:{SECRET}{odd}{SECRET}@db/usage")
+    assert SECRET not in str(caught.value)
+
+
+def test_a_password_of_digits_before_an_odd_character():
+    for odd in "/?#":
+        with pytest.raises(StoreError, match="cannot be read"):
+            public(f"postgresql://ann:1234{odd}5678@db/usage")

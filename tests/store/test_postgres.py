@@ -1,0 +1,291 @@
+"""What is Postgres' own: its tables, its partitions, its errors."""
+
+import gc
+import threading
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from postgres_server import PASSWORD
+
+from hanzo_reports import store
+from hanzo_reports.errors import StoreBusyError, StoreError, StoreVersionError
+from hanzo_reports.events import COLUMNS
+from hanzo_reports.store import postgres as postgres_store
+from hanzo_reports.store.base import QUARANTINE
+from hanzo_reports.store.postgres_load import partition
+
+
+@pytest.fixture
+def held(database):
+    return store.open(database, create=True)
+
+
+def tables(postgres, database):
+    query = "SELECT tablename FROM pg_tables WHERE schemaname = 'hanzo_reports' ORDER BY 1"
+    return [name for (name,) in postgres.run(query, database)]
+
+
+def connections(postgres, database):
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    return postgres.run(query, database)[0][0]
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        ("events", {column.name: column.nullable for column in COLUMNS}),
+        ("quarantine", {name: not dtype.startswith("!") for name, dtype in QUARANTINE.items()}),
+    ],
+)
+def test_the_tables_are_those_of_the_schema(held, postgres, database, table, columns):
+    query = f"SELECT attname, NOT attnotnull FROM pg_attribute WHERE attrelid = 'hanzo_reports.{table}'::regclass"
+    columns |= {"quarantine_id": False} if table == "quarantine" else {}
+    assert dict(postgres.run(f"{query} AND attnum > 0", database)) == columns
+    assert held.version == "0"
+
+
+def test_months_have_a_partition_each_and_the_rest_of_time_one_on_each_side(held, events, ids, postgres, database):
+    times = ["1970-01-01", "1999-12-31", "2000-01-01", "2025-06-30", "2025-07-01", "2025-12-31", "2099-12-31",
+             "2100-01-01", "2199-06-01"]  # fmt: skip
+    given = [datetime.fromisoformat(f"{day}T23:59:59.999999Z") for day in times]
+    held.append(events("abcdefghi", timestamp=given), {})
+    held.append(events("j", timestamp=[datetime(2025, 7, 1, tzinfo=UTC)]), {})
+    assert [name for name in tables(postgres, database) if name.startswith("events_") and "version" not in name] == [
+        "events_2000_01", "events_2025_06", "events_2025_07", "events_2025_12", "events_2099_12",
+        "events_before_2000", "events_from_2100",
+    ]  # fmt: skip
+    assert ids(held) == list("abcdefghij")
+    plan = postgres.run(
+        "EXPLAIN SELECT * FROM hanzo_reports.events WHERE timestamp >= '2025-07-01Z' AND timestamp < '2025-08-01Z'",
+        database,
+    )
+    assert "events_2025_07" in str(plan)
+    assert "events_2025_06" not in str(plan)
+
+
+def test_december_ends_where_january_begins():
+    _, _, end = partition("events", 2025, 12)
+    _, first, _ = partition("events", 2026, 1)
+    assert end == first
+
+
+def test_rows_lie_in_the_order_of_time_for_brin(held, events, postgres, database):
+    numbers = [(n * 7919) % 2000 for n in range(2000)]
+    start = datetime(2025, 6, 1, tzinfo=UTC)
+    held.append(events(map(str, numbers), timestamp=[start + timedelta(minutes=n) for n in numbers]), {})
+    found = [time for (time,) in postgres.run("SELECT timestamp FROM hanzo_reports.events ORDER BY ctid", database)]
+    assert found == sorted(found)
+    indexes = postgres.run("SELECT indexdef FROM pg_indexes WHERE tablename = 'events_2025_06'", database)
+    assert sorted("brin" in text for (text,) in indexes) == [False, True]
+
+
+def test_a_text_with_nul_keeps_a_sign_of_it(held, events):
+    held.append(events("a", user=["x\0y"]), {})
+    assert held.events().user.to_pyarrow().to_pylist() == ["x\N{REPLACEMENT CHARACTER}y"]
+
+
+def test_a_connection_lives_as_long_as_the_table_that_uses_it(held, events, postgres, database):
+    held.append(events("ab"), {})
+    before = connections(postgres, database)
+    table = held.events()
+    assert table.count().to_pyarrow().as_py() == 2
+    assert connections(postgres, database) == before + 1
+    del table
+    gc.collect()
+    assert connections(postgres, database) == before
+
+
+def test_a_second_question_in_the_middle_of_an_answer_is_an_error_not_half_an_answer(held, events):
+    held.append(events([str(n) for n in range(20_000)], step=timedelta(seconds=1)), {})
+    table = held.events()
+    stream = table.to_pyarrow_batches(chunk_size=100)
+    rows = stream.read_next_batch().num_rows
+    with pytest.raises(StoreError, match="in the middle of another answer"):
+        table.count().to_pyarrow()
+    assert rows + sum(batch.num_rows for batch in stream) == 20_000
+
+
+def test_an_answer_may_be_given_up(held, events):
+    held.append(events([str(n) for n in range(20_000)], step=timedelta(seconds=1)), {})
+    with held.events().to_pyarrow_batches(chunk_size=100) as stream:
+        assert stream.read_next_batch().num_rows == 100
+    del stream
+    gc.collect()
+    assert held.events().count().to_pyarrow().as_py() == 20_000
+
+
+def test_an_answer_outlives_the_table_that_was_asked(held, events):
+    held.append(events([str(n) for n in range(20_000)], step=timedelta(seconds=1)), {})
+    stream = held.events().to_pyarrow_batches(chunk_size=100)
+    gc.collect()
+    assert sum(batch.num_rows for batch in stream) == 20_000
+
+
+def test_threads_with_a_table_each_do_not_disturb_each_other(held, events):
+    held.append(events([str(n) for n in range(3000)], status=[200 + n % 7 for n in range(3000)]), {})
+    found = []
+
+    def ask(status):
+        for _ in range(5):
+            table = held.events()
+            found.append((status, table.filter(table.status == status).count().to_pyarrow().as_py()))
+
+    threads = [threading.Thread(target=ask, args=[200 + n]) for n in range(7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    expected = {200 + n: len(range(n, 3000, 7)) for n in range(7)}
+    assert len(found) == 35
+    assert [pair for pair in found if pair[1] != expected[pair[0]]] == []
+
+
+def test_compaction_brings_statistics_and_changes_no_row(held, events, ids, postgres, database):
+    held.append(events("abc"), {})
+    assert held.compact() == 0
+    assert ids(held) == ["a", "b", "c"]
+    query = "SELECT reltuples FROM pg_class WHERE relname = 'events_2025_06'"
+    assert postgres.run(query, database) == [(3.0,)]
+
+
+def test_a_database_without_a_store(database):
+    with pytest.raises(StoreError, match=r"is no store; run `hanzo-reports init --store postgresql://"):
+        store.open(database)
+
+
+def test_a_newer_store_asks_for_an_upgrade(held, postgres, database):
+    postgres.run("UPDATE hanzo_reports.events_version SET version_num = '9999'", database)
+    for create in (False, True):
+        with pytest.raises(StoreVersionError, match="version 9999, this package knows 0001; upgrade"):
+            store.open(held.url, create=create)
+
+
+def test_an_older_store_is_brought_up_to_date_by_init(held, monkeypatch):
+    monkeypatch.setattr("hanzo_reports.store.migrate.newest", lambda _: "0002")
+    monkeypatch.setattr(postgres_store, "newest", lambda _: "0002")
+    with pytest.raises(StoreError, match="version 0001, this package knows 0002; run `hanzo-reports init"):
+        store.open(held.url)
+
+
+def test_a_table_of_something_else_is_left_alone(postgres, database):
+    postgres.run("CREATE SCHEMA hanzo_reports; CREATE TABLE hanzo_reports.events (id int, what text)", database)
+    with pytest.raises(StoreError, match=r"hanzo_reports.events that is of something else \(its columns: id, what\)"):
+        store.open(database, create=True)
+    assert tables(postgres, database) == ["events"]
+
+
+def test_a_table_of_the_same_name_in_public_is_no_concern(postgres, database):
+    postgres.run("CREATE TABLE events (id int)", database)
+    assert store.open(database, create=True).events().count().to_pyarrow().as_py() == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("ALTER COLUMN status TYPE integer", "should have status as smallint and has it as integer"),
+        ("DROP COLUMN cost", r"should have cost as numeric\(18,9\) and has it not at all"),
+    ],
+)
+def test_a_table_that_was_changed_is_named(held, postgres, database, change, said):
+    postgres.run(f"ALTER TABLE hanzo_reports.events {change}", database)
+    with pytest.raises(StoreError, match=said):
+        store.open(held.url)
+
+
+def test_a_database_of_another_encoding(postgres):
+    postgres.run("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    with pytest.raises(StoreError, match="keeps texts as LATIN1; the store needs a database with ENCODING 'UTF8'"):
+        store.open(postgres.address("latin"), create=True)
+
+
+def one_line_without_secret(caught):
+    text = str(caught.value)
+    assert "\n" not in text
+    assert PASSWORD not in text
+    assert "s3cret" not in text
+    assert "s3cret" not in repr(caught.value.__context__) + repr(caught.value.__cause__)
+    return text
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("postgresql://ann:s3cret@127.0.0.1:1/usage", r"ann@127.0.0.1:1/usage cannot be opened: .*refused; check the"),
+        ("postgresql://ann:s3cret@nowhere.invalid/usage", "nowhere.invalid/usage cannot be opened: .*; check the"),
+        ("postgresql://ann:s3cret@/usage?host=/nowhere", "cannot be opened: .*No such file"),
+        ("postgresql://ann:s3cret@h/usage?colour=blue", "no address of a Postgres database"),
+    ],
+)
+def test_a_server_that_cannot_be_reached(address, said):
+    with pytest.raises(StoreError, match=said) as caught:
+        store.open(address)
+    assert one_line_without_secret(caught)
+
+
+def test_a_wrong_password_a_missing_one_and_the_right_one(postgres, database, held, monkeypatch):
+    role = postgres.role()
+    name = held.url.partition("?")[0].rpartition("/")[2]
+    with pytest.raises(StoreError, match=r"password authentication failed for user .* PGPASSWORD") as caught:
+        store.open(postgres.address(name, role, "s3cret-wrong"))
+    assert one_line_without_secret(caught)
+    with pytest.raises(StoreError, match="no password supplied; give the right one"):
+        store.open(postgres.address(name, role))
+    postgres.run(
+        f"GRANT USAGE ON SCHEMA hanzo_reports TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA hanzo_reports TO {role}",
+        database,
+    )
+    opened = store.open(postgres.address(name, role, PASSWORD))
+    assert opened.url == postgres.address(name, role)
+    assert opened.events().count().to_pyarrow().as_py() == 0
+    assert PASSWORD not in repr(vars(opened))
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    assert store.open(postgres.address(name, role)).version == "0"
+
+
+def test_missing_rights_are_named(postgres, database, held, events):
+    role = postgres.role()
+    name = held.url.partition("?")[0].rpartition("/")[2]
+    address = postgres.address(name, role, PASSWORD)
+    with pytest.raises(StoreError, match="permission denied for schema hanzo_reports; the owner"):
+        store.open(address)
+    postgres.run(
+        f"GRANT USAGE ON SCHEMA hanzo_reports TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA hanzo_reports TO {role}",
+        database,
+    )
+    reader = store.open(address)
+    with pytest.raises(StoreError, match="permission denied for table loads") as caught:
+        reader.append(events("a"), {})
+    assert one_line_without_secret(caught)
+    assert reader.version == "0"
+
+
+def test_a_role_that_may_make_nothing(postgres, database):
+    name = database.partition("?")[0].rpartition("/")[2]
+    with pytest.raises(StoreError, match="permission denied for database"):
+        store.open(postgres.address(name, postgres.role(), PASSWORD), create=True)
+
+
+def test_a_writer_that_never_ends_is_reported(held, events, database, monkeypatch):
+    monkeypatch.setattr(postgres_store, "PATIENCE", 0.1)
+    with psycopg.connect(database) as other:
+        other.execute("LOCK TABLE hanzo_reports.loads IN SHARE ROW EXCLUSIVE MODE")
+        with pytest.raises(StoreBusyError, match="others are writing"):
+            held.append(events("a"), {})
+    assert held.append(events("a"), {}).accepted == 1
+
+
+def test_someone_who_writes_past_the_lock_doubles_nothing(held, events, ids, database):
+    held.append(events("a"), {})
+    with psycopg.connect(database) as other:
+        other.execute(
+            "INSERT INTO hanzo_reports.events (event_id, timestamp, service, project, status, ingested_at) "
+            "VALUES ('c', '2025-06-01T01:00Z', 's', 'p', 200, now())"
+        )
+        timer = threading.Timer(0.5, other.commit)
+        timer.start()
+        with pytest.raises(StoreBusyError, match="wrote the same rows"):
+            held.append(events("bc"), {})
+        timer.join()
+    assert ids(held) == ["a", "c"]
+    assert held.append(events("bc"), {}).accepted == 1
