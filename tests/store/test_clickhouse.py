@@ -1,4 +1,4 @@
-"""ClickHouse's own behaviour, on the real engine in this process; a server's own is untested, as docs/engines.md says."""
+"""ClickHouse's own behaviour, on the real engine in this process; a server's own is untested, as the docs say."""
 
 # ruff: noqa: SLF001  # faults are planted where they happen: between the store and its client
 from __future__ import annotations
@@ -193,8 +193,7 @@ def test_a_server_that_does_not_answer_is_one_line_without_a_secret():
     [
         ("Code: 516. DB::Exception: ann: Authentication failed. (AUTHENTICATION_FAILED)", "lets nobody in"),
         (
-            "Code: 497. DB::Exception: ann: Not enough privileges. To execute this query, it's necessary to have the "
-            "grant INSERT ON usage.events. (ACCESS_DENIED) (version 26.9.2.1)",
+            "Code: 497. DB::Exception: ann: Not enough privileges. To execute this query, you need the grant INSERT ON usage.events. (ACCESS_DENIED) (version 26.9.2.1)",
             "grant INSERT ON usage.events",
         ),
     ],
