@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     import ibis
 
-    from hanzo_reports.ingest.bills import Billed
     from hanzo_reports.alerts.budgets import Budgets
     from hanzo_reports.alerts.decision import Decision
     from hanzo_reports.forecast import Forecast
     from hanzo_reports.forecast.anomalies import Anomaly
     from hanzo_reports.forecast.series import Key
+    from hanzo_reports.ingest.bills import Billed
     from hanzo_reports.ingest.load import Loaded
     from hanzo_reports.ingest.release import Released
     from hanzo_reports.metrics.query import Where

