@@ -5,6 +5,7 @@ ReportsError
 │   ├── UnknownNameError     a metric, dimension, source, report or parameter that is not there
 │   ├── WindowError          a range, instant, grain or time zone that cannot be read
 │   ├── MappingError         a source's TOML that does not describe an event
+│   ├── SuiteError           a suite of expectations that cannot be read
 │   ├── ParameterError       a report parameter of the wrong type, or one that looks like a secret
 │   ├── RuleError            an alert rule that could never work
 │   └── ChannelError         a channel's address, secret or key that cannot be used
@@ -58,6 +59,10 @@ class WindowError(UsageError):
 
 class MappingError(UsageError):
     """A source's TOML that does not describe an event."""
+
+
+class SuiteError(UsageError):
+    """A suite of expectations that cannot be read: no YAML, an unknown type, a parameter that is not given."""
 
 
 class ParameterError(UsageError):

@@ -101,5 +101,7 @@ def postgres():
 
 @pytest.fixture
 def database(postgres):
-    """The URL of an empty database."""
-    return postgres.database()
+    """The URL of an empty database, which goes with the test."""
+    url = postgres.database()
+    yield url
+    postgres.drop(url)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from hanzo_reports.events import MONEY
 from hanzo_reports.ingest.prices import DAY, Card, cards
-from hanzo_reports.metrics.query import epoch_seconds
+from hanzo_reports.metrics.dialect import epoch_seconds
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

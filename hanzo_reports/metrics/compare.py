@@ -131,7 +131,7 @@ def _side(rows: ir.Table, window: Window, asked: list[Metric], dims: list[str], 
 
 def _pick(both: ir.Table, metric: Metric, now: int) -> ir.Value:
     """The one value of a side; a side without the group counts 0 where the metric is additive."""
-    value = both[metric.name].max(where=both["_now"] == now)
+    value = (both["_now"] == now).ifelse(both[metric.name], ibis.null()).max()
     if not metric.additive:
         return value
     present = ibis.ifelse(both["_now"] == now, 1, 0).sum() > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property, partial
@@ -63,9 +64,11 @@ class Board:
         events = [self.ws.store.events(window.previous().start, window.end) for window in windows]
         widest = min(range(len(windows)), key=lambda place: sides[2 * place + 1].start)  # they have one end
         sums = Sums(events[widest], sides, self._where)
-        return {
-            window.name: Span(rows, window, self._where, sums) for window, rows in zip(windows, events, strict=True)
-        }
+        spans = [Span(rows, window, self._where, sums) for window, rows in zip(windows, events, strict=True)]
+        sums.read()
+        with ThreadPoolExecutor(2) as threads:  # each has its connection, and one can think while the other's works
+            list(threads.map(Span.read, reversed(spans), range(len(spans))))
+        return {span.window.name: span for span in spans}
 
     def takeaway(self) -> Part:
         """The window in two sentences."""
@@ -124,7 +127,7 @@ class Board:
         for stem, found in tables.items():
             for fmt in _TYPES:
                 text = export.text(found, fmt, window=span.window, summary=totals)
-                files.append(offered(f"{stem}.{fmt}", text, found, out_dir))
+                files.append(attached(f"{stem}.{fmt}", text, found, out_dir))
         html = fragment("downloads", files=files)
         text = "\n".join(f"{file['name']}: {file['rows']:,} rows" for file in files)
         facts = [{key: file[key] for key in ("name", "rows", "columns")} for file in files]
@@ -174,7 +177,7 @@ class Board:
         }
 
 
-def offered(name: str, text: str, rows: pa.Table, out_dir: str) -> dict[str, Any]:
+def attached(name: str, text: str, rows: pa.Table, out_dir: str) -> dict[str, Any]:
     """A file written where it is wanted, and the address by which the page offers it."""
     data = text.encode()
     if out_dir:

@@ -142,7 +142,10 @@ class CostBoard(Desk):
             for name in DIMENSIONS
         ]
         asked.append((f"cost_by_{self.grain.value}", {"every": self.grain, "metrics": METRICS}))
-        found = {stem: answer(costs(self.events, self.span, where=self.where, **given)) for stem, given in asked}
+        found = {
+            stem: answer(costs(self.source(given["metrics"]), self.span, where=self.where, **given))
+            for stem, given in asked
+        }
         return self.files(found, out_dir)
 
     def takeaway(self) -> Part:

@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.metrics.compare import comparison
+from hanzo_reports.metrics.cost import SPLIT
 from hanzo_reports.metrics.query import aggregate
 from hanzo_reports.reports import export
-from hanzo_reports.reports.board import offered
+from hanzo_reports.reports.board import attached
 from hanzo_reports.reports.charts import Chart, drawn
 from hanzo_reports.reports.figures import change, full, short
 from hanzo_reports.reports.parts import Part, fragment
@@ -75,10 +76,19 @@ class Desk:
 
     @cached_property
     def events(self) -> ibis.Table:
-        """The events of the window and of the one before, with what each kind of token cost."""
+        """The events of the window and of the one before."""
+        return self.ws.store.events(self.span.previous().start, self.span.end)
+
+    @cached_property
+    def split(self) -> ibis.Table:
+        """The same with what each kind of token cost."""
         from hanzo_reports.ingest.parts import parts  # noqa: PLC0415  # not every page asks for it
 
-        return parts(self.ws.store.events(self.span.previous().start, self.span.end))
+        return parts(self.events)
+
+    def source(self, metrics: Sequence[str]) -> ibis.Table:
+        """The events that have what these metrics need; prices are looked up only for those that ask for it."""
+        return self.split if SPLIT.intersection(metrics) else self.events
 
     @property
     def where(self) -> Where:
@@ -104,12 +114,12 @@ class Desk:
 
     def compared(self, metrics: Sequence[str], by: Sequence[str] = (), top: int | None = None) -> list[Row]:
         """Metrics beside those of the window before: `m`, `m_previous`, `m_change`."""
-        table = comparison(self.events, self.span, metrics, by=by, where=self.where, top=top)
+        table = comparison(self.source(metrics), self.span, metrics, by=by, where=self.where, top=top)
         return answer(table).to_pylist()  # type: ignore[no-any-return]
 
     def asked(self, metrics: Sequence[str], by: Sequence[str] = (), every: Grain | None = None) -> pa.Table:
         """Metrics by group and bucket, as a small table."""
-        return answer(aggregate(self.events, self.span, metrics, by=by, every=every, where=self.where))
+        return answer(aggregate(self.source(metrics), self.span, metrics, by=by, every=every, where=self.where))
 
     def part(
         self,
@@ -202,7 +212,7 @@ class Desk:
     def files(self, tables: Mapping[str, pa.Table], out_dir: str) -> Part:
         """Tables offered as CSV and JSON, and written to a folder where one is given."""
         files = [
-            offered(f"{stem}.{fmt}", export.text(table, fmt, window=self.span), table, out_dir)
+            attached(f"{stem}.{fmt}", export.text(table, fmt, window=self.span), table, out_dir)
             for stem, table in tables.items()
             for fmt in ("csv", "json")
         ]

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.errors import ReportFailedError
+from hanzo_reports.quality.records import badge, newest
 from hanzo_reports.reports import notebook as notebooks
 from hanzo_reports.reports.archive import MANIFEST, Archive, read
 from hanzo_reports.reports.kernel import NAME, gone, kernel, leave
@@ -211,7 +212,7 @@ def _facts(plan: Plan, run: str, found: list[dict[str, Any]], problem: Failure |
         "synthetic": plan.synthetic,
         "rows": plan.rows(figures),
         "kpis": figures,
-        "quality": None,
+        "quality": badge(newest(plan.store)) if plan.store else None,
         "versions": versions(),
     }
 
@@ -233,7 +234,7 @@ def _write_page(
             "generated": facts["generated"],
             "events": facts["rows"],
             "run": facts["run"],
-            "quality": None,
+            "quality": facts["quality"],
             "synthetic": plan.synthetic,
             "banner": str(problem) if problem else None,
             "traceback": problem.traceback if problem else None,

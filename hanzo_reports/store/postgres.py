@@ -36,7 +36,7 @@ from hanzo_reports.store.postgres_server import ROOM, Server
 from hanzo_reports.store.scratch import scratch, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     import sqlalchemy
@@ -78,7 +78,9 @@ class PostgresStore:
         """The same database and schema."""
         from hanzo_reports.store import state  # noqa: PLC0415  # SQLAlchemy is slow to load, and asking needs none
 
-        return state.postgres(self._server.connect, self.url)
+        engine = state.postgres(self._server.connect, self.url)
+        weakref.finalize(self, engine.dispose)  # its idle connections end with the store
+        return engine
 
     def events(self, start: datetime | None = None, end: datetime | None = None) -> ibis.Table:  # noqa: ARG002
         """The events as of now: all questions to this table see the same ones; the filter itself spares partitions."""
@@ -101,6 +103,11 @@ class PostgresStore:
             with self._writing() as connection:
                 REJECTED.append(connection, rows, self.url)
         return self._table(REJECTED)
+
+    def release(self, ids: Sequence[str]) -> None:
+        """Rows taken out of the quarantine."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM quarantine WHERE quarantine_id = ANY(%s)", [list(ids)])
 
     def loads(self) -> list[dict[str, Any]]:
         """What each commit of events says about itself, newest first."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,9 @@ _SETTINGS = {
     "spark.app.name": "hanzo-reports",
     "spark.sql.session.timeZone": "UTC",
     "spark.ui.showConsoleProgress": "false",
+    "spark.dynamicAllocation.enabled": "true",  # cores go back when nothing is asked: a report asks from two processes
+    "spark.dynamicAllocation.executorIdleTimeout": "10s",
+    "spark.dynamicAllocation.shuffleTracking.timeout": "10s",
 }
 _FAILED = (PySparkException, Py4JError)
 
@@ -54,7 +58,13 @@ class SparkLake(Lake):
         super().__init__(folder)
         Reader.register_options()  # as `ibis.pyspark` would
         self.url = addressed(str(folder), "spark", master)
-        self._session = _session(master)
+        self._master = master
+        _reached(master)
+
+    @cached_property
+    def _session(self) -> SparkSession:
+        """This process's, started by the first question: whoever only loads, or starts a report, takes no core."""
+        return _session(self._master)
 
     def events(self, start: datetime | None = None, end: datetime | None = None) -> ibis.Table:
         """The events of the newest version; `start` and `end` leave out the files of days outside them."""
@@ -85,7 +95,7 @@ class SparkLake(Lake):
         return ops.DatabaseTable(name=name, schema=schema, source=reader).to_expr()
 
 
-class Reader(Backend):
+class Reader(Backend):  # type: ignore[misc]  # Ibis ships no types for it
     """Ibis on a session: answers come as Arrow, in the announced types, long ones a part after the other."""
 
     url = ""
@@ -93,7 +103,8 @@ class Reader(Backend):
     @property
     def session(self) -> SparkSession:
         """Spark's session."""
-        return self._session
+        session: SparkSession = self._session
+        return session
 
     def to_pyarrow(self, expr: ibis.Expr, /, *, params: Any = None, limit: Any = None, **_: Any) -> pa.Table:  # noqa: ANN401
         """An answer; Ibis' own way leads through pandas, where whole numbers beside NULL become floats."""
@@ -150,8 +161,6 @@ def _session(master: str) -> SparkSession:
     if held and master and held.sparkContext.master != master:
         msg = f"this process has a Spark session on {held.sparkContext.master} already; stop it to use {master}"
         raise StoreError(msg)
-    if not held:
-        _reached(master)
     builder = SparkSession.builder
     for name, value in _SETTINGS.items():
         builder = builder.config(name, value)
@@ -189,7 +198,10 @@ def _exact(frame: DataFrame, schema: pa.Schema) -> DataFrame:
     """Instants as numbers: as rows, Spark gives them in this machine's zone, where an hour of autumn is two."""
     columns = [functions.col(f"`{name}`") for name in frame.columns]
     return frame.select(
-        *(functions.unix_micros(c) if pa.types.is_timestamp(f.type) else c for c, f in zip(columns, schema, strict=True))
+        *(
+            functions.unix_micros(c) if pa.types.is_timestamp(f.type) else c
+            for c, f in zip(columns, schema, strict=True)
+        )
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 
-from hanzo_reports.store import alert_tables, budget_tables
+from hanzo_reports.store import alert_tables, budget_tables, quality_tables
 from hanzo_reports.store.metadata import METADATA
 from hanzo_reports.store.migrate import migrate
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY_MS = 10_000
-TABLES = (alert_tables, budget_tables)  # whose tables METADATA holds; changing one needs a step: `make migration`
+TABLES = (alert_tables, budget_tables, quality_tables)  # METADATA holds theirs; a change needs `make migration`
 
 __all__ = ["METADATA", "TABLES", "postgres", "sqlite"]
 

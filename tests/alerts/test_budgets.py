@@ -7,6 +7,7 @@ import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 import ibis
@@ -73,7 +74,7 @@ def address(request, tmp_path):
 
 def opened(address):
     if "://" not in address:
-        return sqlite(address)
+        return sqlite(Path(address))
     engine = sqlalchemy.create_engine(address)
     migrate(engine, "state", address)
     return engine

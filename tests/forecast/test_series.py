@@ -39,8 +39,6 @@ def events(*made):
 
 @pytest.fixture
 def state(tmp_path):
-    import hanzo_reports.store.budget_tables  # noqa: F401, PLC0415  # its tables
-
     engine = sqlite(tmp_path / "state.db")
     yield engine
     engine.dispose()

@@ -17,6 +17,9 @@ NOW = datetime(2026, 11, 20, tzinfo=UTC)
 ENGINES = ["postgres", "clickhouse", "spark"]
 ZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
 METRICS = list(CATALOG)
+pytestmark = pytest.mark.filterwarnings(  # py4j leaves its sockets to the garbage collector
+    "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+)
 SHAPES = {
     "no group": ("whole", {}),
     "model": ("whole", {"by": ["model"]}),
@@ -59,7 +62,9 @@ def test_every_metric(same, log, engine, zone, shape):
     same(engine, lambda events: aggregate(events, window, METRICS, **asked))
 
 
-@pytest.mark.parametrize(("grain", "zone"), [("hour", ZONES[1]), ("15m", ZONES[3]), ("week", ZONES[3]), ("month", ZONES[2])])
+@pytest.mark.parametrize(
+    ("grain", "zone"), [("hour", ZONES[1]), ("15m", ZONES[3]), ("week", ZONES[3]), ("month", ZONES[2])]
+)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_buckets_of_every_length(same, log, engine, zone, grain):
     window = Window.parse("2026-03-25..2026-04-10" if grain in {"hour", "15m"} else log.whole, now=NOW, timezone=zone)

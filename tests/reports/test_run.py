@@ -48,7 +48,7 @@ def made(run, small, tmp_path_factory):
 def no_kernel(monkeypatch):
     """No kernel starts in this test."""
 
-    def start():
+    def start(*_):
         pytest.fail("a kernel was started")
 
     monkeypatch.setattr(runner, "kernel", start)
