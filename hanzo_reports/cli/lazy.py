@@ -30,6 +30,10 @@ COMMANDS = {
     "bill": ("quality", "Compare computed spend with what a provider billed; exit code 3 if it is off."),
     "quarantine": ("quarantine", "Rows that no load accepted, and why: list, show, export, release."),
     "report": ("report", "Run notebooks into reports."),
+    "alerts": ("alerts", "Alert rules, channels, silences."),
+    "check": ("outbox", "Evaluate every rule, and send what there is to tell."),
+    "deliver": ("outbox", "Send what is due in the outbox."),
+    "outbox": ("outbox", "What was and is to be sent."),
     "demo": ("demo", "A made-up platform and its dashboard."),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import ibis
+from ibis.util import gen_name
 
 from hanzo_reports.errors import QualityError, SuiteError
 from hanzo_reports.events import SCHEMA
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from ibis.backends.duckdb import Backend
+
     from hanzo_reports.quality.suites import Suite
     from hanzo_reports.quality.verdict import Verdict
     from hanzo_reports.store.base import Store
 
 GUARD = "events"  # the suite that every load meets unless it is told otherwise
+FEW = 250_000  # rows that are held in memory, about 50 MiB
 REJECTED = ("_raw", "_reason", "_file", "_row")
 _INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
@@ -45,12 +49,15 @@ def expected(name: str, now: datetime) -> Suite:
     return found
 
 
-def judged(store: Store, rows: ibis.Table, asked: Suite, now: datetime, about: Mapping[str, Any]) -> Verdict:
+def judged(  # noqa: PLR0913, PLR0917  # all of them are what is judged, by what and when
+    store: Store, rows: ibis.Table, count: int, asked: Suite, now: datetime, about: Mapping[str, Any]
+) -> Verdict:
     """The verdict on the rows of a load, kept beside the data.
 
     Args:
         store: where the rows are to go.
         rows: priced events that are well-formed, each id once.
+        count: how many.
         asked: the suite.
         now: when they are accepted.
         about: the load.
@@ -58,13 +65,21 @@ def judged(store: Store, rows: ibis.Table, asked: Suite, now: datetime, about: M
     Raises:
         QualityError: something critical fails that is no row's own fault, or cannot be evaluated.
     """
-    verdict = guard(named(beside_list(rows)), asked, now=now, scope="load", about=about)
+    verdict = guard(_held(beside_list(rows), count), asked, now=now, scope="load", about=about)
     records.save(store, verdict)
     if verdict.blocking:
         told = "; ".join(f"{check.description} ({check.id}): {check.seen or check.state}" for check in verdict.blocking)
         msg = f"{about['files']}: nothing is accepted: {told}; see {asked.path}"
         raise QualityError(msg)
     return verdict
+
+
+def _held(rows: ibis.Table, count: int) -> ibis.Table:
+    """The rows so that several looks cost little: in memory where they are few, else under a name."""
+    if count > FEW:
+        return named(rows)
+    con: Backend = rows.get_backend()
+    return con.create_table(gen_name("judged"), rows.drop("_raw", "_reason"), temp=True)
 
 
 def unheld(verdict: Verdict) -> ibis.Table:
@@ -79,4 +94,5 @@ def withheld(verdict: Verdict) -> ibis.Table:
     values = {name: bad[name] for name in SCHEMA if name != "ingested_at"}
     event = ibis.struct({**values, "timestamp": bad["timestamp"].strftime(_INSTANT)})
     reason = ibis.literal(GUARDED) + bad[REASONS].replace("; ", f"; {GUARDED}")
-    return bad.mutate(_raw=to_json(event), _reason=reason).select(*REJECTED)
+    text = ibis.literal("") + to_json(event)  # DuckDB's JSON is a type of its own, other rows' texts are none
+    return bad.mutate(_raw=text, _reason=reason).select(*REJECTED)

@@ -129,10 +129,11 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
         verdict, held = None, 0
         if asked and kept:
             with steps.until(_GUARDED):
-                verdict = judged(store, good, asked, now, {"load": load_id, "source": source, "files": names})
+                verdict = judged(store, good, kept, asked, now, {"load": load_id, "source": source, "files": names})
             held = verdict.quarantined
-        if verdict and held:
+        if verdict:
             good = unheld(verdict)
+        if verdict and held:
             bad = bad.select(*REJECTED).union(withheld(verdict))
         quarantined = counts.bad + held
         if quarantined and not again:

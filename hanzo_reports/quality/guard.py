@@ -102,6 +102,7 @@ class _Bench:
         self._expectations = {one.id: _built(subject.suite, one) for one in subject.suite.expectations}
 
     def judged(self) -> _Judged:
+        """All checks, in the suite's order."""
         scan = Scan(self._subject.flagged)
         rows = scan.add(self._subject.flagged.count())
         waiting = {one.id: self._asked(one, scan) for one in self._subject.suite.expectations}

@@ -200,8 +200,8 @@ def takeaway(verdicts: Sequence[Verdict], days: Sequence[Mapping[str, Any]], hel
     said = {
         None: f"Whether these numbers can be trusted is not known: {ADVICE}.",
         Status.PASSED: f"These numbers can be trusted: all {sum(len(v.checks) for v in judged):,} checks passed.",
-        Status.WARNED: f"These numbers can be used with care: {_named(light or grave)}.",
-        Status.FAILED: f"These numbers cannot be trusted: {_named(grave)}.",
+        Status.WARNED: f"These numbers can be used with care; what does not hold: {_named(light or grave)}.",
+        Status.FAILED: f"These numbers cannot be trusted; what does not hold: {_named(grave)}.",
     }[worst]
     if held:
         rows = sum(row["rows"] for row in held)
@@ -213,7 +213,7 @@ def takeaway(verdicts: Sequence[Verdict], days: Sequence[Mapping[str, Any]], hel
 
 
 def _named(found: Sequence[Check]) -> str:
-    shown = [f"{check.id} ({check.seen})" for check in found[:3]]
+    shown = [f"{check.description} ({check.seen})" for check in found[:3]]
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""  # noqa: PLR2004  # as many as a sentence bears
     return "; ".join(shown) + more
 

@@ -63,7 +63,7 @@ class Sums:
         """One row per stretch x model x project; a stretch is known by the number of edges that it lies behind."""
         whole, asked = replace(self.windows[0], start=self._edges[0], end=self._edges[-1]), chosen(NAMES)
         events = selected(self.events, whole, self.where, needed(asked, BY))
-        passed = [(events.timestamp >= ibis.literal(edge, TIMESTAMP)).cast("int8") for edge in self._edges]
+        passed = [(events.timestamp >= ibis.literal(edge, TIMESTAMP)).ifelse(1, 0) for edge in self._edges]
         marked = events.mutate(_edges=sum(passed[1:], passed[0]))
         return rows(grouped(marked, whole, asked, ["_edges", *BY]))
 

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Date, Float, ForeignKey, Ind
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
-from hanzo_reports.store.state import METADATA, Instant
+from hanzo_reports.store.metadata import METADATA, Instant
 
 if TYPE_CHECKING:
     import sqlalchemy

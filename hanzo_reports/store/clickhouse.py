@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import sqlalchemy
-    from clickhouse_connect.driver.client import Client
 
 BATCH = 200_000  # rows sent at once
 ATTEMPTS = 3  # for each of them

@@ -1,7 +1,13 @@
 """Tables made and changed by Alembic, one step a file, in two trees: `events` (Postgres) and `state` (all stores).
 
 A step is `migrations/<tree>/NNNN_name.py`; its number is its revision, so the newest one is known without Alembic.
-To change the state: change its tables, in a module that `store.state.TABLES` names, then `make migration NAME=what_it_does`.
+<<<<<<< HEAD
+To change the state: change its tables, in a module that `store.state.TABLES` names, then
+`make migration NAME=what_it_does`.
+=======
+To change the state: change its tables, in a module that `store.state.TABLES` names, then `make migration
+NAME=what_it_does`.
+>>>>>>> main
 """
 
 from __future__ import annotations
@@ -118,7 +124,7 @@ def _upgrade(connection: sqlalchemy.Connection, tree: str) -> None:
 def _config(connection: sqlalchemy.Connection, tree: str) -> Config:
     from alembic.config import Config  # noqa: PLC0415  # slow to load
 
-    from hanzo_reports.store.state import metadata  # noqa: PLC0415  # it imports this module
+    from hanzo_reports.store.state import METADATA  # noqa: PLC0415  # it imports this module
 
     config = Config()
     for option, value in {
@@ -128,5 +134,5 @@ def _config(connection: sqlalchemy.Connection, tree: str) -> Config:
         "file_template": "%(rev)s_%(slug)s",
     }.items():
         config.set_main_option(option, str(value).replace("%", "%%"))
-    config.attributes |= {"connection": connection, "table": f"{tree}_version", "metadata": metadata()}
+    config.attributes |= {"connection": connection, "table": f"{tree}_version", "metadata": METADATA}
     return config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text
 
-from hanzo_reports.store.state import METADATA
+from hanzo_reports.store.metadata import METADATA
 
 VERDICTS = Table(
     "quality_verdict",

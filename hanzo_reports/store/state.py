@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 
+from hanzo_reports.store import alert_tables, budget_tables, quality_tables
+from hanzo_reports.store.metadata import METADATA
 from hanzo_reports.store.migrate import migrate
 
 if TYPE_CHECKING:
@@ -15,40 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY_MS = 10_000
-METADATA = sqlalchemy.MetaData(
-    naming_convention={
-        "ix": "ix_%(column_0_N_label)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-TABLES = ("budget_tables", "quality_tables")  # the modules beside this one that have the tables
+TABLES = (alert_tables, budget_tables, quality_tables)  # METADATA holds theirs; a change needs `make migration`
 
-
-class Instant(sqlalchemy.types.TypeDecorator[datetime]):
-    """An instant with its offset, UTC in the database and out of it; it compares and sorts as time does."""
-
-    impl = sqlalchemy.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sqlalchemy.Dialect) -> datetime | None:
-        """UTC, which is also what SQLite's text holds."""
-        del dialect
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: sqlalchemy.Dialect) -> datetime | None:
-        """With the offset that SQLite does not keep."""
-        del dialect
-        return None if value is None else (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
-
-
-def metadata() -> sqlalchemy.MetaData:
-    """All tables of the state; a change to them needs a step: `make migration NAME=...`."""
-    for module in TABLES:
-        import_module(f"hanzo_reports.store.{module}")
-    return METADATA
+__all__ = ["METADATA", "TABLES", "postgres", "sqlite"]
 
 
 def sqlite(path: Path) -> sqlalchemy.Engine:

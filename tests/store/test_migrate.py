@@ -84,7 +84,7 @@ def test_the_steps_make_the_tables_of_the_metadata(opened):
     with opened().connect() as connection:
         own = {"version_table": "state_version", "include_object": _is_of_the_state}
         context = MigrationContext.configure(connection, opts=own)
-        assert compare_metadata(context, state.metadata()) == []
+        assert compare_metadata(context, state.METADATA) == []
 
 
 def _is_of_the_state(item, name, kind, *_):
