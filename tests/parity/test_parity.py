@@ -8,15 +8,17 @@ from datetime import UTC, datetime
 import pytest
 
 from hanzo_reports import store
+from hanzo_reports.ingest.parts import parts
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.metrics.compare import comparison, movers
+from hanzo_reports.metrics.cost import BY_MODEL, DIFFERENCES, SPLIT, costs
 from hanzo_reports.metrics.query import aggregate
 from hanzo_reports.window import Window
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 ENGINES = ["postgres", "clickhouse", "spark"]
 ZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
-METRICS = list(CATALOG)
+METRICS = [name for name in CATALOG if name not in SPLIT]
 pytestmark = pytest.mark.filterwarnings(  # py4j leaves its sockets to the garbage collector
     "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
 )
@@ -96,3 +98,11 @@ def test_comparison(same, engine, log):
 def test_movers(same, engine, log, metric):
     window = Window.parse(log.days, now=NOW, timezone=ZONES[1])
     same(engine, lambda events: movers(events, window, metric, ["model"], top=2))
+
+
+@pytest.mark.parametrize("shape", ["no group", "model", "project and day"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_costs_taken_apart(same, log, engine, shape):
+    span, asked = SHAPES[shape]
+    window = Window.parse(getattr(log, span), now=NOW, timezone=ZONES[1])
+    same(engine, lambda events: costs(parts(events), window, (*BY_MODEL, *DIFFERENCES), **asked))
