@@ -179,9 +179,7 @@ class ClickHouse:
         [[number]] = self._asked(query)
         return int(number)
 
-    def _fresh(
-        self, stage: str, table: str, rows: ibis.Table, flags: list[str]
-    ) -> tuple[ibis.Table, int, Measured]:
+    def _fresh(self, stage: str, table: str, rows: ibis.Table, flags: list[str]) -> tuple[ibis.Table, int, Measured]:
         """The rows whose key the table does not hold, how many others there are, and their measures."""
         key, time = KEYS[table], _TIMES[table]
         self._client.command(f"CREATE TABLE `{stage}_ids` (`{key}` String) ENGINE = Memory")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10
 OPTIONS = ("secure", "cluster")
+_SILENT = logging.NullHandler()
 _YES = {"1": True, "true": True, "0": False, "false": False, "": False}
 _LOGIN, _RIGHTS, _DATABASE = {"192", "193", "194", "516"}, {"164", "497"}, {"81"}
 
@@ -81,6 +83,7 @@ class Server:
         Raises:
             StoreError: the server cannot be reached, or lets nobody in.
         """
+        logging.getLogger("clickhouse_connect").addHandler(_SILENT)  # what it reports, it also raises
         with self.speaking():
             return clickhouse_connect.get_client(
                 **self._login, database=self.database if database else None, settings=dict(settings or {})

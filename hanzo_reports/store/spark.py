@@ -197,7 +197,10 @@ def _exact(frame: DataFrame, schema: pa.Schema) -> DataFrame:
     """Instants as numbers: as rows, Spark gives them in this machine's zone, where an hour of autumn is two."""
     columns = [functions.col(f"`{name}`") for name in frame.columns]
     return frame.select(
-        *(functions.unix_micros(c) if pa.types.is_timestamp(f.type) else c for c, f in zip(columns, schema, strict=True))
+        *(
+            functions.unix_micros(c) if pa.types.is_timestamp(f.type) else c
+            for c, f in zip(columns, schema, strict=True)
+        )
     )
 
 

@@ -62,7 +62,9 @@ def test_every_metric(same, log, engine, zone, shape):
     same(engine, lambda events: aggregate(events, window, METRICS, **asked))
 
 
-@pytest.mark.parametrize(("grain", "zone"), [("hour", ZONES[1]), ("15m", ZONES[3]), ("week", ZONES[3]), ("month", ZONES[2])])
+@pytest.mark.parametrize(
+    ("grain", "zone"), [("hour", ZONES[1]), ("15m", ZONES[3]), ("week", ZONES[3]), ("month", ZONES[2])]
+)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_buckets_of_every_length(same, log, engine, zone, grain):
     window = Window.parse("2026-03-25..2026-04-10" if grain in {"hour", "15m"} else log.whole, now=NOW, timezone=zone)

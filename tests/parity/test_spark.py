@@ -64,7 +64,10 @@ def test_what_is_loaded_meanwhile_is_seen_by_the_next_question(cluster, tmp_path
     assert held.events().count().to_pyarrow().as_py() == 0
     assert held.quarantine().count().to_pyarrow().as_py() == 0
     hr.open(held.url, now=NOW).sample(days=1, per_day=50)
-    assert held.events().count().to_pyarrow().as_py() == hr.open(str(tmp_path / "lake")).events.count().to_pyarrow().as_py()
+    assert (
+        held.events().count().to_pyarrow().as_py()
+        == hr.open(str(tmp_path / "lake")).events.count().to_pyarrow().as_py()
+    )
 
 
 def test_a_report_asks_the_cluster_from_its_own_process(on_spark, tmp_path):
@@ -74,14 +77,21 @@ def test_a_report_asks_the_cluster_from_its_own_process(on_spark, tmp_path):
 
 
 def test_a_worker_killed_in_the_middle_of_a_query_changes_no_number(on_spark, on_duckdb, cluster):
-    asked = {"range": "8d", "metrics": ["requests", "cost", "latency_p99", "active_users"], "by": ["model"], "every": "hour"}
+    asked = {
+        "range": "8d",
+        "metrics": ["requests", "cost", "latency_p99", "active_users"],
+        "by": ["model"],
+        "every": "hour",
+    }
     events = on_spark.store.events()
     session = events.get_backend().session
     for name, value in {"spark.sql.files.maxPartitionBytes": "2000", "spark.sql.files.openCostInBytes": "0"}.items():
         session.conf.set(name, value)  # hundreds of tasks
     window = on_spark.window(asked.pop("range"))
     answer = {}
-    asking = threading.Thread(target=lambda: answer.update(rows=hr.usage(events, window, **asked).to_pyarrow().to_pylist()))
+    asking = threading.Thread(
+        target=lambda: answer.update(rows=hr.usage(events, window, **asked).to_pyarrow().to_pylist())
+    )
     tracker = session.sparkContext.statusTracker()
     executors = session.sparkContext._jsc.sc().getExecutorMemoryStatus  # noqa: SLF001  # the only way to count them
     end = time.monotonic() + 60
