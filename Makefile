@@ -9,10 +9,10 @@ PYTEST := $(BIN)/python -m pytest
 TIMED  := tests/test_window.py tests/test_traps.py tests/metrics  # must not notice the machine's time zone
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint lab lock clean
+.PHONY: help demo test check lint lab lock migration clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(ENV)/.ready  ## a synthetic platform, its store and its dashboard, in ./demo
 	$(BIN)/hanzo-reports demo
@@ -39,6 +39,11 @@ lab:  ## JupyterLab on the notebooks, in an environment of its own: runs stay fa
 lock: $(BIN)/uv  ## choose versions anew where pyproject.toml asks for it; UPGRADE=1: wherever there are newer ones
 	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+
+migration: $(ENV)/.ready  ## a step that makes the state's tables as store/state.py has them: NAME=what_it_does
+	$(BIN)/python -c 'from hanzo_reports.store.migrate import draft; draft("$(NAME)")'
+	$(BIN)/ruff format --quiet hanzo_reports/store/migrations
+	$(BIN)/ruff check --quiet --fix hanzo_reports/store/migrations
 
 clean:  ## remove what these targets made
 	rm -rf .venv .venv-lab demo dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

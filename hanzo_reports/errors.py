@@ -5,7 +5,10 @@ ReportsError
 │   ├── UnknownNameError     a metric, dimension, source, report or parameter that is not there
 │   ├── WindowError          a range, instant, grain or time zone that cannot be read
 │   ├── MappingError         a source's TOML that does not describe an event
-│   └── ParameterError       a report parameter of the wrong type, or one that looks like a secret
+│   ├── SuiteError           a suite of expectations that cannot be read
+│   ├── ParameterError       a report parameter of the wrong type, or one that looks like a secret
+│   ├── RuleError            an alert rule that could never work
+│   └── ChannelError         a channel's address, secret or key that cannot be used
 ├── InputError               a file that cannot be used                              (exit 1, HTTP 422)
 │   ├── UnreadableError      missing, empty, not of its format
 │   └── ColumnError          a required column is missing or has the wrong type
@@ -58,8 +61,20 @@ class MappingError(UsageError):
     """A source's TOML that does not describe an event."""
 
 
+class SuiteError(UsageError):
+    """A suite of expectations that cannot be read: no YAML, an unknown type, a parameter that is not given."""
+
+
 class ParameterError(UsageError):
     """A report parameter of the wrong type, or one that looks like a secret."""
+
+
+class RuleError(UsageError):
+    """An alert rule that could never work: a threshold, a unit, a window or a name."""
+
+
+class ChannelError(UsageError):
+    """A channel's address, secret or key that cannot be used; its text never holds the secret."""
 
 
 class InputError(ReportsError):

@@ -140,6 +140,8 @@ class Result:
 
         if self.metric and column in {"current", "previous", "contribution"}:
             return CATALOG[self.metric].unit
+        if column == "cost_share":
+            return Unit.SHARE
         name = next((column.removesuffix(side) for side in _SIDES if column.endswith(side)), column)
         return CATALOG[name].unit if name in CATALOG else None
 

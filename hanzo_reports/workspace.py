@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports import store as stores
-from hanzo_reports.errors import StoreError
+from hanzo_reports.errors import StoreError, UsageError
 from hanzo_reports.metrics import compare, cost, health, usage
 from hanzo_reports.metrics.query import selected
 from hanzo_reports.result import Result
@@ -19,11 +19,21 @@ from hanzo_reports.window import Window, instant, iso, zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import date
+    from decimal import Decimal
 
     import ibis
 
+    from hanzo_reports.alerts.budgets import Budgets
+    from hanzo_reports.alerts.decision import Decision
+    from hanzo_reports.forecast import Forecast
+    from hanzo_reports.forecast.anomalies import Anomaly
+    from hanzo_reports.forecast.series import Key
+    from hanzo_reports.ingest.bills import Billed
     from hanzo_reports.ingest.load import Loaded
+    from hanzo_reports.ingest.release import Released
     from hanzo_reports.metrics.query import Where
+    from hanzo_reports.quality.verdict import Verdict
     from hanzo_reports.reports.run import Run
     from hanzo_reports.store.base import Store
 
@@ -88,7 +98,7 @@ class Workspace:
         metrics: Iterable[str] = cost.METRICS,
         **asked: Any,  # noqa: ANN401
     ) -> Result:
-        """Cost and unit costs; arguments as `usage`."""
+        """Cost, its shares and unit costs, by kind of token where `metrics` asks for it; arguments as `usage`."""
         return self._answer(cost.costs, range, metrics, **asked)
 
     def health(
@@ -119,6 +129,84 @@ class Workspace:
         """The groups that moved a metric most since the window before; `where` and `top` as `usage`."""
         return self._answer(compare.movers, range, metric, before=True, by=by, **asked)
 
+    @property
+    def budgets(self) -> Budgets:
+        """The budgets that are kept in this store's state."""
+        from hanzo_reports.alerts.budgets import Budgets
+
+        return Budgets(self.store.state)
+
+    def forecasts(
+        self,
+        by: Sequence[str] = (),
+        *,
+        where: Where | None = None,
+        limits: Mapping[Key, Decimal] | None = None,
+        charges: Mapping[date, Decimal] | None = None,
+    ) -> list[Forecast]:
+        """How each group's calendar month ends; kept, so that a scorecard can judge them.
+
+        Args:
+            by: the dimensions of a group; empty: everything together.
+            where: as `usage`; what is filtered is not kept.
+            limits: USD a month by group; None: those of the budgets, where the groups are projects.
+            charges: fixed charges and credits by day that are no events, of every group; with them nothing is kept.
+        """
+        from hanzo_reports.forecast import daily_spend, forecasts
+        from hanzo_reports.forecast.scorecard import issued
+
+        panel = daily_spend(self._recent(), self.now, by=by, where=where, timezone=self.timezone)
+        budgets = self.budgets.all() if limits is None and tuple(by) == ("project",) else ()
+        known = {(budget.project,): budget.monthly_limit for budget in budgets} | dict(limits or {})
+        made = forecasts(panel, [known.get(key) for key in panel.keys], [charges or {}] * len(panel))
+        if not where and not charges:
+            issued(self.budgets.state, made, by, self.timezone, self.now)
+        return made
+
+    def anomalies(
+        self,
+        by: Sequence[str] = (),
+        days: int = 30,
+        *,
+        where: Where | None = None,
+        **limits: Any,  # noqa: ANN401
+    ) -> list[Anomaly]:
+        """The days of late on which a group's spend was out of line, and why; see `forecast.anomalies`."""
+        from hanzo_reports.forecast import daily_spend
+        from hanzo_reports.forecast.anomalies import anomalies, explained
+
+        events = self._recent()
+        panel = daily_spend(events, self.now, by=by, where=where, timezone=self.timezone)
+        return explained(anomalies(panel, days, **limits), events, by, self.timezone, where)
+
+    def decision(self, project: str, estimate: Decimal | float | str, *, event_id: str = "", **asked: Any) -> Decision:  # noqa: ANN401
+        """Whether a project may make a request of about this cost; see `alerts.decision.decision`.
+
+        Args:
+            project: who asks.
+            estimate: USD.
+            event_id: the id that the request's event will carry; empty: a new one, which the answer names.
+            asked: `fresh` and `hold`.
+        """
+        from uuid import uuid4
+
+        from hanzo_reports.alerts.decision import decision
+
+        event = event_id or str(uuid4())
+        return decision(self.budgets, self.store, project, estimate, event_id=event, now=self.now, **asked)
+
+    def daily(self, by: Sequence[str] = ()) -> dict[str, dict[date, float | None]]:
+        """The daily spend of each group, all of it, complete days only, for a backtest."""
+        from hanzo_reports.forecast import daily_spend
+
+        first = self.window("all").start
+        days = max((self.now - first).days, 1)
+        return daily_spend(self.events, self.now, by=by, timezone=self.timezone, days=days).series()
+
+    def _recent(self) -> ibis.Table:
+        """The events that forecasts look back at."""
+        return self.store.events(self.now - timedelta(days=402), self.now)
+
     def sample(self, days: int = 61, per_day: int = 20_000) -> Loaded:
         """A synthetic platform's events up to `now`, loaded as the source ``sample``; pages they feed say so.
 
@@ -135,7 +223,7 @@ class Workspace:
             write_sample(file, self.now - timedelta(days=days), days, per_day)
             return ingest(self.store, SAMPLE, [file], now=self.now, mapping_file=FOLDER / "events.toml")
 
-    def ingest(
+    def ingest(  # noqa: PLR0913  # a load has these many sides, all but two with a default
         self,
         source: str,
         paths: Sequence[str | Path],
@@ -143,14 +231,22 @@ class Workspace:
         mapping_file: str | Path | None = None,
         constants: Mapping[str, str] | None = None,
         progress: Callable[[float], None] | None = None,
+        suite: str = "events",
     ) -> Loaded:
         """Files loaded into this store, each event once; see `hanzo_reports.ingest.load.ingest`."""
         from hanzo_reports.ingest.load import ingest
 
         return ingest(
             self.store, source, [Path(path) for path in paths], now=self.now, progress=progress,
-            mapping_file=None if mapping_file is None else Path(mapping_file), constants=constants or {},
+            mapping_file=None if mapping_file is None else Path(mapping_file), constants=constants or {}, suite=suite,
         )  # fmt: skip
+
+    def release(self, *, mapping_file: str | Path | None = None, suite: str = "events", **chosen: Any) -> Released:  # noqa: ANN401
+        """Quarantined rows checked again; see `hanzo_reports.ingest.release.release`."""
+        from hanzo_reports.ingest.release import release
+
+        path = None if mapping_file is None else Path(mapping_file)
+        return release(self.store, now=self.now, mapping_file=path, suite=suite, **chosen)
 
     def export(
         self,
@@ -165,20 +261,62 @@ class Workspace:
 
         Args:
             path: the file; it appears whole or not at all.
-            fmt: csv, json, jsonl or parquet.
-            range: a range or a Window.
+            fmt: csv, json, jsonl, parquet, or focus: charges by day as FOCUS 1.2, in CSV, or in
+                Parquet where the file's name says so.
+            range: a range or a Window; focus cuts it into UTC days.
             metrics: names of the catalogue; with them, or with `by`, `every` or `top`, the answer is written.
             asked: `by`, `every`, `where`, `top`, as `usage`.
         """
         from hanzo_reports.reports.export import write
 
         window = self.window(range)
+        if fmt == "focus":
+            form = "parquet" if Path(path).suffix == ".parquet" else "csv"
+            return write(self._charges(window, metrics, asked), Path(path), form)
         answer = self.usage(window, metrics or usage.METRICS, **asked)
         if metrics or any(asked.get(name) for name in ("by", "every", "top")):
             return write(answer.table, Path(path), fmt, window=window, summary=answer.summary)
         rows = selected(self.store.events(window.start, window.end), window, asked.get("where"), ())
         rows = rows.order_by("timestamp", "event_id")
         return write(rows, Path(path), fmt, window=window, summary=answer.summary)
+
+    def _charges(self, window: Window, metrics: Iterable[str] | None, asked: Mapping[str, Any]) -> ibis.Table:
+        """The priced events of a window as charges of FOCUS."""
+        from hanzo_reports.ingest.listed import listed
+        from hanzo_reports.reports.focus import charges
+
+        if metrics or any(asked.get(name) for name in ("by", "every", "top")):
+            msg = "focus has columns of its own; leave out metrics, by, every and top"
+            raise UsageError(msg)
+        days = replace(window, timezone="UTC")
+        events = selected(self.store.events(window.start, window.end), days, asked.get("where"), ())
+        priced = events.filter(events.cost.notnull())
+        return charges(listed(priced) if priced.get_backend().name == "duckdb" else priced, days)
+
+    def guard(self, suite: str = "events", range: str | Window = "7d", **given: str) -> Verdict:
+        """What a suite says about the events of a range, kept beside the data; see `hanzo_reports.quality.guard.guard`.
+
+        Args:
+            suite: events, daily, rollup or bill, or the path of a YAML file.
+            range: a range or a Window.
+            given: parameters of the suite, for example ``tolerance="0.02"``.
+        """
+        from hanzo_reports.ingest.inspection import inspected
+
+        return inspected(self.store, suite, self.window(range), now=self.now, given=given)
+
+    def load_bills(self, paths: Sequence[str | Path], model_column: str = "") -> Billed:
+        """Bills of providers kept in a table of their own; see `hanzo_reports.ingest.bills.load_bills`."""
+        from hanzo_reports.ingest.bills import load_bills
+
+        return load_bills(self.store, [Path(path) for path in paths], now=self.now, model_column=model_column)
+
+    def reconciliation(self, range: str | Window = "") -> ibis.Table:
+        """What was computed beside what was billed, by UTC day, provider and model; without a range: all bills."""
+        from hanzo_reports.quality.reconcile import covered, reconciliation
+
+        span = None if range else covered(self.store)
+        return reconciliation(self.store, Window(*span, now=self.now) if span else self.window(range or "mtd"))
 
     def condition(self) -> dict[str, Any]:
         """What the store holds and how fresh it is: counts, instants as ISO 8601, ages in seconds; None: not known."""
@@ -200,10 +338,15 @@ class Workspace:
         }
 
     def report(self, name: str, *, out: str | Path = "reports", if_missing: bool = False, **params: Any) -> Run:  # noqa: ANN401
-        """A notebook run into a report; see `hanzo_reports.reports.run.run_report`."""
-        from hanzo_reports.reports.run import run_report
+        """A notebook run into a report; see `hanzo_reports.reports.run.run_report`.
 
-        given = {"store": self.address or self.store.url, "timezone": self.timezone, **params}
+        Of this workspace, the notebook gets what it declares a parameter for: `store`, `timezone`.
+        """
+        from hanzo_reports.reports.run import report_parameters, run_report
+
+        declared = {parameter.name for parameter in report_parameters(name)}
+        own = {"store": self.address or self.store.url, "timezone": self.timezone}
+        given = {key: value for key, value in own.items() if key in declared} | params
         return run_report(name, given, now=self.now, out=Path(out), if_missing=if_missing)
 
     def _answer(
@@ -218,6 +361,11 @@ class Workspace:
         window = self.window(range)
         first = window.previous().start if before else window.start
         events = self.store.events(first, window.end)
+        names = [metrics] if isinstance(metrics, str) else list(metrics)
+        if cost.SPLIT.intersection(names):
+            from hanzo_reports.ingest.parts import parts
+
+            events = parts(events)
         where: Where | None = asked.get("where")
 
         def summary() -> dict[str, Any]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
 import pytest
+import sqlalchemy
 from postgres_server import server
 
 import hanzo_reports as hr
+from hanzo_reports.store import state
+from hanzo_reports.store.migrate import migrate
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
@@ -26,6 +31,67 @@ def workspace(sample_store):
     return hr.open(str(sample_store), now=NOW)
 
 
+@pytest.fixture
+def state_url(request, tmp_path):
+    """The address of an empty state database: SQLite, or what `parametrize(..., indirect=True)` names."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return f"sqlite:///{tmp_path / 'state.db'}"
+    return request.getfixturevalue("database").replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture
+def state_engine(state_url, tmp_path):
+    """A function that opens it anew, as a process of its own would."""
+    opened = []
+
+    def open_():
+        if "sqlite" in state_url:
+            engine = state.sqlite(tmp_path / "state.db")
+        else:
+            engine = sqlalchemy.create_engine(state_url)
+            migrate(engine, "state", state_url)
+        opened.append(engine)
+        return engine
+
+    yield open_
+    for engine in opened:
+        engine.dispose()
+
+
+@pytest.fixture
+def state_database(state_engine):
+    return state_engine()
+
+
+class Clock:
+    """An instant that stays until it is moved."""
+
+    def __init__(self):
+        self.now = datetime(2026, 3, 1, 3, tzinfo=UTC)
+
+    def __call__(self):
+        return self.now
+
+    def pass_(self, **span):
+        self.now += timedelta(**span)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def receiver():
+    """A real HTTP server on this machine; see receiver.py."""
+    spec = spec_from_file_location("receiver", Path(__file__).with_name("receiver.py"))
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made = module.Receiver()
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="session")
 def postgres():
     """A Postgres server that runs as long as the tests; nothing of it is shared but the server."""
@@ -35,5 +101,7 @@ def postgres():
 
 @pytest.fixture
 def database(postgres):
-    """The URL of an empty database."""
-    return postgres.database()
+    """The URL of an empty database, which goes with the test."""
+    url = postgres.database()
+    yield url
+    postgres.drop(url)

@@ -41,6 +41,10 @@ class PostgresServer:
         self.run(f"CREATE DATABASE {name}")
         return self.address(name)
 
+    def drop(self, url: str) -> None:
+        """The database of a URL removed, whoever is still connected."""
+        self.run(f"DROP DATABASE {url.partition('?')[0].rpartition('/')[2]} WITH (FORCE)")
+
     def role(self) -> str:
         """A new role without any rights that must give PASSWORD; its name."""
         name = f"role_{uuid4().hex[:12]}"
@@ -87,6 +91,8 @@ def server():
     """A server that runs while the block does."""
     with tempfile.TemporaryDirectory(prefix="pg") as name:
         running = PostgresServer(Path(name) / "data")
+        running.run("ALTER SYSTEM SET fsync = off")  # its data need not outlive the machine
+        running.run("SELECT pg_reload_conf()")
         try:
             yield running
         finally:

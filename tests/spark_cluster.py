@@ -27,8 +27,13 @@ spark.sql.codegen.factoryMode NO_CODEGEN
 spark.driver.extraJavaOptions -XX:TieredStopAtLevel=1
 spark.executor.extraJavaOptions -XX:TieredStopAtLevel=1
 """  # short questions on a small machine: nothing is compiled that runs once
-_QUIET = "rootLogger.level = error\nrootLogger.appenderRef.stdout.ref = console\nappender.console.type = Console\n" \
-    "appender.console.name = console\nappender.console.layout.type = PatternLayout\n"  # fmt: skip
+_QUIET = """
+rootLogger.level = error
+rootLogger.appenderRef.stdout.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+"""
 
 
 class Cluster:

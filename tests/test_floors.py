@@ -56,3 +56,20 @@ assert dict(os.environ) == before
     assert done.returncode == 0, done.stderr
     assert "hanzo_reports.window" in done.stdout.split()
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dashboard_needs_no_pandas_and_a_plan_no_engine(sample_store):
+    board = f"""import sys, hanzo_reports as hr
+from hanzo_reports.reports.board import Board
+board = Board(hr.open({str(sample_store)!r}, now="2026-03-31T12:00:00Z"))
+for part in (board.tiles(), board.volume(), board.ranking("model", "cost"), board.changes(), board.latency(),
+             board.health(), board.downloads(), board.takeaway()):
+    part._repr_mimebundle_()
+print(*sorted({{"altair", "pandas", "sqlalchemy", "pyarrow.parquet"}} & set(sys.modules)))"""
+    plan = f"""import sys
+from hanzo_reports import store
+found = store.open({str(sample_store)!r})
+found.version, found.loads()
+print(*sorted({{"duckdb", "ibis", "pandas"}} & set(sys.modules)))"""
+    for code in (board, plan):
+        assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "\n"

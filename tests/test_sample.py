@@ -48,7 +48,7 @@ def test_the_same_arguments_give_the_same_rows():
 
 def test_the_rows_are_the_same_on_every_machine():
     rows = sample(END - timedelta(days=1), 1, 500, 7).read_all().to_pylist()
-    assert hashlib.sha256(repr(rows).encode()).hexdigest()[:16] == "300440a349e360a8"
+    assert hashlib.sha256(repr(rows).encode()).hexdigest()[:16] == "26970034ef3bee7c"
 
 
 def test_periods_made_apart_join_up():
@@ -113,7 +113,7 @@ def test_the_incident_is_slow_failing_and_quiet(week):
         WHERE timestamp >= '2025-06-17 08:45' AND timestamp < '2025-06-17 09:15'
     """).fetchone()
     assert count / usual[0] == pytest.approx(0.4, abs=0.12)
-    assert 0.04 < failed < 0.11
+    assert failed == pytest.approx(0.3, abs=0.09)
     assert usual[1] < 0.01
     assert slow / usual[2] == pytest.approx(3, abs=1)
     assert usual[3] < 0.8 < full < 1

@@ -70,6 +70,10 @@ def question(noun: str) -> "Callable[..., None]":
         checked_format(format_)
         workspace = options.workspace()
         chosen = {"metrics": words(metrics)} if metrics else {}
+        if noun == "costs" and not metrics and "model" in words(by or ()):
+            from hanzo_reports.metrics.cost import BY_MODEL
+
+            chosen = {"metrics": list(BY_MODEL)}
         asked = {"by": words(by or ()), "every": every or None, "where": pairs(where or (), "--where"), "top": top}
         result: Result = getattr(workspace, noun)(range_, **chosen, **asked)
         answer(result, format_)

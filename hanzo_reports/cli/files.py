@@ -1,4 +1,4 @@
-"""Data in and out: ingest, export, quarantine, doctor."""
+"""Data in and out: ingest, export, doctor."""
 
 import sys
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hanzo_reports.cli.ask import By, Every, Format, Metrics, Range, Top, Where, emptiness
+from hanzo_reports.cli.ask import By, Every, Metrics, Range, Top, Where, emptiness
 from hanzo_reports.cli.options import Options, checked_format, listing, pairs, say, single, words
 from hanzo_reports.errors import UnreadableError
 
@@ -21,7 +21,7 @@ DELAY = 1.0  # seconds before a progress bar shows
 
 def register(app: typer.Typer) -> None:
     """The commands of this file."""
-    for command in (ingest, export, quarantine, doctor):
+    for command in (ingest, export, doctor):
         app.command()(command)
 
 
@@ -34,12 +34,18 @@ def ingest(
         list[str] | None,
         typer.Option("--set", metavar="COLUMN=VALUE", help="One value for all rows.", show_default=False),
     ] = None,
+    guard: Annotated[
+        str, typer.Option(metavar="SUITE", help="The expectations that rows must meet: events, or a YAML file.")
+    ] = "events",
+    no_guard: Annotated[  # noqa: FBT002  # Typer reads it so
+        bool, typer.Option("--no-guard", help="Accept every row that is an event.")
+    ] = False,
     format_: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table or json.")] = "table",
 ) -> None:
     """Load logs, each event once.
 
-    Rows that are no events go to the quarantine with their reason and their text. A load that was stopped can just be
-    done again.
+    Rows that are no events, or that the guard does not let pass, go to the quarantine with their reason and their text.
+    A load that was stopped can just be done again.
     """
     options: Options = context.obj
     checked_format(format_, ("table", "json"))
@@ -53,10 +59,11 @@ def ingest(
         raise UnreadableError(msg)
     workspace = options.workspace(create=True)
     with progress("loading") as moved:
-        loaded = workspace.ingest(source, paths, mapping_file=map_, constants=constants, progress=moved)
+        suite = "" if no_guard else guard
+        loaded = workspace.ingest(source, paths, mapping_file=map_, constants=constants, progress=moved, suite=suite)
     report_load(loaded, format_)
     if loaded.quarantined == loaded.read:
-        msg = f"none of the {loaded.read:,} rows is an event of {source!r}; see `hanzo-reports quarantine`"
+        msg = f"none of the {loaded.read:,} rows is an event of {source!r}; see `hanzo-reports quarantine list`"
         raise UnreadableError(msg)
 
 
@@ -72,6 +79,9 @@ def report_load(loaded: "Loaded", fmt: str) -> None:
         listing([{name: f"{value:,}" for name, value in row.items()}], "table", counted)
     for reason, rows in list(loaded.reasons.items())[:10]:
         say(f"quarantined: {rows:,} x {reason}")
+    for check in loaded.verdict.checks if loaded.verdict else ():
+        if check.state == "error" or (check.state == "failed" and check.severity == "warning"):
+            say(f"{check.severity}: {check.description}: {check.seen}")
 
 
 def export(
@@ -81,7 +91,7 @@ def export(
     ],
     range_: Range = "mtd",
     format_: Annotated[
-        str, typer.Option("--format", "-f", metavar="FORMAT", help="csv, json, jsonl or parquet.")
+        str, typer.Option("--format", "-f", metavar="FORMAT", help="csv, json, jsonl, parquet, or focus.")
     ] = "csv",
     by: By = None,
     metrics: Metrics = None,
@@ -91,12 +101,12 @@ def export(
 ) -> None:
     """Write events, or metrics by group, to a file.
 
-    Without --by, --every, --metrics and --top it is the events themselves.
+    Without --by, --every, --metrics and --top it is the events themselves. focus: charges by day, as FOCUS 1.2.
     """
     options: Options = context.obj
     from hanzo_reports.reports.export import FORMATS
 
-    checked_format(format_, FORMATS)
+    checked_format(format_, (*FORMATS, "focus"))
     workspace = options.workspace()
     kept = pairs(where or (), "--where")
     window = workspace.window(range_)
@@ -111,23 +121,11 @@ def export(
         top=top,
     )
     say(f"{output}: {rows:,} rows")
+    if format_ == "focus":
+        missing = workspace.usage(window, ["unpriced_requests"], where=kept).rows()[0]["unpriced_requests"]
+        say(f"{missing:,} requests without a price are in no charge") if missing else None
     if not rows:
         say(emptiness(workspace, window))
-
-
-def quarantine(
-    context: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many rows to show, the newest first.")] = 20,
-    format_: Format = "table",
-) -> None:
-    """Rows that no load accepted, and why."""
-    options: Options = context.obj
-    checked_format(format_)
-    rows = options.workspace().store.quarantine()
-    newest = rows.order_by(rows.quarantined_at.desc(), rows.file, rows.row).limit(limit)
-    columns = ("source", "file", "row", "reason", "raw", "quarantined_at", "load_id")
-    listing(newest.select(*columns).to_pyarrow().to_pylist(), format_, columns[:5] if format_ == "table" else columns)
-    say(f"{rows.count().to_pyarrow().as_py():,} rows in quarantine")
 
 
 def doctor(

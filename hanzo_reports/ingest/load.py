@@ -15,6 +15,7 @@ from hanzo_reports.errors import StoreError, UnreadableError
 from hanzo_reports.events import SCHEMA, TIMESTAMP
 from hanzo_reports.ingest import mapping, prices, readers
 from hanzo_reports.ingest.files import files
+from hanzo_reports.ingest.gate import GUARD, REJECTED, expected, judged, unheld, withheld
 from hanzo_reports.ingest.progress import Progress
 from hanzo_reports.ingest.stage import Counts, checked, named, reasons, rejected, staged, unique
 from hanzo_reports.store.duck import loader
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
 
     from hanzo_reports.ingest.files import File
     from hanzo_reports.ingest.source import Source
+    from hanzo_reports.quality.verdict import Verdict
     from hanzo_reports.store.base import Store
 
 TOLERANCE = Decimal("0.01")
 FLAGS = ("unpriced", "price_differences")
-_CHECKED, _STAGED = 0.2, 0.6
+_CHECKED, _STAGED, _GUARDED = 0.2, 0.6, 0.7
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,13 @@ class Loaded:
         read: rows found in them.
         accepted: rows that are new in the store.
         duplicates: rows whose id the store, or an earlier row of the load, has.
-        quarantined: rows that no event could be made of; the quarantine has them with their reason.
+        quarantined: rows that no event could be made of, or that fail the guard; the quarantine has their reasons.
         unpriced: accepted rows that have tokens and no cost.
         price_differences: accepted rows whose reported cost is more than 1 % off the price list.
         version: the store's version after the load.
         reasons: how often each reason for quarantine was given; a row may have several.
+        verdict: what the guard says; None: it was not asked.
+        failed: of rows that came out of the quarantine, the numbers of those that stay there.
     """
 
     load_id: str
@@ -63,6 +67,8 @@ class Loaded:
     price_differences: int
     version: str
     reasons: dict[str, int] = field(default_factory=dict)
+    verdict: Verdict | None = None
+    failed: tuple[int, ...] = ()
 
 
 def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with a default
@@ -74,6 +80,8 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
     mapping_file: Path | None = None,
     constants: Mapping[str, str] | None = None,
     progress: Callable[[float], None] | None = None,
+    suite: str = GUARD,
+    again: bool = False,
 ) -> Loaded:
     """Files loaded into a store, each event once; a load killed at any moment can just be done again.
 
@@ -85,14 +93,19 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
         mapping_file: a user's own mapping.
         constants: columns set to one value for all rows, for example `{"project": "search"}`.
         progress: called with the share done, 0 to 1.
+        suite: the expectations that the rows must meet, by name or as a path; empty: none.
+        again: whether the rows come out of the quarantine, so that those that fail again need not be put there.
 
     Raises:
         UnknownNameError: no such source.
         UnreadableError: a file is missing, empty or not of its format; nothing has changed.
         ColumnError: a file lacks a column that the source needs; nothing has changed.
+        SuiteError: the suite cannot be read; nothing has changed.
+        QualityError: the rows as a whole cannot be trusted; nothing but the verdicts has changed.
         StoreError: the store cannot be written; nothing but the quarantine has changed.
     """
     described = mapping.load_source(source, mapping_file, constants or {})
+    asked = expected(suite, now) if suite else None
     names = ", ".join(map(str, paths))
     with store.scratch() as temporary:
         con = loader(temporary)
@@ -109,17 +122,28 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
             raise UnreadableError(msg)
         load_id, bad, good = uuid4().hex, rows.filter(rows["_reason"].notnull()), rows
         if counts.bad:
-            store.quarantine(rejected(bad, load_id=load_id, source=source, now=now))
             good = rows.filter(rows["_reason"].isnull())
         if counts.repeats:
             good = unique(good, described.newest)
         kept = good.count().to_pyarrow().as_py() if counts.repeats else counts.good.rows
+        verdict, held = None, 0
+        if asked and kept:
+            with steps.until(_GUARDED):
+                verdict = judged(store, good, kept, asked, now, {"load": load_id, "source": source, "files": names})
+            held = verdict.quarantined
+        if verdict:
+            good = unheld(verdict)
+        if verdict and held:
+            bad = bad.select(*REJECTED).union(withheld(verdict))
+        quarantined = counts.bad + held
+        if quarantined and not again:
+            store.quarantine(rejected(bad, load_id=load_id, source=source, now=now))
         said = {
             "load_id": load_id, "source": source, "paths": names, "at": iso(now), "read": counts.read,
-            "quarantined": counts.bad, "repeated": counts.good.rows - kept,
+            "quarantined": quarantined, "repeated": counts.good.rows - kept,
         }  # fmt: skip
         with steps.until(1):
-            seen = None if counts.repeats else counts.good
+            seen = None if counts.repeats or held else counts.good
             appended = store.append(good.select(*SCHEMA, *FLAGS), said, seen)
         return Loaded(
             load_id=load_id,
@@ -127,12 +151,14 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
             files=len(found),
             read=counts.read,
             accepted=appended.accepted,
-            duplicates=counts.read - counts.bad - appended.accepted,
-            quarantined=counts.bad,
+            duplicates=counts.read - quarantined - appended.accepted,
+            quarantined=quarantined,
             unpriced=appended.flagged["unpriced"],
             price_differences=appended.flagged["price_differences"],
             version=appended.version,
-            reasons=reasons(bad) if counts.bad else {},
+            reasons=reasons(bad) if quarantined else {},
+            verdict=verdict,
+            failed=tuple(bad.select("_row").to_pyarrow()["_row"].to_pylist()) if again and quarantined else (),
         )
 
 

@@ -22,7 +22,7 @@ from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelPrice, StartDateConstraint, TieredPrices, Usage
 
 from hanzo_reports.events import MONEY
-from hanzo_reports.metrics.query import epoch_seconds
+from hanzo_reports.metrics.dialect import epoch_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _STATUS = ("status",)
 _TOKENS = ("input_tokens", "output_tokens")
+PRICE_TOLERANCE = 0.01  # a reported cost is off the list from this share on
 
 
 def _requests(t: ir.Table) -> ir.Value:
@@ -73,6 +74,23 @@ def _unpriced(t: ir.Table) -> ir.Value:
     return ibis.ifelse((_row_tokens(t) > 0) & t.cost.isnull(), 1, 0).sum()
 
 
+def _credits(t: ir.Table) -> ir.Value:
+    return (t.cost < 0).ifelse(t.cost, ibis.literal(0).cast(t.cost.type())).sum()
+
+
+def _over_list(t: ir.Table) -> ir.Value:
+    return (t.cost - t.list_cost).sum()
+
+
+def _price_differences(t: ir.Table) -> ir.Value:
+    off = (t.cost - t.list_cost).abs().cast("float64") > t.list_cost.abs().cast("float64") * PRICE_TOLERANCE
+    return ibis.ifelse(off, 1, 0).sum()
+
+
+def _with_tokens(t: ir.Table) -> ir.Value:
+    return ibis.ifelse(_row_tokens(t) > 0, 1, 0).sum()
+
+
 def _saturation(t: ir.Table) -> ir.Value:
     return (t.queue_depth.cast("float64") / t.queue_capacity.cast("float64").nullif(0)).max()
 
@@ -102,12 +120,30 @@ _METRICS = (
     distinct("active_users", "Active users", "user", "different users"),
     distinct("active_projects", "Active projects", "project", "different projects"),
     Metric("cost", "Cost", Unit.USD, Direction.DOWN, "sum of the known costs", _cost, ("cost",), additive=True),
+    Metric("credits", "Credits", Unit.USD, Direction.NEUTRAL, "sum of the negative costs: refunds and credits",
+           _credits, ("cost",), additive=True),
     Metric("unpriced_requests", "Unpriced requests", Unit.REQUESTS, Direction.DOWN,
            "requests with tokens and no known cost", _unpriced, ("cost", *_TOKENS), additive=True),
     ratio("cost_per_request", "Cost per request", Unit.USD, Direction.DOWN, "cost / requests with a known cost",
           _cost, _priced_requests, ("cost",)),
     ratio("cost_per_million_tokens", "Cost per 1M tokens", Unit.USD, Direction.DOWN,
-          "cost / million tokens of the requests with a known cost", _million_costs, _priced_tokens, ("cost", *_TOKENS)),
+          "cost / million tokens of the requests with a known cost",
+          _million_costs, _priced_tokens, ("cost", *_TOKENS)),
+    ratio("unpriced_share", "Unpriced share", Unit.SHARE, Direction.DOWN,
+          "unpriced_requests / requests with tokens", _unpriced, _with_tokens, ("cost", *_TOKENS)),
+    total("input_cost", "Input cost", Unit.USD, "input_cost", "cost of the tokens read from no cache"),
+    total("output_cost", "Output cost", Unit.USD, "output_cost", "cost of the tokens written"),
+    total("cache_read_cost", "Cache read cost", Unit.USD, "cache_read_cost", "cost of the tokens read from a cache"),
+    total("cache_write_cost", "Cache write cost", Unit.USD, "cache_write_cost", "cost of the tokens written to one"),
+    total("unsplit_cost", "Unsplit cost", Unit.USD, "unsplit_cost", "fees, and costs of models without a list price"),
+    Metric("cache_savings", "Cache savings", Unit.USD, Direction.UP, "what the cached tokens would have cost more",
+           lambda t: t.cache_savings.sum(), ("cache_savings",), additive=True),
+    total("list_cost", "List cost", Unit.USD, "list_cost", "what the price list says"),
+    Metric("cost_over_list", "Cost over list", Unit.USD, Direction.DOWN, "cost - list_cost, where both are known",
+           _over_list, ("cost", "list_cost"), additive=True),
+    Metric("price_differences", "Price differences", Unit.REQUESTS, Direction.DOWN,
+           "requests whose cost is over 1% off the price list", _price_differences, ("cost", "list_cost"),
+           additive=True),
     ratio("cache_hit_ratio", "Cache hit ratio", Unit.SHARE, Direction.UP, "cache_read_tokens / input_tokens",
           lambda t: t.cache_read_tokens.sum(), lambda t: t.input_tokens.sum(), ("cache_read_tokens", "input_tokens")),
     ratio("error_rate", "Error rate", Unit.SHARE, Direction.DOWN, "status >= 400 / requests",

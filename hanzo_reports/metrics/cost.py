@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hanzo_reports.metrics.query import Where, aggregate
+from hanzo_reports.metrics.query import Where, aggregate, selected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from hanzo_reports.window import Window
 
 METRICS = ("cost", "requests", "cost_per_request", "cost_per_million_tokens", "unpriced_requests")
+PARTS = ("input_cost", "output_cost", "cache_read_cost", "cache_write_cost", "unsplit_cost")
+BY_MODEL = ("cost", *PARTS, "cache_savings", *METRICS[1:])
+DIFFERENCES = ("cost", "list_cost", "cost_over_list", "price_differences", "requests", "unpriced_share")
+SPLIT = frozenset({*PARTS, "cache_savings", "list_cost", "cost_over_list", "price_differences"})
 
 
 def costs(  # noqa: PLR0913
@@ -29,8 +33,16 @@ def costs(  # noqa: PLR0913
 ) -> ir.Table:
     """Billed cost and unit costs in USD; a cost that is not known is NULL, never 0, and counted beside.
 
-    Arguments and answer as `aggregate` says.
+    Arguments and answer as `aggregate` says. Behind `cost`, where there are groups or buckets, stands `cost_share`,
+    the share of the whole window's cost, 0 to 1; all of them add up to 1. The metrics of `SPLIT` need the columns that
+    `hanzo_reports.ingest.parts` adds; a workspace does so by itself.
 
     Source: FOCUS BilledCost; FinOps unit economics.
     """
-    return aggregate(events, window, metrics, by=by, every=every, where=where, top=top)
+    table = aggregate(events, window, metrics, by=by, every=every, where=where, top=top)
+    if "cost" not in table.columns or table.columns[0] == "cost":
+        return table
+    whole = selected(events, window, where, ["cost"]).cost.sum().as_scalar().cast("float64").nullif(0)
+    place = table.columns.index("cost") + 1
+    shared = table.mutate(cost_share=table.cost.cast("float64") / whole)
+    return shared.select(*table.columns[:place], "cost_share", *table.columns[place:])

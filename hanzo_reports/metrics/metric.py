@@ -91,8 +91,8 @@ def percentile(name: str, title: str, column: str, share: float, limit: float | 
     """
     meaning = f"{share:.0%} of the requests with a known {column} stay at or below it (linear interpolation)"
     return Metric(
-        name, title, Unit.MILLISECONDS, Direction.DOWN, meaning, lambda t: exact_percentile(t[column], share), (column,),
-        limit=limit,
+        name, title, Unit.MILLISECONDS, Direction.DOWN, meaning, lambda t: exact_percentile(t[column], share),
+        (column,), limit=limit,
     )  # fmt: skip
 
 

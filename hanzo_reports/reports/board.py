@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property, partial
@@ -13,9 +14,9 @@ from hanzo_reports.errors import UnknownNameError
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.metrics.query import aggregate
 from hanzo_reports.reports import export, views
-from hanzo_reports.reports.chart import Draftsman
 from hanzo_reports.reports.parts import Part, fragment
-from hanzo_reports.reports.span import BY, SUMS, Span, answer
+from hanzo_reports.reports.span import Span
+from hanzo_reports.reports.sums import BY, NAMES, Sums, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,22 +60,15 @@ class Board:
         name = self.window.strip().lower()
         names = (name, *(other for other in RANGES if other != name)) if name in RANGES else (self.window,)
         windows = [self.ws.window(name) for name in names]
-        return {
-            window.name: Span(self.ws.store.events(window.previous().start, window.end), window, self._where)
-            for window in windows
-        }
-
-    @cached_property
-    def drawings(self) -> dict[tuple[str, str], list[str]]:
-        """The SVGs of each chart of each range, drawn by another process while this one asks the store."""
-        charts = {"volume": views.volume_chart, "latency": views.latency_chart}
-        with Draftsman() as draftsman:
-            for span in self.spans.values():
-                span.read()
-                for chart in charts.values():
-                    draftsman.add(chart(span))
-            names = [(chart, name) for name in self.spans for chart in charts]
-            return dict(zip(names, draftsman.drawn(), strict=True))
+        sides = [side for window in windows for side in (window, window.previous())]
+        events = [self.ws.store.events(window.previous().start, window.end) for window in windows]
+        widest = min(range(len(windows)), key=lambda place: sides[2 * place + 1].start)  # they have one end
+        sums = Sums(events[widest], sides, self._where)
+        spans = [Span(rows, window, self._where, sums) for window, rows in zip(windows, events, strict=True)]
+        sums.read()
+        with ThreadPoolExecutor(2) as threads:  # each has its connection, and one can think while the other's works
+            list(threads.map(Span.read, reversed(spans), range(len(spans))))
+        return {span.window.name: span for span in spans}
 
     def takeaway(self) -> Part:
         """The window in two sentences."""
@@ -87,9 +81,7 @@ class Board:
 
     def volume(self) -> Part:
         """Requests over time beside those of the window before, with the stretches of many errors marked."""
-        return self._part(
-            "chart", "Request volume", lambda span: views.volume(span, self.drawings["volume", span.window.name])
-        )
+        return self._part("chart", "Request volume", views.volume)
 
     def ranking(self, dimension: str, metric: str) -> Part:
         """The largest groups of a dimension: value, share, change.
@@ -101,7 +93,7 @@ class Board:
         Raises:
             UnknownNameError: it is none of these.
         """
-        for kind, name, known in (("dimension", dimension, BY), ("metric", metric, SUMS)):
+        for kind, name, known in (("dimension", dimension, BY), ("metric", metric, NAMES)):
             if name not in known:
                 raise UnknownNameError(kind, name, known, "a ranking")
         title = f"Top {dimension}s" if metric == "requests" else f"{CATALOG[metric].title} by {dimension}"
@@ -114,12 +106,7 @@ class Board:
 
     def latency(self) -> Part:
         """Latency percentiles over time."""
-        return self._part(
-            "chart",
-            "Latency percentiles",
-            lambda span: views.latency(span, self.drawings["latency", span.window.name]),
-            wide=False,
-        )
+        return self._part("chart", "Latency percentiles", views.latency, wide=False)
 
     def health(self) -> Part:
         """Errors, availability, latency and saturation against their limits."""
@@ -133,13 +120,14 @@ class Board:
         """
         name, span = next(iter(self.spans.items()))
         hours = aggregate(span.events, span.window, HOURLY, every="hour", where=self._where)
-        tables = {"usage_by_hour": answer(hours), "usage_by_model_project": span.by_group}
+        groups = aggregate(span.events, span.window, NAMES, by=BY, where=self._where)
+        tables = {"usage_by_hour": answer(hours), "usage_by_model_project": answer(groups)}
         totals = {f"total_{metric}": span.now[metric] for metric in TOTALS}
         files = []
         for stem, found in tables.items():
             for fmt in _TYPES:
                 text = export.text(found, fmt, window=span.window, summary=totals)
-                files.append(_file(f"{stem}.{fmt}", text, found, out_dir))
+                files.append(attached(f"{stem}.{fmt}", text, found, out_dir))
         html = fragment("downloads", files=files)
         text = "\n".join(f"{file['name']}: {file['rows']:,} rows" for file in files)
         facts = [{key: file[key] for key in ("name", "rows", "columns")} for file in files]
@@ -150,7 +138,7 @@ class Board:
         return {"project": self.project} if self.project else {}
 
     def _part(self, kind: str, title: str, made: Callable[[Span], View], *, wide: bool = True) -> Part:
-        variants, _ = {}, self.drawings  # the first part that is asked for has all of them read and drawn
+        variants = {}
         for name, span in self.spans.items():
             view = self._nothing(kind, title) if span.empty else made(span)
             variants[name] = view | {
@@ -189,7 +177,7 @@ class Board:
         }
 
 
-def _file(name: str, text: str, rows: pa.Table, out_dir: str) -> dict[str, Any]:
+def attached(name: str, text: str, rows: pa.Table, out_dir: str) -> dict[str, Any]:
     """A file written where it is wanted, and the address by which the page offers it."""
     data = text.encode()
     if out_dir:

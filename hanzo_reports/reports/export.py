@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from hanzo_reports.errors import ReportsError, UnknownNameError
 
@@ -91,23 +90,24 @@ def _texts(
 
 def _lines(batch: pa.RecordBatch, fmt: str) -> memoryview:
     """The rows of a batch as text, a line each, put together by column."""
-    parts: list[Any] = []
+    parts: list[pa.Array | pa.Scalar] = []
     for number, (name, column) in enumerate(zip(batch.schema.names, batch.columns, strict=True)):
         if fmt == "csv":
-            parts += [",", _cells(column, _quoted, "")]
+            parts += [_word(","), _cells(column, _quoted, "")]
         else:
-            parts += [f"{', ' if number else '{'}{json.dumps(name)}: ", _cells(column, _dumped, "null")]
+            parts += [_word(f"{', ' if number else '{'}{json.dumps(name)}: "), _cells(column, _dumped, "null")]
     lead, end = {"csv": ("", "\n"), "json": (",\n  ", "}"), "jsonl": ("", "}\n")}[fmt]
-    lines = pc.binary_join_element_wise(lead, *(parts[1:] if fmt == "csv" else parts), end, "")
+    parts = parts[1:] if fmt == "csv" else parts
+    lines = pc.binary_join_element_wise(_word(lead), *parts, _word(end), _word(""))
     return memoryview(lines.buffers()[2])
 
 
 def _cells(column: pa.Array, written: Callable[[str], str], missing: str) -> pa.Array:
     """A column as text; `written` gives a text's own form, `missing` stands for what is not known."""
     if pa.types.is_decimal(column.type):
-        text = pa.array([None if value is None else decimal_text(value) for value in column.to_pylist()], pa.string())
+        text = _words(None if value is None else decimal_text(value) for value in column.to_pylist())
     elif pa.types.is_floating(column.type):
-        text = pc.if_else(pc.is_finite(column), column, None).cast(pa.string())
+        text = pc.if_else(pc.is_finite(column), column, pa.nulls(1, column.type)[0]).cast(pa.string())
     elif pa.types.is_integer(column.type) or pa.types.is_boolean(column.type) or pa.types.is_null(column.type):
         text = column.cast(pa.string())
     else:
@@ -115,9 +115,19 @@ def _cells(column: pa.Array, written: Callable[[str], str], missing: str) -> pa.
             instant = pc.strftime(column.cast(pa.timestamp("us", "UTC")), _INSTANT)
             column = pc.replace_substring_regex(instant, r"\.0+Z", "Z")
         coded = column.cast(pa.string()).dictionary_encode()
-        words = pa.array([written(word) for word in coded.dictionary.to_pylist()], pa.string())
-        text = words.take(coded.indices)
-    return text.fill_null(missing)
+        text = _words(written(word) for word in coded.dictionary.to_pylist()).take(coded.indices)
+    return pc.coalesce(text, _word(missing))
+
+
+def _words(words: Iterable[str | None]) -> pa.Array:
+    """Texts as a column; pa.array and pa.scalar would load pandas, which takes a third of a second."""
+    builder = pa.lib.StringBuilder()
+    builder.append_values(words)
+    return builder.finish()
+
+
+def _word(text: str) -> pa.Scalar:
+    return _words([text])[0]
 
 
 def _quoted(word: str) -> str:
@@ -132,6 +142,8 @@ def _dumped(word: str) -> str:
 
 def _parquet(batches: pa.RecordBatchReader, file: IO[bytes]) -> int:
     """The rows as Parquet, in the announced types: DuckDB gives sums of integers in wider ones."""
+    import pyarrow.parquet as pq  # noqa: PLC0415  # the other formats need it not
+
     rows, schema = 0, pa.schema([field.with_nullable(nullable=True) for field in batches.schema])
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for batch in batches:
@@ -154,6 +166,19 @@ def _json(value: object) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(name)}: {_json(item)}" for name, item in value.items()) + "}"
     return decimal_text(value) if isinstance(value, Decimal) else json.dumps(value)
+
+
+def plain(value: object) -> object:
+    """A value as the manifest holds it: money as a text with all of its digits."""
+    return decimal_text(value) if isinstance(value, Decimal) else value
+
+
+def json_text(row: Mapping[str, Any]) -> str:
+    """A row as JSON: money is a number with its own digits; dates are ISO texts."""
+    plain = {
+        name: value if isinstance(value, Decimal | int | float | None) else str(value) for name, value in row.items()
+    }
+    return _json(plain)
 
 
 def decimal_text(value: Decimal) -> str:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME = "python3"
-WARM = "__import__('hanzo_reports.reports.board')"  # what most reports need, imported while the runner is busy too
+WARM = "from hanzo_reports.reports.warm import warm; warm(get_ipython()); del warm"
 ARGV = [
     sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
     "--HistoryManager.enabled=False", f"--IPKernelApp.exec_lines=[{WARM!r}]",
 ]  # fmt: skip
+POLL = 0.01  # seconds between two looks whether it is gone
 PATIENCE = 2.0  # seconds; a kernel that misses its shutdown message, as some do, is terminated after half of them
 ENCRYPTED = {"supported_encryption": ["curve"]}  # what is said to it stays between the two
 
@@ -64,3 +65,16 @@ def kernel(store: str = "") -> Iterator[AsyncKernelManager]:
     finally:
         if manager.has_kernel:
             run_sync(manager.shutdown_kernel)(now=True)
+
+
+def leave(manager: AsyncKernelManager) -> None:
+    """The kernel told to end; it takes a moment, in which the runner can do other things."""
+    if run_sync(manager.is_alive)():
+        run_sync(manager.request_shutdown)()
+
+
+def gone(manager: AsyncKernelManager) -> None:
+    """The kernel waited for: what it had to write is written now."""
+    if manager.has_kernel:
+        run_sync(manager.finish_shutdown)(pollinterval=POLL)
+        run_sync(manager.cleanup_resources)()

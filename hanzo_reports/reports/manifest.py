@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from hanzo_reports.window import Window
 
 PACKAGES = (
-    "hanzo-reports", "altair", "deltalake", "duckdb", "ibis-framework", "ipykernel", "pandas", "papermill", "pyarrow",
-    "vl-convert-python",
+    "hanzo-reports", "deltalake", "duckdb", "ibis-framework", "ipykernel", "jinja2", "papermill", "pyarrow",
 )  # fmt: skip
 PRICES = "genai-prices"
 DATA = {".csv", ".json", ".jsonl", ".parquet"}

@@ -18,7 +18,8 @@ class Part:
     """One part of a report, in as many variants as the report has ranges.
 
     Args:
-        kind: ``tiles``, ``chart``, ``ranking``, ``notes``, ``health``, ``downloads``, ``takeaway`` or ``notice``.
+        kind: ``tiles``, ``chart``, ``ranking``, ``grid``, ``notes``, ``health``, ``downloads``, ``takeaway`` or
+            ``notice``.
         title: its heading; empty for none.
         variants: for each range the inner HTML (already escaped) and its plain text; the first one is shown by default.
         wide: whether it takes the page's full width.

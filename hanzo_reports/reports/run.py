@@ -10,9 +10,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.errors import ReportFailedError
+from hanzo_reports.quality.records import badge, newest
 from hanzo_reports.reports import notebook as notebooks
 from hanzo_reports.reports.archive import MANIFEST, Archive, read
-from hanzo_reports.reports.kernel import NAME, kernel
+from hanzo_reports.reports.kernel import NAME, gone, kernel, leave
 from hanzo_reports.reports.manifest import exports, files, kpis, versions, window_json
 from hanzo_reports.reports.outcome import Failure, failure, parts
 from hanzo_reports.reports.parameters import OUT_DIR, Parameter, checked
@@ -140,6 +141,7 @@ def _made(
     _write_notebook(executed, draft.partial, place)
     facts = _facts(plan, place.name, found, problem)
     _write_page(plan, draft, found, facts, problem)
+    gone(starting)
     finished = perf_counter()
     steps = {"checks": checks - started, "notebook": ran - checks, "page": finished - ran, "total": finished - started}
     manifest = {
@@ -169,11 +171,14 @@ def _executed(plan: Plan, draft: Draft, starting: AsyncKernelManager) -> tuple[N
     client = PapermillNotebookClient(manager, km=starting, kernel_name=NAME, timeout=None)
     manager.notebook_start()
     try:
-        client.execute(cleanup_kc=True)
+        client.execute(cleanup_kc=False)
     except RuntimeError as error:  # the kernel died, or did not start
         return manager.nb, error
     finally:
         manager.notebook_complete()
+        if client.kc is not None:
+            client.kc.stop_channels()
+        leave(starting)
     return manager.nb, None
 
 
@@ -207,7 +212,7 @@ def _facts(plan: Plan, run: str, found: list[dict[str, Any]], problem: Failure |
         "synthetic": plan.synthetic,
         "rows": plan.rows(figures),
         "kpis": figures,
-        "quality": None,
+        "quality": badge(newest(plan.store)) if plan.store else None,
         "versions": versions(),
     }
 
@@ -229,7 +234,7 @@ def _write_page(
             "generated": facts["generated"],
             "events": facts["rows"],
             "run": facts["run"],
-            "quality": None,
+            "quality": facts["quality"],
             "synthetic": plan.synthetic,
             "banner": str(problem) if problem else None,
             "traceback": problem.traceback if problem else None,

@@ -12,13 +12,16 @@ from hanzo_reports.units import Unit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hanzo_reports.reports.span import Row, Span
+    from hanzo_reports.reports.span import Span
+    from hanzo_reports.reports.sums import Row
+    from hanzo_reports.units import Grain
 
 Note = dict[str, str]
 GRAINS = {
     "minute": "minute", "5m": "5 minutes", "15m": "15 minutes", "hour": "hour", "day": "day", "week": "week",
     "month": "month",
 }  # fmt: skip
+ARTICLES = GRAINS | {"minute": "a minute", "hour": "an hour", "day": "a day", "week": "a week", "month": "a month"}
 
 
 def changes(span: Span) -> list[Note]:
@@ -42,13 +45,16 @@ def limited(span: Span) -> list[str]:
     return [name for name, metric in CATALOG.items() if metric.breached(span.now.get(name))]
 
 
-def moment(span: Span, row: Row) -> str:
-    """A bucket's first instant as a person writes it, in the window's zone.
+def moment(span: Span, row: Row, grain: Grain | None = None) -> str:
+    """A bucket's first instant as a person writes it, in the window's zone; for a bucket of days, the day.
 
-    For a bucket of days, the day.
+    Args:
+        span: whose bucket it is.
+        row: holds the `bucket`.
+        grain: the bucket's; None: that of the span's course.
     """
     start = span.local(row["bucket"].start)
-    return f"{start:%a} {start.day} {start:%b}" + (f" {start:%H:%M}" if span.grain.seconds else "")
+    return f"{start:%a} {start.day} {start:%b}" + (f" {start:%H:%M}" if (grain or span.grain).seconds else "")
 
 
 def _more(share: float) -> str:
@@ -78,12 +84,11 @@ def _sums(span: Span) -> Iterator[Note]:
 
 
 def _errors(span: Span) -> Note:
-    every = GRAINS[span.grain]
-    if span.incidents:
-        _, _, worst = max(span.incidents, key=lambda found: found[2]["error_rate"])
+    every, worst = GRAINS[span.watch], span.worst
+    if worst:
         p99 = worst["latency_p99"]
         slow = f", when p99 was {short(p99, Unit.MILLISECONDS)}" if p99 is not None else ""
-        when = f"the {every} from {moment(span, worst)} {span.window.timezone}"
+        when = f"the {every} from {moment(span, worst, span.watch)} {span.window.timezone}"
         rate = short(worst["error_rate"], Unit.SHARE)
         return {"lead": f"Errors peaked at {rate}", "rest": f" in {when}{slow}.", "tone": "bad"}
     rate, before = short(span.now["error_rate"], Unit.SHARE), span.before["error_rate"]

@@ -6,10 +6,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.metrics.catalog import CATALOG
-from hanzo_reports.reports.chart import HALF, Chart, Line
+from hanzo_reports.reports.charts import HALF, NARROW, Chart, Line, drawn
 from hanzo_reports.reports.figures import change, full, short
 from hanzo_reports.reports.parts import fragment
-from hanzo_reports.reports.sentences import GRAINS, changes, moment, summary
+from hanzo_reports.reports.sentences import ARTICLES, GRAINS, changes, moment, summary
 from hanzo_reports.reports.span import INCIDENT
 from hanzo_reports.units import Direction, Unit
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hanzo_reports.reports.figures import Number
-    from hanzo_reports.reports.span import Row, Span
+    from hanzo_reports.reports.span import Span
+    from hanzo_reports.reports.sums import Row
 
 TILES = ("requests", "tokens", "cost", "latency_p99")
 HEALTH = {
@@ -47,7 +48,7 @@ def tiles(span: Span) -> View:
             "value": short(now, metric.unit), "exact": full(now, metric.unit), "change": change(now, before, metric),
             "note": "nothing before" if before is None else f"previous {short(before, metric.unit)}",
             "warning": f"{missing:,} requests unpriced" if missing else "",
-            "line": _sparkline([row[name] for row in span.course]),
+            "line": sparkline([row[name] for row in span.course]),
         })  # fmt: skip
     lines = [f"{tile['title']}: {tile['value']} {tile['change'].text} ({tile['note']})" for tile in made]
     return _view("tiles", "\n".join(lines), tiles=made)
@@ -63,7 +64,7 @@ def volume_chart(span: Span) -> Chart:
     return _chart(span, (Line("before", "s3", dashed=True), Line("requests", "s1", filled=True)), tip)
 
 
-def volume(span: Span, drawings: Sequence[str]) -> View:
+def volume(span: Span) -> View:
     """That chart with its legend and its table."""
     legend = [("rule", "s1", f"This {_length(span)}"), ("dash", "s3", f"Previous {_length(span)}")]
     rows = [
@@ -77,9 +78,9 @@ def volume(span: Span, drawings: Sequence[str]) -> View:
     ]
     subtitle = f"Requests per {GRAINS[span.grain]}, {span.window.timezone}"
     return _view(
-        "chart", _plain(subtitle, rows), title="Request volume", subtitle=subtitle, drawings=drawings, rows=rows,
+        "chart", _plain(subtitle, rows), title="Request volume", subtitle=subtitle, rows=rows,
         legend=legend + _band(span),
-        columns=("From", "Requests", "Window before", "Error rate"),
+        drawings=drawn(volume_chart(span)), columns=("From", "Requests", "Window before", "Error rate"),
     )  # fmt: skip
 
 
@@ -90,17 +91,17 @@ def latency_chart(span: Span) -> Chart:
         return " · ".join(f"{name[-3:]} {short(row[name], Unit.MILLISECONDS)}" for name in reversed(PERCENTILES))
 
     lines = tuple(Line(name, color) for name, color in PERCENTILES.items())
-    return _chart(span, lines, tip, digits=",", sizes=(HALF,))
+    return _chart(span, lines, tip, label="{:,.0f}".format, sizes=(HALF, NARROW))
 
 
-def latency(span: Span, drawings: Sequence[str]) -> View:
+def latency(span: Span) -> View:
     """That chart with its legend and its table."""
     legend = [("rule", color, name[-3:]) for name, color in PERCENTILES.items()]
     rows = [(moment(span, row), *(full(row[name], Unit.MILLISECONDS) for name in PERCENTILES)) for row in span.course]
     subtitle = f"Milliseconds per {GRAINS[span.grain]}"
     return _view(
-        "chart", _plain(subtitle, rows), title="Latency percentiles", subtitle=subtitle, drawings=drawings, rows=rows,
-        legend=legend, columns=("From", *(n[-3:] for n in PERCENTILES)),
+        "chart", _plain(subtitle, rows), title="Latency percentiles", subtitle=subtitle, rows=rows,
+        drawings=drawn(latency_chart(span)), legend=legend, columns=("From", *(n[-3:] for n in PERCENTILES)),
     )  # fmt: skip
 
 
@@ -172,22 +173,22 @@ def _view(kind: str, text: str, **given: Any) -> View:  # noqa: ANN401  # what t
 def _chart(span: Span, lines: tuple[Line, ...], tip: Callable[[Row], str], **look: Any) -> Chart:  # noqa: ANN401
     rows = [
         {
-            "start": _wall(span, row["bucket"].start), "end": _wall(span, row["bucket"].end),
+            "start": span.local(row["bucket"].start), "end": span.local(row["bucket"].end),
             "tip": f"{moment(span, row)} · {tip(row)}", **{line.column: row[line.column] for line in lines},
         }
         for row in span.course
     ]  # fmt: skip
-    bands = tuple((_wall(span, first.start), _wall(span, last.end)) for first, last, _ in span.incidents)
+    bands = tuple((first.start, last.end) for first, last, _ in span.incidents)
     return Chart(tuple(rows), lines, span.grain.value, bands, **look)
 
 
 def _band(span: Span) -> list[tuple[str, str, str]]:
-    return [("block", "band", f"Errors above {INCIDENT:.0%}")] if span.incidents else []
-
-
-def _wall(span: Span, instant: datetime) -> str:
-    """What the clock on the wall says; the chart takes it for UTC."""
-    return span.local(instant).replace(tzinfo=None).isoformat()
+    """The legend of the bands, where the chart has one."""
+    course = span.course
+    inside = course and any(last.end > course[0]["bucket"].start and first.start < course[-1]["bucket"].end
+                            for first, last, _ in span.incidents)  # fmt: skip
+    within = "" if span.watch is span.grain else f" in {ARTICLES[span.watch]}"
+    return [("block", "band", f"Errors above {INCIDENT:.0%}{within}")] if inside else []
 
 
 def _length(span: Span) -> str:
@@ -203,16 +204,19 @@ def _plain(subtitle: str, rows: Sequence[Sequence[str]]) -> str:
     return f"{subtitle}: {len(rows)} from {rows[0][0]}" if rows else f"{subtitle}: the window holds no whole one"
 
 
-def _sparkline(values: Sequence[Number | None]) -> list[str]:
+def sparkline(values: Sequence[Number | None]) -> list[str]:
     """Closed SVG paths for a box of 100 x 30, their other sides outside of it; a gap where nothing is known."""
-    top = max((float(value) for value in values if value is not None), default=0) or 1
+    top, last = max((float(value) for value in values if value is not None), default=0) or 1, max(1, len(values) - 1)
     points = [
-        "" if value is None else f"{100 * place / max(1, len(values) - 1):.1f},{28 - 26 * float(value) / top:.1f}"
+        None if value is None else (100 * place / last, f"{28 - 26 * float(value) / top:.1f}")
         for place, value in enumerate(values)
     ]
-    runs = [list(run) for known, run in groupby(points, key=bool) if known]
-    return [
-        f"M{run[0].partition(',')[0]},33L{'L'.join(run)}L{run[-1].partition(',')[0]},33Z"
-        for run in runs
-        if len(run) > 1
-    ]
+    runs = [[point for point in run if point] for known, run in groupby(points, key=bool) if known]
+    return [_area(run) for run in runs if len(run) > 1]
+
+
+def _area(points: Sequence[tuple[float, str]]) -> str:
+    """The line through some points and the sides that close it, which an edge of the box hides."""
+    left, right = (x if 0 < x < 100 else x * 1.04 - 2 for x in (points[0][0], points[-1][0]))  # noqa: PLR2004
+    line = "L".join(f"{x:.1f},{y}" for x, y in points)
+    return f"M{left:.1f},33L{left:.1f},{points[0][1]}L{line}L{right:.1f},{points[-1][1]}L{right:.1f},33Z"

@@ -123,6 +123,9 @@ class Store(Protocol):
             rows: the columns of `QUARANTINE`, ids unique, on a DuckDB connection.
         """
 
+    def release(self, ids: Sequence[str]) -> None:
+        """Rows taken out of the quarantine, by their `quarantine_id`; those that are not there are no error."""
+
     def loads(self) -> list[dict[str, Any]]:
         """What each commit of events says about itself, newest first."""
 

@@ -33,14 +33,14 @@ from hanzo_reports.store.clickhouse_tables import KEYS, LOAD, check, everywhere,
 from hanzo_reports.store.scratch import scratch, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     import sqlalchemy
-    from clickhouse_connect.driver.client import Client
 
 BATCH = 200_000  # rows sent at once
 ATTEMPTS = 3  # for each of them
+RELEASED = 1_000  # ids named at once
 _SCHEMAS = {"events": SCHEMA, "quarantine": QUARANTINE}
 _TIMES = {"events": "timestamp", "quarantine": "quarantined_at"}
 _READING = {"final": 1}  # rows with equal keys are one, whether or not they are merged already
@@ -129,6 +129,14 @@ class ClickHouse:
                     self._send(stage, "quarantine", fresh, self._number())
                     self._attach("quarantine", stage)
         return self._read("quarantine")
+
+    def release(self, ids: Sequence[str]) -> None:
+        """Rows taken out of the quarantine."""
+        where = f"{local(self._server, 'quarantine')}{everywhere(self._server)}"
+        with self._server.speaking():
+            for start in range(0, len(ids), RELEASED):
+                some = {"ids": list(ids[start : start + RELEASED])}
+                self._client.command(f"ALTER TABLE {where} DELETE WHERE quarantine_id IN %(ids)s", parameters=some)
 
     def loads(self) -> list[dict[str, Any]]:
         """What each commit of events says about itself, newest first."""

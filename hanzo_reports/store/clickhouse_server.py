@@ -98,7 +98,7 @@ class Server:
             raise problem(self.url, error) from None
 
 
-class Reader(Backend):
+class Reader(Backend):  # type: ignore[misc]  # Ibis ships no types for it
     """Ibis on a connection: answers come as Arrow, in the announced types, a stream for each."""
 
     url = ""

@@ -62,11 +62,12 @@ def make(server: Server, table: str, like: str) -> list[str]:
     columns = ", ".join(f"`{name}` {kind}" for name, kind in COLUMNS[like].items())
     indexes = f", {_INDEXES[like]}" if like in _INDEXES else ""
     engine = f"ReplacingMergeTree({'done' if like == 'loads' else ''})"
-    made = [
+    statement = (
         f"CREATE TABLE IF NOT EXISTS {local(server, table)}{everywhere(server)} ({columns}{indexes}) "
         f"ENGINE = {engine} ORDER BY ({_SORTED[like]}) SETTINGS non_replicated_deduplication_window = 1000 "
         f"COMMENT 'hanzo-reports store format {FORMAT}'"
-    ]
+    )
+    made = [statement]
     if server.cluster:
         shard = f"cityHash64({KEYS.get(like, LOAD)})"
         made.append(

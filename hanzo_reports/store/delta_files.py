@@ -8,9 +8,6 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import ibis
-import ibis.expr.operations as ops
-import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
@@ -22,6 +19,7 @@ from hanzo_reports.store.duck import literal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import ibis
     from ibis.backends.duckdb import Backend
 
 ATTEMPTS = 10
@@ -72,6 +70,8 @@ class DeltaFiles:
 
     def files(self, table: DeltaTable) -> list[File]:
         """The files of a version."""
+        import pyarrow as pa  # noqa: PLC0415  # as in `read`
+
         actions = pa.RecordBatchReader.from_stream(
             table.get_add_actions(flatten=True)
         ).read_all()  # pa.table loads pandas
@@ -82,6 +82,9 @@ class DeltaFiles:
 
     def read(self, con: Backend, files: Iterable[File]) -> ibis.Table:
         """The rows of some files, in the table's columns."""
+        import ibis  # noqa: PLC0415  # a version and its loads are told without an engine
+        import ibis.expr.operations as ops  # noqa: PLC0415
+
         name, schema = ibis.util.gen_name(self.folder.name), ibis.schema(self.schema)
         paths = ", ".join(literal(self.folder / file.path) for file in files)
         if not paths:
@@ -166,6 +169,8 @@ class DeltaFiles:
 
     def _typed(self, rows: ibis.Table) -> ibis.Table:
         """The table's columns, each in its own type."""
+        import ibis  # noqa: PLC0415  # as in `read`
+
         wanted = {name: ibis.dtype(dtype).copy(nullable=True) for name, dtype in self.schema.items()}
         return rows.select(
             **{
@@ -232,6 +237,9 @@ class DeltaFiles:
         return True
 
     def _delta_schema(self) -> Schema:
+        import ibis  # noqa: PLC0415  # as in `read`
+        import pyarrow as pa  # noqa: PLC0415
+
         fields = ibis.schema(self.schema).to_pyarrow()
         return Schema.from_arrow(fields.append(pa.field("day", pa.date32(), nullable=False)))
 

@@ -1,15 +1,13 @@
-"""DuckDB connections, all of them in UTC."""
+"""DuckDB connections, all of them in UTC; the engine and Ibis are loaded when the first one is made."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import duckdb
-import ibis
-
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import duckdb
     from ibis.backends.duckdb import Backend
 
 LOAD_MEMORY = "700MB"
@@ -20,12 +18,16 @@ def backend(connection: duckdb.DuckDBPyConnection) -> Backend:
 
     In a notebook, or under `python -c`, DuckDB would draw a progress bar into the output of long queries.
     """
+    import ibis  # noqa: PLC0415  # see the module's text
+
     connection.execute("SET enable_progress_bar = false")
     return ibis.duckdb.from_connection(connection)
 
 
 def loader(temporary: Path, memory: str = LOAD_MEMORY) -> Backend:
     """A connection for heavy work: bounded memory, spilling into a folder, row order given up for speed."""
+    import duckdb  # noqa: PLC0415  # see the module's text
+
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory,
         "temp_directory": str(temporary),

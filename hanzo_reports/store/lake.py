@@ -19,21 +19,21 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 from filelock import FileLock, Timeout
 
 from hanzo_reports.errors import StoreBusyError, StoreError, StoreVersionError
 from hanzo_reports.events import SCHEMA
 from hanzo_reports.store.base import QUARANTINE, Appended, Measured
 from hanzo_reports.store.delta_files import DeltaFiles
-from hanzo_reports.store.duck import backend, loader
+from hanzo_reports.store.duck import backend, literal, loader
 from hanzo_reports.store.scratch import scratch, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    import duckdb
     import ibis
     import sqlalchemy
     from ibis.backends.duckdb import Backend
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 PATIENCE = 600.0
 KEEP_HOURS = 24
+RELEASED = 10_000  # rows of the quarantine named at once
 _PARTS = {"store.json", "events", "quarantine", "state.db", "write.lock", "scratch"}
 
 
@@ -97,6 +98,13 @@ class Lake:
                 self._quarantine.append(rows, {}, writer)
         return self._quarantine.read(self._reader(), self._quarantine.files(self._quarantine.table()))
 
+    def release(self, ids: Sequence[str]) -> None:
+        """Rows taken out of the quarantine."""
+        with self._writing(self._quarantine):
+            for start in range(0, len(ids), RELEASED):
+                named = ", ".join(literal(one) for one in ids[start : start + RELEASED])
+                self._quarantine.table().delete(f"quarantine_id IN ({named})")
+
     def loads(self) -> list[dict[str, Any]]:
         """What each commit of events says about itself, newest first, as far back as Delta keeps its log (30 days)."""
         history = self._events.table().history()
@@ -116,6 +124,8 @@ class Lake:
 
     @cached_property
     def _root(self) -> duckdb.DuckDBPyConnection:
+        import duckdb  # noqa: PLC0415  # a version and its loads are told without an engine
+
         return duckdb.connect()
 
     def _reader(self) -> Backend:

@@ -1,7 +1,8 @@
 """Tables made and changed by Alembic, one step a file, in two trees: `events` (Postgres) and `state` (all stores).
 
 A step is `migrations/<tree>/NNNN_name.py`; its number is its revision, so the newest one is known without Alembic.
-To change the state: change its tables in `store.state.METADATA`, then `make migration NAME=what_it_does`.
+To change the state: change its tables, in a module that `store.state.TABLES` names, then `make migration
+NAME=what_it_does`.
 """
 
 from __future__ import annotations
@@ -72,7 +73,11 @@ def migrate(engine: sqlalchemy.Engine, tree: str, url: str) -> None:
     except sqlalchemy.exc.DBAPIError as error:
         said = str(error.orig).splitlines()[0]
         msg = f"the {tree} tables of {url} cannot be opened: {said}; a role that owns them, or may make them, is needed"
+        engine.dispose()
         raise StoreError(msg) from error
+    except StoreError:
+        engine.dispose()
+        raise
 
 
 @contextmanager

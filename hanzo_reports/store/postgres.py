@@ -36,7 +36,7 @@ from hanzo_reports.store.postgres_server import ROOM, Server
 from hanzo_reports.store.scratch import scratch, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     import sqlalchemy
@@ -102,6 +102,11 @@ class PostgresStore:
                 REJECTED.append(connection, rows, self.url)
         return self._table(REJECTED)
 
+    def release(self, ids: Sequence[str]) -> None:
+        """Rows taken out of the quarantine."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM quarantine WHERE quarantine_id = ANY(%s)", [list(ids)])
+
     def loads(self) -> list[dict[str, Any]]:
         """What each commit of events says about itself, newest first."""
         found = self._asked("SELECT load, version FROM loads ORDER BY version DESC")
@@ -137,7 +142,8 @@ class PostgresStore:
             weakref.finalize(reader, connection.close)
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.execute("SELECT 1")
-        schema = ibis.schema(table.schema)
+        optional = {name: dtype.removeprefix("!") for name, dtype in table.schema.items()}
+        schema = ibis.schema(optional)  # Ibis takes the minimum of no rows of a required column for required too
         return ops.DatabaseTable(name=table.name, schema=schema, source=reader).to_expr()
 
     @contextmanager

@@ -156,6 +156,12 @@ def _copied(connection: psycopg.Connection, con: Backend, rows: ibis.Table, tabl
         with cursor.copy(target) as copy:
             for batch in stream:
                 text = pa.BufferOutputStream()
-                csv.write_csv(batch, text, _WRITING)
+                csv.write_csv(_plain(batch), text, _WRITING)
                 copy.write(memoryview(text.getvalue()))
         return cursor.rowcount
+
+
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Instants without their zone, for UTC, as the connection takes them: with it Arrow needs ten times as long."""
+    arrays = [column.cast(pa.timestamp("us")) if pa.types.is_timestamp(column.type) else column for column in batch]
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)

@@ -52,9 +52,11 @@ class Reader(Backend):  # type: ignore[misc]  # Ibis ships no types
             return super().to_pyarrow_batches(expr, params=params, limit=limit, chunk_size=chunk_size, **options)
         self._run_pre_execute_hooks(expr)
         query = self.compile(expr, params=params, limit=limit)
-        return pa.RecordBatchReader.from_batches(
-            schema.to_pyarrow(), batches(self.con, query, schema, chunk_size, self.url)
-        )
+        return pa.RecordBatchReader.from_batches(schema.to_pyarrow(), self._answer(query, schema, chunk_size))
+
+    def _answer(self, query: str, schema: ibis.Schema, size: int) -> Iterator[pa.RecordBatch]:
+        """The rows; as long as they come, this object and so its connection live."""
+        yield from batches(self.con, query, schema, size, self.url)
 
 
 def batches(

@@ -95,7 +95,7 @@ class SparkLake(Lake):
         return ops.DatabaseTable(name=name, schema=schema, source=reader).to_expr()
 
 
-class Reader(Backend):
+class Reader(Backend):  # type: ignore[misc]  # Ibis ships no types for it
     """Ibis on a session: answers come as Arrow, in the announced types, long ones a part after the other."""
 
     url = ""
@@ -103,7 +103,8 @@ class Reader(Backend):
     @property
     def session(self) -> SparkSession:
         """Spark's session."""
-        return self._session
+        session: SparkSession = self._session
+        return session
 
     def to_pyarrow(self, expr: ibis.Expr, /, *, params: Any = None, limit: Any = None, **_: Any) -> pa.Table:  # noqa: ANN401
         """An answer; Ibis' own way leads through pandas, where whole numbers beside NULL become floats."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 
+from hanzo_reports.store import alert_tables, budget_tables, quality_tables
+from hanzo_reports.store.metadata import METADATA
 from hanzo_reports.store.migrate import migrate
 
 if TYPE_CHECKING:
@@ -13,15 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY_MS = 10_000
-METADATA = sqlalchemy.MetaData(
-    naming_convention={
-        "ix": "ix_%(column_0_N_label)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)  # all tables of the state; a change to them needs a step: `make migration NAME=...`
+TABLES = (alert_tables, budget_tables, quality_tables)  # METADATA holds theirs; a change needs `make migration`
+
+__all__ = ["METADATA", "TABLES", "postgres", "sqlite"]
 
 
 def sqlite(path: Path) -> sqlalchemy.Engine:

@@ -27,7 +27,7 @@ def test_a_load_counts_and_keeps_every_row(cli, log, tmp_path):
     (counts,) = json.loads(done.stdout)
     assert (counts["read"], counts["accepted"], counts["duplicates"], counts["quarantined"]) == (2, 1, 0, 1)
     assert "quarantined: 1 x" in done.stderr
-    kept = json.loads(cli("quarantine", "-f", "json", store=store).stdout)
+    kept = json.loads(cli("quarantine", "show", "-f", "json", store=store).stdout)
     assert [(row["file"], row["row"], row["raw"]) for row in kept] == [(str(log), 2, BAD.strip())]
     again = json.loads(cli("ingest", "events", log, "-f", "json", store=store).stdout)[0]
     assert (again["accepted"], again["duplicates"], again["quarantined"]) == (0, 1, 1)
@@ -72,7 +72,7 @@ def test_a_file_without_one_good_row_fails_and_keeps_them(cli, tmp_path):
     path.write_text(HEADER + BAD)
     done = cli("ingest", "events", path, store=tmp_path / "w", code=1)
     assert "none of the 1 rows" in done.stderr
-    assert len(json.loads(cli("quarantine", "-f", "json", store=tmp_path / "w").stdout)) == 1
+    assert len(json.loads(cli("quarantine", "show", "-f", "json", store=tmp_path / "w").stdout)) == 1
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "jsonl", "parquet"])

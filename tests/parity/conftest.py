@@ -152,7 +152,8 @@ def _maybe(values):
 _MICROSECOND = timedelta(microseconds=1)
 _EDGES = [  # clocks change in New York and on Lord Howe
     datetime(2026, 4, 4, 15, tzinfo=UTC), datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 11, 1, 6, tzinfo=UTC),
-    datetime(2026, 10, 3, 15, 30, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC), datetime(2026, 3, 31, 18, 30, tzinfo=UTC),
+    datetime(2026, 10, 3, 15, 30, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC),
+    datetime(2026, 3, 31, 18, 30, tzinfo=UTC),
 ]  # fmt: skip
 _INSTANT = st.one_of(
     st.datetimes(datetime(2026, 3, 24), datetime(2026, 11, 6), timezones=st.just(UTC)),  # noqa: DTZ001

@@ -127,7 +127,7 @@ def test_no_java_says_what_to_install(sample_store):
 
 def test_a_master_that_does_not_answer_is_named(sample_store, monkeypatch):
     monkeypatch.setenv("HANZO_REPORTS_SPARK_MASTER", "spark://127.0.0.1:1")
-    with pytest.raises(StoreError, match="no Spark master answers at spark://127.0.0.1:1"):
+    with pytest.raises(StoreError, match=r"no Spark master answers at spark://127\.0\.0\.1:1"):
         hr.open(str(sample_store), engine="spark")
 
 

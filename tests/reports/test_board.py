@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import ibis
 import pytest
 
 import hanzo_reports as hr
 from hanzo_reports.errors import UnknownNameError, WindowError
 from hanzo_reports.metrics.compare import comparison
+from hanzo_reports.reports import views
 from hanzo_reports.reports.board import Board
 from hanzo_reports.reports.parts import MIME
 from hanzo_reports.reports.span import Span
+from hanzo_reports.reports.sums import Sums
+from hanzo_reports.sample import sample
 from hanzo_reports.window import Window
 
 RANGES = ("24h", "7d", "30d")
@@ -22,6 +28,12 @@ RANGES = ("24h", "7d", "30d")
 def board(sample_store):
     """Ten days and no more: the 30 days before have nothing, the week before three days."""
     return Board(hr.open(str(sample_store), now="2026-03-31T12:00:00Z"), "24h")
+
+
+def bands(html):
+    """Left edge and width of each band in the drawings, in pixels."""
+    found = re.findall(r'<rect x="([\d.]+)" width="([\d.]+)" height="\d+" fill="var\(--hz-band', html)
+    return [(float(left), float(width)) for left, width in found]
 
 
 def twin(part):
@@ -84,11 +96,11 @@ def test_the_course_holds_whole_buckets_beside_those_before(board, workspace):
 
 def test_neighbouring_buckets_are_one_incident():
     window = Window.parse("2025-06-01T00:00Z..2025-06-01T02:00Z", now=datetime(2025, 6, 2, tzinfo=UTC))
-    span = Span(None, window, {})
-    rates = [0.0, 0.5, 0.9, 0.0, None, 0.021, 0.02, 0.5]
+    span = Span(None, window, {}, None)
+    rates = [0.0, 0.5, 0.9, 0.0, None, 0.021, 0.02, 0.5]  # the last of 12 requests
     buckets = window.buckets(span.grain)
     span.__dict__["course"] = [
-        {"bucket": bucket, "requests": 4 if place == 7 else 1000, "error_rate": rate}
+        {"bucket": bucket, "requests": 12 if place == 7 else 1000, "error_rate": rate}
         for place, (bucket, rate) in enumerate(zip(buckets, rates, strict=False))
     ]
     found = [(buckets.index(first), buckets.index(last), worst["error_rate"]) for first, last, worst in span.incidents]
@@ -174,3 +186,42 @@ def test_names_are_checked(board, workspace):
         board.ranking("model", "latency_p99")
     with pytest.raises(WindowError, match="unknown range"):
         Board(workspace, "fortnight")
+
+
+@pytest.mark.parametrize("now", ["2025-06-18T12:35Z", "2025-06-18T19:50Z", "2025-06-19T03:10Z"])
+def test_the_incident_of_the_demo_shows_in_every_range_whenever_it_is_made(now):
+    end = datetime.fromisoformat(now)
+    con = ibis.duckdb.connect()
+    con.create_table("events", sample(end - timedelta(days=8), 8, 20_000).read_all())
+    for name in ("24h", "7d"):
+        window = Window.parse(name, now=end, timezone="UTC")
+        span = Span(con.table("events"), window, {}, Sums(con.table("events"), (window, window.previous()), {}))
+        ((first, last, _),) = span.incidents
+        assert first.start <= end - timedelta(hours=15) <= last.end
+        assert last.end - first.start <= timedelta(hours=1)
+        assert span.worst["error_rate"] > 0.1
+        assert "Errors peaked at" in views.notes(span)["text"]
+        left, width = bands(views.volume(span)["html"])[0]
+        assert width >= 3
+        start, stop = span.course[0]["bucket"].start, span.course[-1]["bucket"].end
+        assert left == pytest.approx(950 * (first.start - start) / (stop - start), abs=0.06)
+
+
+def test_the_legend_names_bands_only_where_the_chart_has_one(workspace):
+    span = Span(None, workspace.window("30d"), {}, None)
+    days = span.window.buckets(span.grain)[1:-1]
+    empty = dict.fromkeys(("before", "error_rate", "latency_p50", "latency_p95", "latency_p99"))
+    span.__dict__["course"] = [empty | {"bucket": day, "requests": 0} for day in days]
+    for instant, shown in ((days[-1].start, True), (days[-1].end, False)):
+        hour = replace(days[0], start=instant, end=instant + timedelta(hours=1))
+        span.__dict__["incidents"] = [(hour, hour, {})]
+        html = views.volume(span)["html"]
+        assert ("Errors above 2% in an hour" in html) == shown == bool(bands(html))
+
+
+def test_a_sparkline_has_no_edges_but_its_own():
+    whole, *_ = views._sparkline([1, 2, None, 4, 5])  # noqa: SLF001
+    _, second = views._sparkline([1, 2, None, 4, 5])  # noqa: SLF001
+    assert whole == "M-2.0,33L-2.0,22.8L0.0,22.8L25.0,17.6L25.0,17.6L25.0,33Z"
+    assert second == "M75.0,33L75.0,7.2L75.0,7.2L100.0,2.0L102.0,2.0L102.0,33Z"
+    assert views._sparkline([None, 3, None]) == []  # noqa: SLF001

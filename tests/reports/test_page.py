@@ -10,9 +10,9 @@ from playwright.sync_api import sync_playwright
 
 import hanzo_reports as hr
 from hanzo_reports.reports.board import Board
-from hanzo_reports.reports.figures import short
+from hanzo_reports.reports.figures import Change, short
 from hanzo_reports.reports.page import render
-from hanzo_reports.reports.parts import MIME
+from hanzo_reports.reports.parts import MIME, fragment
 from hanzo_reports.units import Unit
 
 NOW = "2026-03-31T12:00:00Z"
@@ -165,6 +165,49 @@ def test_nothing_is_wider_than_the_screen(html, opened, width):
         pick(page, name)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator("svg:visible").count() > 4
+
+
+@needs_browser
+def test_on_paper_it_is_two_pages_that_break_between_parts(html, opened):
+    page = opened(html)
+    assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) == 2
+    page.emulate_media(media="print")
+    assert (
+        page.locator(".hz-ranking .hz-bar:visible").first.evaluate("bar => getComputedStyle(bar).printColorAdjust")
+        == "exact"
+    )
+    assert page.locator(".hz-controls").is_hidden()
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [360, 390, 1280])
+def test_labels_of_charts_are_as_large_as_they_should_be(html, opened, width):
+    page = opened(html, viewport={"width": width, "height": 800})
+    scales = page.locator(".hz-drawings svg:visible").evaluate_all(
+        "all => all.map((svg) => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width)"
+    )
+    assert len(scales) == 2
+    assert all(0.85 < scale < 1.3 for scale in scales)
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [360, 1280])
+def test_long_names_that_differ_at_their_end_can_be_told_apart(opened, width):
+    names = [f"a-project-with-an-exceedingly-long-name-for-a-team-of-teams-number-{n}" for n in range(3)]
+    row = {"vague": False, "bar": "50", "value": "$10.00", "exact": "$10.00", "share": "33.3%",
+           "change": Change("↑ 1.0%", "up", "even")}  # fmt: skip
+    html = fragment("ranking", title="Cost by project", subtitle="US dollars", rows=[row | {"name": n} for n in names])
+    part = {"kind": "ranking", "width": "half", "variants": {"24h": {"html": html, "text": ""}}}
+    page = opened(render([part], META), viewport={"width": width, "height": 800})
+    for name in names:
+        cell = page.get_by_title(name)
+        head, tail = cell.locator("span").all()
+        assert head.inner_text() + tail.inner_text() == name
+        assert head.evaluate("node => node.scrollWidth > node.clientWidth")
+        box, end = cell.bounding_box(), tail.bounding_box()
+        assert box["x"] < end["x"]
+        assert end["x"] + end["width"] <= box["x"] + box["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @needs_browser

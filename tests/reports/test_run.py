@@ -9,6 +9,7 @@ import sys
 import nbformat
 import pytest
 
+import hanzo_reports as hr
 from hanzo_reports.errors import (
     ParameterError,
     ReportsError,
@@ -47,7 +48,7 @@ def made(run, small, tmp_path_factory):
 def no_kernel(monkeypatch):
     """No kernel starts in this test."""
 
-    def start():
+    def start(*_):
         pytest.fail("a kernel was started")
 
     monkeypatch.setattr(runner, "kernel", start)
@@ -192,3 +193,35 @@ def test_a_folder_that_cannot_be_written_to_is_named(run, small, tmp_path):
     with pytest.raises(ReportsError, match="file/small cannot be written to: Not a directory; give another") as caught:
         run(small, tmp_path / "file")
     assert not isinstance(caught.value, UsageError)
+
+
+def test_a_workspace_gives_a_notebook_what_it_declares(notebook, empty_store, now, tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    ws = hr.open(str(empty_store), timezone="Europe/Berlin", now=now)
+    bare = ws.report(str(notebook("bare", "1", parameters="top: int = 5")), out=tmp_path / "reports", top=3)
+    assert bare.manifest["parameters"] == {"top": 3}
+    usual = ws.report(str(notebook("usual", "1")), out=tmp_path / "reports", timezone="UTC")
+    assert (usual.manifest["parameters"]["store"], usual.manifest["parameters"]["timezone"]) == (
+        str(empty_store), "UTC",
+    )  # fmt: skip
+    with pytest.raises(UnknownNameError, match="'top'"):
+        ws.report(str(notebook("bare", "1", parameters="top: int = 5")), out=tmp_path / "reports", topp=3)
+
+
+def test_what_a_notebook_writes_when_its_kernel_ends_is_in_the_manifest(notebook, run, tmp_path, capfd):
+    late = """import atexit, pathlib
+_ = atexit.register(lambda: pathlib.Path(out_dir, "late.csv").write_text("a\\n1\\n"))
+kept = open(pathlib.Path(out_dir, "kept.csv"), "w")
+_ = kept.write("a\\n2\\n")"""
+    done = run(notebook("late", late), tmp_path)
+    assert [file["name"] for file in done.manifest["exports"]] == ["kept.csv", "late.csv"]
+    assert (done.folder / "kept.csv").read_text() == "a\n2\n"
+    assert capfd.readouterr().err == ""
+
+
+def test_a_kernel_is_warm_before_its_first_cell_and_keeps_the_notebook_s_names_clean(notebook, run, tmp_path):
+    told = """import gc, json, sys
+known = {"hanzo_reports.reports.board", "hanzo_reports.store.lake", "ibis.backends.duckdb"} <= set(sys.modules)
+json.dumps([known, gc.isenabled(), gc.get_freeze_count() > 100_000, "warm" in dir(), "pandas" in sys.modules])"""
+    executed = nbformat.read(run(notebook("warm", told), tmp_path).folder / "notebook.ipynb", as_version=4)
+    assert executed.cells[-1].outputs[0]["data"]["text/plain"] == "'[true, true, true, false, false]'"

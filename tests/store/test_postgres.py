@@ -106,14 +106,20 @@ def test_a_second_question_in_the_middle_of_an_answer_is_an_error_not_half_an_an
     assert rows + sum(batch.num_rows for batch in stream) == 20_000
 
 
-def test_an_answer_that_is_given_up_leaves_the_connection_usable(held, events):
+def test_an_answer_may_be_given_up(held, events):
     held.append(events([str(n) for n in range(20_000)], step=timedelta(seconds=1)), {})
-    table = held.events()
-    with table.to_pyarrow_batches(chunk_size=100) as stream:
-        stream.read_next_batch()
+    with held.events().to_pyarrow_batches(chunk_size=100) as stream:
+        assert stream.read_next_batch().num_rows == 100
     del stream
     gc.collect()
     assert held.events().count().to_pyarrow().as_py() == 20_000
+
+
+def test_an_answer_outlives_the_table_that_was_asked(held, events):
+    held.append(events([str(n) for n in range(20_000)], step=timedelta(seconds=1)), {})
+    stream = held.events().to_pyarrow_batches(chunk_size=100)
+    gc.collect()
+    assert sum(batch.num_rows for batch in stream) == 20_000
 
 
 def test_threads_with_a_table_each_do_not_disturb_each_other(held, events):

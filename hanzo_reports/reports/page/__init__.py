@@ -33,7 +33,8 @@ def render(parts: Sequence[Mapping[str, Any]], meta: Mapping[str, Any]) -> str:
         parts: JSON twins, in the notebook's order. One with `variants` (range -> `html`, `text`, `span`) follows the
             range picker; one of kind ``text`` or ``heading`` has `text` or `title`, which are escaped here.
         meta: `title`, `project` (empty: all), `window`, `ranges` (the first is shown by default; absent: those of the
-            parts), `generated` (ISO 8601 in UTC), `events` (how many, or None), `run`, `quality`, `synthetic`,
+            parts), `generated` (ISO 8601 in UTC), `events` (how many, or None), `run`, `quality` (`text`, `tone` and
+            `suites`, as `hanzo_reports.quality.records.badge` gives them), `synthetic`,
             `banner` (why
             the run failed), `traceback`; all but `title` and `generated` may be absent.
 
@@ -61,5 +62,5 @@ def render(parts: Sequence[Mapping[str, Any]], meta: Mapping[str, Any]) -> str:
         page_style=asset("page.css"),
         script=script,
         script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
-        **{name: meta.get(name) for name in ("events", "run", "quality", "synthetic", "banner", "traceback")},
+        **{name: meta.get(name) for name in ("events", "window", "run", "quality", "synthetic", "banner", "traceback")},
     )

@@ -1,0 +1,92 @@
+"""A pass of 1,000 rules over 30 groups against its queries alone: `python benchmarks/alerts.py [ROWS]`; target <= 2x.
+
+The queries are those of the pass, asked by themselves: as many as there are different windows, filters and groups,
+however many rules ask them. Some rules fire, most do not, as on most days.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from events import write
+
+import hanzo_reports as hr
+from hanzo_reports.alerts import book
+from hanzo_reports.alerts.check import Checked, check
+from hanzo_reports.alerts.observe import answers, questions
+from hanzo_reports.alerts.rules import Rule, read
+
+ROWS = 2_000_000
+TARGET = 2.0
+ROUNDS = 7
+RULES = 1000
+NOW = datetime(2025, 6, 30, 18, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+_WINDOWS = ("5m", "15m", "1h", "6h", "1d")
+_METRICS = {  # a threshold that nothing reaches, and one that everything does
+    "error_rate": ("1%", "0%"),
+    "latency_p99": ("2000", "1"),
+    "latency_p50": ("990", "1"),
+    "cost_per_request": ("1", "0"),
+    "tokens": ("1e12", "1"),
+    "cost": ("1e9", "0"),
+    "saturation": ("0.9", "0"),
+    "requests_per_second": ("1e6", "0"),
+}
+
+
+def rules(number: int) -> list[Rule]:
+    """Rules of all windows and metrics, each with a name and a threshold of its own; one in a hundred fires."""
+    found = []
+    for n in range(number):
+        metric = list(_METRICS)[n % len(_METRICS)]
+        threshold = _METRICS[metric][n % 100 == 1]
+        window = _WINDOWS[n // len(_METRICS) % len(_WINDOWS)]
+        found.append(
+            read({"name": f"r{n}", "metric": metric, "gt": threshold, "window": window, "by": ["project", "model"]})
+        )
+    return found
+
+
+def timed(workspace: hr.Workspace, number: int) -> tuple[float, float, Checked]:
+    """Seconds of the queries alone and of whole passes, in turns, and what the last pass did."""
+    engine, events = workspace.store.state, workspace.store.events
+    held = rules(number)
+    with engine.begin() as connection:
+        book.put(connection, [(rule, ()) for rule in held], NOW, over=True)
+    alone, whole = [], []
+    done = Checked()
+    for round_ in range(ROUNDS):
+        now = NOW + (round_ + 1 + ROUNDS * (number == RULES)) * MINUTE
+        start = time.perf_counter()
+        answers(events, questions(held), now, MINUTE, "UTC")
+        alone.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        done = check(engine, events, now)
+        whole.append(time.perf_counter() - start)
+    return statistics.median(alone), statistics.median(whole), done
+
+
+def main(rows: int) -> int:
+    """Few rules, then a thousand; the exit code says whether the targets are met."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write(folder / "events.parquet", rows)
+        workspace = hr.open(str(folder / "lake"), now=NOW, create=True)
+        workspace.ingest("events", [folder / "events.parquet"])
+        _, _, few = timed(workspace, len(_METRICS) * len(_WINDOWS))
+        alone, whole, many = timed(workspace, RULES)
+    ratio = whole / alone
+    print(f"{rows:,} events: {few.rules} rules take {few.queries} queries, {many.rules:,} rules {many.queries}")
+    print(f"{many.firing} alerts fire; queries alone {alone:.3f} s, the pass {whole:.3f} s")
+    print(f"a pass of {many.rules:,} rules over 30 groups: {ratio:.2f}x its queries alone (target <= {TARGET}x)")
+    return int(ratio > TARGET or few.queries != many.queries or not many.firing)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else ROWS))

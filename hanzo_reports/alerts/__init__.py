@@ -1,0 +1,1 @@
+"""Alerts: rules, their state machine, and the pass that evaluates them."""

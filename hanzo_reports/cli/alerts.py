@@ -1,0 +1,285 @@
+"""Alert rules: made, shown, changed, tried, kept in git."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hanzo_reports.cli import channels, silences
+from hanzo_reports.cli.ask import By, Format, Where
+from hanzo_reports.cli.desk import Desk
+from hanzo_reports.cli.options import checked_format, listing, pairs, say, words
+from hanzo_reports.errors import UnreadableError
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+Name = Annotated[str, typer.Argument(help="A rule of `hanzo-reports alerts list`.")]
+Channel = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--channel",
+        "-c",
+        metavar="CHANNEL",
+        help="slack:URL, pagerduty:KEY, webhook:URL, apprise:URL, with NAME= before it or not; or a channel's name.",
+        show_default=False,
+    ),
+]
+Replace = Annotated[bool, typer.Option("--replace", help="Change the rule if it is there already.")]
+Text = typer.Option
+_SHOWN = ("name", "enabled", "firing", "metric", "limit", "window", "by", "channels")
+
+
+def register(app: typer.Typer) -> None:
+    """The commands of this file."""
+    group = typer.Typer(no_args_is_help=True, help="Alert rules, channels, silences.", rich_markup_mode=None)
+    for name, command in (
+        ("add", add), ("list", list_), ("show", show), ("remove", remove), ("enable", enable), ("disable", disable),
+        ("test", test), ("init-defaults", init_defaults), ("import", import_), ("export", export),
+    ):  # fmt: skip
+        group.command(name)(command)
+    silences.register(group)
+    channels.register(group)
+    app.add_typer(group, name="alerts")
+
+
+def add(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Of letters, digits, dots, dashes, underscores.")],
+    metric: Annotated[str, Text("--metric", "-m", metavar="METRIC", help="As `hanzo-reports metrics` lists them.")],
+    gt: Annotated[str, Text(metavar="LIMIT", help="Bad above it: 0.01, 1%, 2s, $50.", show_default=False)] = "",
+    gte: Annotated[str, Text(metavar="LIMIT", help="Bad from it on.", show_default=False)] = "",
+    lt: Annotated[str, Text(metavar="LIMIT", help="Bad below it.", show_default=False)] = "",
+    lte: Annotated[str, Text(metavar="LIMIT", help="Bad up to it.", show_default=False)] = "",
+    slo: Annotated[
+        str, Text(metavar="SHARE", help="Instead of a limit: an objective, 99.9%; makes burn-rate rules.")
+    ] = "",
+    window: Annotated[str, Text(metavar="TIME", help="How much time each evaluation looks at.")] = "5m",
+    for_: Annotated[str, Text("--for", metavar="TIME", help="How long it must be bad before it fires.")] = "0",
+    keep_firing_for: Annotated[str, Text(metavar="TIME", help="How long it must be good to resolve.")] = "0",
+    clear: Annotated[
+        str, Text(metavar="LIMIT", help="Good again only past this; else the limit.", show_default=False)
+    ] = "",
+    min_samples: Annotated[int, Text(metavar="N", help="Fewer requests are no data.")] = 0,
+    no_data: Annotated[
+        str, Text(metavar="WHAT", help="No data means: keep (nothing), alert (tell), ok (it is good).")
+    ] = "keep",
+    by: By = None,
+    where: Where = None,
+    repeat: Annotated[str, Text(metavar="TIME", help="Between reminders while it fires; 0: none.")] = "4h",
+    severity: Annotated[str, Text(metavar="WORD", help="critical, warning or info.")] = "warning",
+    runbook: Annotated[str, Text(metavar="URL", help="To be shown in messages.", show_default=False)] = "",
+    channel: Channel = None,
+    *,
+    replace: Replace = False,
+) -> None:
+    """A rule on a metric, or with --slo the burn-rate rules of an objective."""
+    from hanzo_reports.alerts.amounts import amount
+    from hanzo_reports.alerts.presets import burn_rates
+    from hanzo_reports.alerts.rules import read
+    from hanzo_reports.units import Unit
+
+    limits = {"gt": gt, "gte": gte, "lt": lt, "lte": lte, "clear": clear}
+    given: dict[str, Any] = {
+        "window": window, "for": for_, "keep_firing_for": keep_firing_for, "min_samples": min_samples,
+        "no_data": no_data, "by": words(by or ()), "where": pairs(where or (), "--where"), "repeat": repeat,
+        "severity": severity, "runbook": runbook,
+        **{name: text for name, text in limits.items() if text},
+    }  # fmt: skip
+    if slo:
+        rules = burn_rates(name, metric, amount(slo, Unit.SHARE, "the objective"), given)
+    else:
+        rules = [read({"name": name, "metric": metric, **given})]
+    desk = Desk(context.obj)
+    _put(desk, [(rule, channel or ()) for rule in rules], over=replace)
+    if not channel:
+        say("no --channel: nobody is told; `alerts list` and `alerts show` have its state")
+
+
+def list_(context: typer.Context, format_: Format = "table") -> None:
+    """The rules, and what fires."""
+    checked_format(format_)
+    from hanzo_reports.alerts import book
+
+    desk = Desk(context.obj)
+    with desk.engine.connect() as connection:
+        firing = _phases(connection)
+        held = book.rules(connection)
+    rows = [
+        {
+            **one.rule.written(), "limit": one.rule.limit, "enabled": one.enabled, "by": ",".join(one.rule.by),
+            "firing": sum(phase in {"firing", "recovering"} for phase in firing.get(one.rule_id, {}).values()),
+            "channels": ",".join(one.rule.channels),
+        }
+        for one in held
+    ]  # fmt: skip
+    if format_ == "csv":
+        rows = [{name: row.get(name) for name in _SHOWN} for row in rows]
+    listing(rows, format_, _SHOWN)
+
+
+def show(context: typer.Context, name: Name, format_: Format = "table") -> None:
+    """One rule whole: what it says, who is told, how each group stands."""
+    checked_format(format_, ("table", "json"))
+    from hanzo_reports.alerts import book
+    from hanzo_reports.delivery.endpoints import listed
+
+    desk = Desk(context.obj)
+    with desk.engine.connect() as connection:
+        held = book.found(connection, name)
+        told = [row for row in listed(connection) if row["endpoint_id"] in held.endpoints]
+        phases = _phases(connection).get(held.rule_id, {})
+    whole = {
+        **held.rule.written(), "limit": held.rule.limit, "enabled": held.enabled, "rule_id": held.rule_id,
+        "channels": [f"{row['name']}: {row['kind']} {row['label']}" for row in told],
+        "groups": {group: str(phase) for group, phase in phases.items() if group},
+    }  # fmt: skip
+    if format_ == "json":
+        listing([whole], "json", tuple(whole))
+        return
+    listing([{"what": key, "found": _flat(value)} for key, value in whole.items()], "table", ("what", "found"))
+
+
+def remove(context: typer.Context, name: Name) -> None:
+    """Remove a rule; what it told is resolved."""
+    from hanzo_reports.alerts import book
+
+    desk = Desk(context.obj)
+    with desk.engine.begin() as connection:
+        told = book.remove(connection, name, desk.now(), desk.voice)
+    say(f"{name}: removed; {told} messages to send")
+
+
+def enable(context: typer.Context, name: Name) -> None:
+    """Evaluate a rule again."""
+    _enable(context, name, on=True)
+
+
+def disable(context: typer.Context, name: Name) -> None:
+    """Evaluate a rule no more; what it told is resolved."""
+    _enable(context, name, on=False)
+
+
+def test(context: typer.Context, name: Name) -> None:
+    """Send a marked test message to a rule's channels, now."""
+    from hanzo_reports.alerts import book
+    from hanzo_reports.alerts.texts import trial
+    from hanzo_reports.delivery.ledger import messages
+    from hanzo_reports.delivery.outbox import enqueue
+
+    desk, sent = Desk(context.obj), set()
+    with desk.engine.connect() as connection:
+        held = book.found(connection, name)
+    now = desk.now()
+    for over in (False, True):
+        with desk.engine.begin() as connection:
+            enqueue(connection, [(trial(held.rule_id, held.rule, now, over=over), held.endpoints)], now)
+        desk.deliver()
+    with desk.engine.connect() as connection:
+        for row in messages(connection, limit=1000):
+            if row["thread"] == f"{held.rule_id}|test" and row["episode"] == int(now.timestamp()):
+                sent.add((row["channel"], row["kind"], row["state"], row["last_status"], row["last_error"]))
+    columns = ("channel", "kind", "state", "last_status", "last_error")
+    listing([dict(zip(columns, row, strict=True)) for row in sorted(sent, key=str)], "table", columns)
+
+
+def init_defaults(context: typer.Context, channel: Channel = None, *, replace: Replace = False) -> None:
+    """Rules for the usual limits of errors, availability, latency and saturation."""
+    from hanzo_reports.alerts.presets import defaults
+
+    _put(Desk(context.obj), [(rule, channel or ()) for rule in defaults()], over=replace)
+
+
+def export(context: typer.Context) -> None:
+    """All rules as YAML, with the names of their channels and no secrets."""
+    import yaml
+
+    from hanzo_reports.alerts import book
+
+    with Desk(context.obj).engine.connect() as connection:
+        held = book.rules(connection)
+    rules = [one.rule.written() | ({} if one.enabled else {"enabled": False}) for one in held]
+    typer.echo(yaml.safe_dump({"rules": rules}, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="YAML as `alerts export` writes it; ${NAME} in channels.")],
+    *,
+    prune: Annotated[bool, typer.Option("--prune", help="Remove the rules that are not in the file.")] = False,
+) -> None:
+    """Rules from YAML, all or none: new ones made, others changed."""
+    from hanzo_reports.alerts import book
+    from hanzo_reports.alerts.rules import read
+
+    given = _yaml(file)
+    rules = [read(one, f"{file}, rule {n + 1}") for n, one in enumerate(given)]
+    off = {rule.name: one.get("enabled") is False for rule, one in zip(rules, given, strict=True)}
+    desk = Desk(context.obj)
+    now = desk.now()
+    with desk.engine.begin() as connection:
+        put = [(rule, desk.endpoints(connection, rule.channels, literal=False)) for rule in rules]
+        changed = book.put(connection, put, now, over=True)
+        held = {one.rule.name: one.enabled for one in book.rules(connection)}
+        gone = sorted(held.keys() - off.keys()) if prune else []
+        for name in gone:
+            book.remove(connection, name, now, desk.voice)
+        for name, disabled in off.items():
+            if held[name] is disabled:
+                book.enable(connection, name, now, desk.voice, on=not disabled)
+    say(f"{len(rules)} rules, {len(changed)} new or changed, {len(gone)} removed")
+
+
+def _yaml(file: Path) -> list[dict[str, Any]]:
+    import yaml
+
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        msg = f"{file} cannot be read as YAML: {error}"
+        raise UnreadableError(msg) from None
+    rules = found.get("rules") if isinstance(found, dict) else None
+    if not isinstance(rules, list) or not all(isinstance(one, dict) for one in rules):
+        msg = f"{file} should hold a list `rules:`, as `hanzo-reports alerts export` writes it"
+        raise UnreadableError(msg)
+    return rules
+
+
+def _put(desk: Desk, given: list[tuple[Any, Any]], *, over: bool) -> None:
+    from hanzo_reports.alerts import book
+
+    with desk.engine.begin() as connection:
+        texts = dict.fromkeys(text for _, channels in given for text in channels)
+        ids = dict(zip(texts, desk.endpoints(connection, texts, literal=True), strict=True))
+        rules = [(rule, [ids[text] for text in channels]) for rule, channels in given]
+        changed = book.put(connection, rules, desk.now(), over=over)
+    for rule, _ in given:
+        state = "kept" if rule.name in changed else "there already"
+        say(f"{rule.name}: {rule.metric} {rule.limit} over {rule.written()['window']}, {state}")
+
+
+def _enable(context: typer.Context, name: str, *, on: bool) -> None:
+    from hanzo_reports.alerts import book
+
+    desk = Desk(context.obj)
+    with desk.engine.begin() as connection:
+        told = book.enable(connection, name, desk.now(), desk.voice, on=on)
+    say(f"{name}: {'enabled' if on else f'disabled; {told} messages to send'}")
+
+
+def _phases(connection: "sqlalchemy.Connection") -> dict[str, dict[str, str]]:
+    """The phase of each group of each rule, where it is not inactive from the start."""
+    from hanzo_reports.alerts import states
+
+    found: dict[str, dict[str, str]] = {}
+    for (rule_id, group), (state, _) in states.load(connection, None).items():
+        word = state.phase.value if state.health.value == "ok" else f"{state.phase.value} ({state.health.value})"
+        found.setdefault(rule_id, {})[group] = word
+    return found
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, list):
+        return "\n".join(map(str, value)) or "-"
+    return json.dumps(value) if isinstance(value, dict) else str(value)

@@ -1,0 +1,162 @@
+"""Budgets: set, list, show, remove, status, check, decide."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from hanzo_reports.cli.ask import Format
+from hanzo_reports.cli.options import Options, checked_format, money_listing, say, words
+from hanzo_reports.errors import UsageError, nearest
+
+DENIED = 4
+Project = Annotated[str, typer.Argument(help="A project, as events name it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """The commands of this file."""
+    group = typer.Typer(no_args_is_help=True, help="What projects may cost in a month.", rich_markup_mode=None)
+    for name, command in (
+        ("set", set_), ("list", list_), ("show", show), ("remove", remove), ("status", status), ("check", check),
+        ("decide", decide),
+    ):  # fmt: skip
+        group.command(name)(command)
+    app.add_typer(group, name="budgets")
+
+
+def set_(
+    context: typer.Context,
+    project: Project,
+    monthly: Annotated[str, typer.Option("--monthly", metavar="USD", help="What a calendar month may cost.")],
+    thresholds: Annotated[
+        list[str] | None,
+        typer.Option("--thresholds", metavar="SHARES", help="Shares that are told: 0.5,0.75,0.9; 1 always is."),
+    ] = None,
+    on_exceed: Annotated[
+        str, typer.Option("--on-exceed", metavar="ACTION", help="notify, soft_limit (flags) or hard_limit (denies).")
+    ] = "notify",
+    zone: Annotated[
+        str,
+        typer.Option("--tz", metavar="ZONE", help="The zone of its months; else the command's.", show_default=False),
+    ] = "",
+    *,
+    forecast_alert: Annotated[
+        bool, typer.Option("--forecast-alert", help="Tell a forecast above the limit as well.")
+    ] = False,
+    format_: Format = "table",
+) -> None:
+    """Set a project's budget, or change it; another limit arms its thresholds anew."""
+    options: Options = context.obj
+    checked_format(format_)
+    workspace = options.workspace()
+    from hanzo_reports.alerts.budgets import THRESHOLDS, Budget, amount, shares
+
+    chosen = shares(words(thresholds)) if thresholds else THRESHOLDS
+    wanted = Budget(project, amount(monthly, "--monthly"), chosen, on_exceed, zone or options.timezone, forecast_alert)
+    kept = workspace.budgets.set(wanted, workspace.now)
+    money_listing([_row(kept)], format_)
+    projects = workspace.usage("all", ["requests"], by=["project"]).to_pyarrow()["project"].to_pylist()
+    if project not in projects:
+        near = nearest(project, projects)
+        say(f"no event names the project {project!r} yet{f'; did you mean {near!r}?' if near else ''}")
+
+
+def list_(context: typer.Context, format_: Format = "table") -> None:
+    """The budgets there are."""
+    options: Options = context.obj
+    checked_format(format_)
+    kept = options.workspace().budgets.all()
+    money_listing([_row(budget) for budget in kept], format_)
+    if not kept:
+        say("no budgets yet; set one: hanzo-reports budgets set PROJECT --monthly 5000")
+
+
+def show(context: typer.Context, project: Project, format_: Format = "table") -> None:
+    """One budget: its limits over time, and which thresholds were told."""
+    options: Options = context.obj
+    checked_format(format_)
+    budgets = options.workspace().budgets
+    budget = budgets.get(project)
+    limits = [{"at": row["since"], "what": f"limit {row['revision']}", "amount": row["monthly_limit"], "told": None}
+              for row in budgets.revisions(budget)]  # fmt: skip
+    told = [
+        {"at": row["at"], "what": f"{row['threshold']} of {row['period_start']:%Y-%m}", "amount": row["spent"],
+         "told": row["notify"]}
+        for row in budgets.told(budget)
+    ]  # fmt: skip
+    from hanzo_reports.window import iso
+
+    rows = sorted(limits + told, key=lambda row: row["at"])
+    money_listing([row | {"at": iso(row["at"])} for row in rows], format_)
+
+
+def remove(context: typer.Context, project: Project) -> None:
+    """Remove a project's budget; what was told about it stays on record."""
+    options: Options = context.obj
+    gone = options.workspace().budgets.remove(project)
+    say(f"removed the budget of {gone.project}: ${gone.monthly_limit:,.2f} a month")
+
+
+def status(context: typer.Context, format_: Format = "table") -> None:
+    """Spent, share, forecast and state of every budget."""
+    options: Options = context.obj
+    checked_format(format_)
+    workspace = options.workspace()
+    from hanzo_reports.alerts.spending import statuses
+
+    found = statuses(workspace.budgets, workspace.events, workspace.now)
+    money_listing([each.row for each in found], format_)
+    for each in found:
+        if not each.known:
+            say(f"no event names the project {each.budget.project!r}")
+    if not found:
+        say("no budgets yet; set one: hanzo-reports budgets set PROJECT --monthly 5000")
+
+
+def check(context: typer.Context, format_: Format = "table") -> None:
+    """Thresholds reached since the last check, each once for a month and a limit; they are put on record."""
+    options: Options = context.obj
+    checked_format(format_)
+    workspace = options.workspace()
+    from hanzo_reports.alerts.spending import crossings
+
+    found = crossings(workspace.budgets, workspace.events, workspace.now)
+    money_listing([each.row for each in found], format_)
+    if not found:
+        say("no threshold was reached since the last check")
+
+
+def decide(
+    context: typer.Context,
+    project: Project,
+    estimate: Annotated[str, typer.Option("--estimate", metavar="USD", help="What the request may cost.")],
+    event_id: Annotated[
+        str,
+        typer.Option(
+            "--event-id", metavar="ID", help="The request's own id, which its event will carry; else a new one."
+        ),
+    ] = "",
+    hold: Annotated[int, typer.Option("--hold", metavar="SECONDS", help="How long the amount is set aside.")] = 600,
+    format_: Format = "table",
+) -> None:
+    """Whether a request may be made: exit code 0 allows, 4 denies.
+
+    For a hard limit the estimate is set aside, until the event with this id arrives or the hold is over.
+    """
+    options: Options = context.obj
+    checked_format(format_)
+    if hold < 1:
+        msg = f"--hold must be at least 1 second, not {hold}"
+        raise UsageError(msg)
+    told = options.workspace().decision(project, estimate, event_id=event_id, hold=timedelta(seconds=hold))
+    money_listing([told.row], format_)
+    if not told.allowed:
+        raise typer.Exit(DENIED)
+
+
+def _row(budget: Any) -> dict[str, Any]:  # noqa: ANN401  # a Budget; naming it would load SQLAlchemy
+    return {
+        "project": budget.project, "monthly_limit": budget.monthly_limit,
+        "thresholds": " ".join(f"{share:f}" for share in budget.thresholds), "on_exceed": budget.on_exceed,
+        "timezone": budget.timezone, "forecast_alert": budget.forecast_alert, "limit_revision": budget.revision,
+    }  # fmt: skip

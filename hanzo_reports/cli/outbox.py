@@ -1,0 +1,183 @@
+"""Evaluating rules and sending what they say: check, deliver, outbox."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from hanzo_reports.cli.ask import Format
+from hanzo_reports.cli.desk import Desk
+from hanzo_reports.cli.options import Options, checked_format, listing, say
+from hanzo_reports.errors import ReportsError, StoreError, UsageError
+
+Once = Annotated[bool, typer.Option("--once", help="Once, which is what happens without --watch.")]
+Watch = Annotated[str, typer.Option(metavar="TIME", help="Again and again, so far apart: 60s.", show_default=False)]
+Age = Annotated[str, typer.Option("--older-than", metavar="TIME", help="Done with for so long.")]
+_LINE = ("message_id", "channel", "kind", "state", "attempts", "last_status", "last_error", "title", "created_at")
+
+
+def register(app: typer.Typer) -> None:
+    """The commands of this file."""
+    app.command()(check)
+    app.command()(deliver)
+    group = typer.Typer(no_args_is_help=True, help="What was and is to be sent.", rich_markup_mode=None)
+    for name, command in (("list", list_), ("show", show), ("resend", resend), ("purge", purge)):
+        group.command(name)(command)
+    app.add_typer(group, name="outbox")
+
+
+def check(
+    context: typer.Context,
+    watch: Watch = "",
+    interval: Annotated[str, typer.Option(metavar="TIME", help="How often --once is called.")] = "1m",
+    format_: Format = "table",
+    *,
+    once: Once = False,
+    no_deliver: Annotated[bool, typer.Option("--no-deliver", help="Leave the messages in the outbox.")] = False,
+) -> None:
+    """Evaluate every rule, and send what there is to tell."""
+    from hanzo_reports.alerts.amounts import span
+
+    checked_format(format_)
+    apart = span(watch or interval, "--watch" if watch else "--interval")
+
+    def run() -> None:
+        _check(context.obj, apart, format_, send=not no_deliver)
+
+    _repeated(run, context.obj, apart if watch else None, once=once)
+
+
+def deliver(context: typer.Context, watch: Watch = "", format_: Format = "table", *, once: Once = False) -> None:
+    """Send what is due in the outbox."""
+    from hanzo_reports.alerts.amounts import span
+
+    checked_format(format_)
+    apart = span(watch, "--watch") if watch else None
+
+    def run() -> None:
+        done = asdict(Desk(context.obj).deliver())
+        del done["failures"]
+        listing([done], format_, tuple(done))
+
+    _repeated(run, context.obj, apart, once=once)
+
+
+def _check(options: Options, apart: timedelta, format_: str, *, send: bool) -> None:
+    from hanzo_reports.alerts.amounts import spelled
+    from hanzo_reports.alerts.check import check as evaluated
+
+    desk = Desk(options)
+    found = evaluated(desk.engine, desk.workspace.store.events, desk.now(), voice=desk.voice, interval=apart)
+    if found.skipped:
+        say("a check at this instant or a later one was there already; nothing is done")
+    if found.gap:
+        say(f"{spelled(found.gap)} since the last check: pending alerts begin anew (called less often? --interval)")
+    done: dict[str, Any] = {name: getattr(found, name) for name in ("rules", "queries", "firing", "messages")}
+    if send:
+        delivered = desk.deliver()
+        done |= {"sent": delivered.sent, "retried": delivered.retried, "dead": delivered.dead}
+    listing([done], format_, tuple(done))
+    if found.failures:
+        msg = f"{len(found.failures)} kinds of failure, alerts stay as they were: {'; '.join(found.failures)}"
+        raise StoreError(msg)
+
+
+def _repeated(run: "Callable[[], None]", options: Options, apart: timedelta | None, *, once: bool) -> None:
+    """Once, or for ever; then an error is said and the next turn comes all the same."""
+    if apart is None:
+        run()
+        return
+    if once or options.now or apart < timedelta(seconds=1):
+        msg = "--watch goes with a time of at least 1s, without --once and without --now"
+        raise UsageError(msg)
+    while True:
+        started = time.monotonic()
+        try:
+            run()
+        except UsageError:
+            raise
+        except ReportsError as error:
+            say(f"hanzo-reports: {error}")
+        time.sleep(max(apart.total_seconds() - (time.monotonic() - started), 0))
+
+
+def list_(
+    context: typer.Context,
+    state: Annotated[
+        str, typer.Option(metavar="STATE", help="pending, sent, dead or superseded.", show_default=False)
+    ] = "",
+    channel: Annotated[str, typer.Option(metavar="NAME", help="A channel's name.", show_default=False)] = "",
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="So many at most.")] = 50,
+    format_: Format = "table",
+) -> None:
+    """Messages, newest first."""
+    checked_format(format_)
+    from hanzo_reports.delivery.ledger import messages
+
+    with Desk(context.obj).engine.connect() as connection:
+        rows = messages(connection, state, channel, limit)
+    listing([{name: row[name] for name in _LINE} for row in rows], format_, _LINE)
+
+
+def show(
+    context: typer.Context,
+    message_id: Annotated[str, typer.Argument(help="Its id, or the start of it.")],
+    format_: Format = "table",
+) -> None:
+    """One message whole: its body and each attempt."""
+    checked_format(format_, ("table", "json"))
+    from hanzo_reports.delivery.ledger import message
+
+    with Desk(context.obj).engine.connect() as connection:
+        whole = message(connection, message_id)
+    whole["body"] = bytes(whole["body"]).decode()
+    if format_ == "json":
+        listing([whole], "json", tuple(whole))
+        return
+    tried = [
+        f"{line['at']:%Y-%m-%d %H:%M:%S} {line['status'] or ''} {line['error'] or 'ok'}" for line in whole["tried"]
+    ]
+    whole["tried"] = "\n".join(tried) or "-"
+    listing([{"what": name, "found": value} for name, value in whole.items()], "table", ("what", "found"))
+
+
+def resend(
+    context: typer.Context,
+    message_ids: Annotated[list[str] | None, typer.Argument(help="Ids, or the starts of them.")] = None,
+    *,
+    dead: Annotated[bool, typer.Option("--dead", help="All that died.")] = False,
+) -> None:
+    """Put messages back to be sent, under the same ids."""
+    from hanzo_reports.delivery.ledger import message, messages
+    from hanzo_reports.delivery.ledger import resend as again
+
+    if bool(message_ids) == dead:
+        msg = "give ids of `hanzo-reports outbox list`, or --dead for all that died"
+        raise UsageError(msg)
+    desk = Desk(context.obj)
+    with desk.engine.begin() as connection:
+        chosen = (
+            messages(connection, "dead", limit=10_000) if dead else [message(connection, m) for m in message_ids or ()]
+        )
+        number = again(connection, [row["message_id"] for row in chosen], desk.now())
+    say(f"{number} messages are due again; `hanzo-reports deliver` sends them")
+
+
+def purge(
+    context: typer.Context,
+    older_than: Age = "30d",
+    *,
+    dead: Annotated[bool, typer.Option("--dead", help="Also what died.")] = False,
+) -> None:
+    """Remove messages that are done with."""
+    from hanzo_reports.alerts.amounts import span
+    from hanzo_reports.delivery.ledger import purge as removed
+
+    desk = Desk(context.obj)
+    states = ("sent", "superseded", *(["dead"] if dead else []))
+    with desk.engine.begin() as connection:
+        number = removed(connection, desk.now() - span(older_than, "--older-than"), states)
+    say(f"{number} messages removed")

@@ -1,0 +1,152 @@
+"""Can the numbers be trusted: guard, bill."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hanzo_reports.cli.ask import Format
+from hanzo_reports.cli.options import Options, checked_format, listing, say, single
+from hanzo_reports.errors import QualityError, UnreadableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hanzo_reports.quality.verdict import Verdict
+
+COLUMNS = ("state", "severity", "check", "description", "seen")
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the suite.", show_default=False),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """The commands of this file."""
+    for command in (guard, bill):
+        app.command()(command)
+
+
+def guard(
+    context: typer.Context,
+    suite: Annotated[
+        str, typer.Argument(help="events, daily, rollup, bill or a YAML file; all of them if empty.")
+    ] = "",
+    range_: Annotated[str, typer.Option("--range", "-r", metavar="RANGE", help="The events to look at.")] = "7d",
+    set_: Set = None,
+    format_: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table, json or html.")] = "table",
+) -> None:
+    """Check what is stored; exit code 3 if it cannot be trusted.
+
+    The verdict is kept beside the data, and shown on the pages of reports.
+    """
+    options: Options = context.obj
+    checked_format(format_, ("table", "json", "html"))
+    given = single(set_ or (), "--set")
+    from hanzo_reports.quality.suites import names
+
+    workspace = options.workspace()
+    window = workspace.window(range_)
+    verdicts = [workspace.guard(name, window, **given) for name in ([suite] if suite else names())]
+    if format_ == "html":
+        from hanzo_reports.reports.quality import page
+
+        meta = {"title": "Data quality", "generated": verdicts[-1].at, "window": window.name, "events": None}
+        typer.echo(page(verdicts, meta))
+    else:
+        _tell(verdicts, format_)
+    _stop(verdicts)
+
+
+def bill(
+    context: typer.Context,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="OpenAI usage or costs (JSON), FOCUS 1.0 to 1.2 (CSV, Parquet); kept, then compared."),
+    ] = None,
+    range_: Annotated[
+        str, typer.Option("--range", "-r", metavar="RANGE", help="The days to compare; empty: all that are billed.")
+    ] = "",
+    model_column: Annotated[
+        str, typer.Option(metavar="NAME", help="The column of a FOCUS file that names the model.", show_default=False)
+    ] = "",
+    tolerance: Annotated[
+        float, typer.Option(min=0, metavar="SHARE", help="How far off the bill a day and model may be.")
+    ] = 0.01,
+    format_: Format = "table",
+) -> None:
+    """Compare computed spend with what a provider billed; exit code 3 if it is off."""
+    options: Options = context.obj
+    checked_format(format_)
+    missing = [str(path) for path in files or () if not path.exists()]
+    if missing:
+        msg = f"no such file: {', '.join(missing)}"
+        raise UnreadableError(msg)
+    workspace = options.workspace()
+    if files:
+        read = workspace.load_bills(files, model_column)
+        say(f"{read.files} files: {read.lines:,} lines of usage kept, {read.left_out:,} rows bill no usage")
+    from hanzo_reports.quality.reconcile import covered
+    from hanzo_reports.window import Window
+
+    span = None if range_ else covered(workspace.store)
+    window = Window(*span, now=workspace.now, name="billed") if span else workspace.window(range_ or "mtd")
+    rows = workspace.reconciliation(window).to_pyarrow().to_pylist()
+    shown = [
+        {name: value for name, value in row.items() if name != "difference_share"} | {"off": _share(row)}
+        for row in rows
+    ]
+    columns = ("day", "provider", "model", "requests", "billed_requests", "cost", "billed_cost", "difference", "off")
+    listing(rows if format_ == "json" else [{name: row[name] for name in columns} for row in shown], format_, columns)
+    verdict = workspace.guard("bill", window, tolerance=str(tolerance))
+    for check in verdict.checks:
+        if check.state in {"failed", "error"}:
+            stake = "" if check.at_stake is None else f", {check.at_stake:,.2f} USD at stake"
+            say(f"{check.severity}: {check.description}: {check.seen}{stake}")
+    say(verdict.reason or f"bill: {verdict.status.value}, tolerance {tolerance:.2%}")
+    _stop([verdict])
+
+
+def _tell(verdicts: "Sequence[Verdict]", fmt: str) -> None:
+    """Verdicts on stdout: what failed first."""
+    if fmt == "json":
+        import json
+
+        typer.echo(json.dumps([json.loads(verdict.text()) for verdict in verdicts], indent=1, ensure_ascii=False))
+        return
+    rows: list[dict[str, Any]] = []
+    for verdict in verdicts:
+        if verdict.reason:
+            say(f"{verdict.suite}: skipped, {verdict.reason}")
+        for check in sorted(verdict.checks, key=lambda one: one.state not in {"failed", "error"}):
+            stake = "" if check.at_stake is None or not check.unexpected else f"; {check.at_stake:,.2f} USD at stake"
+            by = ", ".join(f"{group['value'] or 'unknown'} {group['rows']:,}" for group in check.groups[:5])
+            rows.append({
+                "state": check.state.value, "severity": check.severity, "check": f"{verdict.suite}.{check.id}",
+                "description": check.description, "seen": f"{check.seen}{stake}" + (f" ({by})" if by else ""),
+            })  # fmt: skip
+    if rows:
+        listing(rows, "table", COLUMNS)
+    for verdict in verdicts:
+        if not verdict.reason:
+            say(f"{verdict.suite}: {verdict.status.value}, {verdict.rows or 0:,} rows, {verdict.quarantined:,} bad")
+
+
+def _stop(verdicts: "Sequence[Verdict]") -> None:
+    """Exit code 3, where something cannot be trusted."""
+    failed = [
+        f"{verdict.suite}.{check.id}"
+        for verdict in verdicts
+        if verdict.status == "failed"
+        for check in verdict.checks
+        if check.state == "error" or (check.state == "failed" and check.severity == "critical")
+    ]
+    if failed:
+        more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""  # noqa: PLR2004  # as many as a line bears
+        msg = f"the data cannot be trusted: {', '.join(failed[:5])}{more}"
+        raise QualityError(msg)
+
+
+def _share(row: dict[str, Any]) -> str | None:
+    share = row["difference_share"]
+    return None if share is None else f"{share:+.2%}"

@@ -1,0 +1,117 @@
+"""The rows that no load accepted: list, show, export, release."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hanzo_reports.cli.ask import Format
+from hanzo_reports.cli.options import Options, checked_format, listing, say, single, words
+
+if TYPE_CHECKING:
+    import ibis
+
+Load = Annotated[str, typer.Option(metavar="ID", help="Of this load; the start of its id.", show_default=False)]
+Source = Annotated[str, typer.Option(metavar="NAME", help="Of this source.", show_default=False)]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="With this text in the reason.", show_default=False)]
+Ids = Annotated[
+    list[str] | None, typer.Option("--id", metavar="ID", help="These rows; the start of an id.", show_default=False)
+]
+COLUMNS = ("quarantine_id", "source", "file", "row", "reason", "raw", "quarantined_at", "load_id")
+
+
+def register(app: typer.Typer) -> None:
+    """The commands of this file."""
+    group = typer.Typer(
+        help="Rows that no load accepted, and why: list, show, export, release.",
+        no_args_is_help=True, rich_markup_mode=None,
+    )  # fmt: skip
+    group.command("list")(reasons)
+    for command in (show, export, release):
+        group.command()(command)
+    app.add_typer(group, name="quarantine")
+
+
+def reasons(
+    context: typer.Context, load: Load = "", source: Source = "", reason: Reason = "", format_: Format = "table"
+) -> None:
+    """Count the rows by reason."""
+    checked_format(format_)
+    rows = _rows(context, load, source, reason)
+    from hanzo_reports.quality.quarantine import by_reason
+
+    listing(by_reason(rows).to_pyarrow().to_pylist(), format_, ("rows", "source", "reason", "first", "last"))
+    say(f"{rows.count().to_pyarrow().as_py():,} rows in quarantine")
+
+
+def show(
+    context: typer.Context,
+    load: Load = "",
+    source: Source = "",
+    reason: Reason = "",
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="How many rows, the newest first.")] = 20,
+    format_: Format = "table",
+) -> None:
+    """Show the rows, each with its reason and its text."""
+    checked_format(format_)
+    rows = _rows(context, load, source, reason)
+    newest = rows.order_by(rows.quarantined_at.desc(), rows.file, rows.row).limit(limit).select(*COLUMNS)
+    found = newest.to_pyarrow().to_pylist()
+    if format_ == "table":
+        found = [row | {"quarantine_id": row["quarantine_id"][:8]} for row in found]
+    listing(found, format_, COLUMNS[:6] if format_ == "table" else COLUMNS)
+    say(f"{rows.count().to_pyarrow().as_py():,} rows in quarantine")
+
+
+def export(
+    context: typer.Context,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.", show_default=False)
+    ],
+    load: Load = "",
+    source: Source = "",
+    reason: Reason = "",
+    format_: Annotated[
+        str, typer.Option("--format", "-f", metavar="FORMAT", help="csv, json, jsonl, parquet.")
+    ] = "csv",
+) -> None:
+    """Write the rows to a file."""
+    from hanzo_reports.reports.export import FORMATS, write
+
+    checked_format(format_, FORMATS)
+    rows = _rows(context, load, source, reason)
+    say(f"{output}: {write(rows.order_by('quarantined_at', 'file', 'row').select(*COLUMNS), output, format_):,} rows")
+
+
+def release(
+    context: typer.Context,
+    load: Load = "",
+    source: Source = "",
+    reason: Reason = "",
+    ids: Ids = None,
+    map_: Annotated[Path | None, typer.Option("--map", metavar="FILE", help="The mapping, as it is now.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="COLUMN=VALUE", help="One value for all rows.", show_default=False),
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table or json.")] = "table",
+) -> None:
+    """Check the rows again after a fix; what passes is loaded, once, and leaves."""
+    checked_format(format_, ("table", "json"))
+    options: Options = context.obj
+    constants = single(set_ or (), "--set")
+    done = options.workspace().release(
+        mapping_file=map_, constants=constants, load=load, source=source, reason=reason, ids=words(ids or ())
+    )
+    columns = ("checked", "released", "accepted", "duplicates", "kept")
+    listing([{name: getattr(done, name) for name in columns}], format_, columns)
+    for why in done.notes:
+        say(why)
+
+
+def _rows(context: typer.Context, load: str, source: str, reason: str) -> "ibis.Table":
+    options: Options = context.obj
+    workspace = options.workspace()
+    from hanzo_reports.quality.quarantine import matching
+
+    return matching(workspace.store.quarantine(), load=load, source=source, reason=reason)

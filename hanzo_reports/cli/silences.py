@@ -1,0 +1,73 @@
+"""Silences: a while in which rules say nothing new."""
+
+from typing import Annotated
+
+import typer
+
+from hanzo_reports.cli.ask import Format, Where
+from hanzo_reports.cli.desk import Desk
+from hanzo_reports.cli.options import checked_format, listing, say, single
+
+
+def register(group: typer.Typer) -> None:
+    """The commands of this file, beside those of rules."""
+    group.command("silence")(silence)
+    group.command("silences")(silences)
+    group.command("unsilence")(unsilence)
+
+
+def silence(
+    context: typer.Context,
+    rule: Annotated[str, typer.Argument(help="A rule's name; none: every rule.")] = "",
+    for_: Annotated[str, typer.Option("--for", metavar="TIME", help="For how long: 2h, 3d.")] = "2h",
+    until: Annotated[
+        str, typer.Option(metavar="INSTANT", help="Until when, instead of --for.", show_default=False)
+    ] = "",
+    where: Where = None,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; shown in the list.", show_default=False)] = "",
+) -> None:
+    """Say nothing new for a while; what was told is still resolved."""
+    from hanzo_reports.alerts import book
+    from hanzo_reports.alerts.amounts import span
+    from hanzo_reports.window import instant
+
+    desk = Desk(context.obj)
+    now = desk.now()
+    end = instant(until, desk.options.timezone) if until else now + span(for_, "--for")
+    made = book.Silence("", rule, single(where or (), "--where"), now, end, reason)
+    with desk.engine.begin() as connection:
+        kept = book.silence(connection, made)
+    say(f"silent until {desk.voice.time(kept.ends_at)}; end it with `hanzo-reports alerts unsilence {kept.silence_id}`")
+    typer.echo(kept.silence_id)
+
+
+def silences(context: typer.Context, format_: Format = "table") -> None:
+    """The silences that are not over."""
+    checked_format(format_)
+    from hanzo_reports.alerts import book
+    from hanzo_reports.window import iso
+
+    desk = Desk(context.obj)
+    with desk.engine.connect() as connection:
+        held = book.silences(connection, desk.now())
+    columns = ("id", "rule", "where", "until", "reason")
+    rows = [
+        {
+            "id": one.silence_id, "rule": one.rule or "every rule", "until": iso(one.ends_at), "reason": one.reason,
+            "where": ",".join(f"{name}={value}" for name, value in one.groups.items()),
+        }
+        for one in held
+    ]  # fmt: skip
+    listing(rows, format_, columns)
+
+
+def unsilence(
+    context: typer.Context, silence_id: Annotated[str, typer.Argument(help="As `alerts silences` lists it.")]
+) -> None:
+    """End a silence; what still fires is told at the next check."""
+    from hanzo_reports.alerts import book
+
+    desk = Desk(context.obj)
+    with desk.engine.begin() as connection:
+        book.unsilence(connection, silence_id, desk.now())
+    say(f"{silence_id}: over")

@@ -1,0 +1,1 @@
+"""The outbox, the channels it is sent through, and the signed webhooks."""

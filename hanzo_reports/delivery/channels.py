@@ -1,0 +1,189 @@
+"""Channels for people, by Apprise: Slack, PagerDuty, and any other service that the operator allows.
+
+Apprise's own plugins keep the HTTP status only in their log, lose `Retry-After`, and write tokens into a debug log. So
+Slack and PagerDuty are small plugins of ours, posting through the guard, and Apprise's log is closed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+import re
+import socket
+import threading
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import apprise
+
+from hanzo_reports.delivery.guard import Guard, Reply, post, public
+from hanzo_reports.errors import ChannelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from hanzo_reports.delivery.endpoints import Endpoint
+    from hanzo_reports.delivery.outbox import Claimed
+
+_TALKATIVE = ("apprise", "urllib3", "requests")
+_CLOSED = threading.RLock()
+_STATUS = re.compile(r"error=(\d{3})")
+
+
+class _Plugin(apprise.NotifyBase):
+    """A plugin that posts a body as it is, through the guard, and keeps the reply."""
+
+    service_name = "hanzo-reports"  # type: ignore[assignment]  # Apprise declares it as None
+    request_rate_per_sec = 0.0
+    storage_mode = apprise.PersistentStoreMode.MEMORY
+
+    def __init__(self, endpoint: Endpoint, guard: Guard) -> None:
+        super().__init__(asset=_asset())
+        self.endpoint, self.guard = endpoint, guard
+        self.now: datetime | None = None
+        self.reply = Reply(ok=False, error="not sent")
+
+    def url(self, privacy: bool = False, *args: object, **kwargs: object) -> str:  # noqa: FBT001, FBT002
+        """Its address, always masked."""
+        del privacy, args, kwargs
+        return f"hanzo://{self.endpoint.name}"
+
+    def send(self, body: str, title: str = "", notify_type: object = None, **kwargs: object) -> bool:
+        """The body, posted."""
+        del title, notify_type, kwargs
+        if self.now is None:
+            return False
+        self.throttle()
+        url, content = self._target(body)
+        headers = {"Content-Type": "application/json"}
+        self.reply = post(url, headers, content.encode(), self.guard, self.now)
+        return self.reply.ok
+
+    def _target(self, body: str) -> tuple[str, str]:
+        return self.endpoint.address.get_secret_value(), body
+
+
+class _Slack(_Plugin):
+    """An incoming webhook of Slack, or of what understands its blocks: one message a second."""
+
+    request_rate_per_sec = 1.0
+
+
+class _PagerDuty(_Plugin):
+    """PagerDuty's Events API v2; the routing key is added to the event here."""
+
+    def _target(self, body: str) -> tuple[str, str]:
+        key, _, url = self.endpoint.address.get_secret_value().partition("@")
+        return f"{url}/v2/enqueue", json.dumps({"routing_key": key, **json.loads(body)})
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One endpoint to be sent to; it remembers when it last was, so that messages keep their distance.
+
+    Args:
+        plugin: Apprise's, or one of ours.
+        guard: who may be posted to.
+    """
+
+    plugin: Any
+    guard: Guard
+
+    def send(self, claimed: Claimed, now: datetime) -> Reply:
+        """One attempt."""
+        sender = apprise.Apprise(asset=_asset())
+        sender.add(self.plugin)
+        text = claimed.body.decode()
+        if isinstance(self.plugin, _Plugin):
+            self.plugin.now = now
+            self.plugin.reply = Reply(ok=False, error="not sent")
+            with _quiet():
+                sender.notify(body=text)
+            return self.plugin.reply
+        if refused := _private(self.plugin, self.guard):
+            return Reply(ok=False, error=refused, refused=True)
+        form = json.loads(text)
+        with _quiet():
+            result = sender.notify(body=form["body"], title=form["title"], notify_type=form["type"])
+        return _reply_of(result)
+
+
+def channel(endpoint: Endpoint, guard: Guard) -> Channel:
+    """The channel of an endpoint of kind slack, pagerduty or apprise."""
+    ours = {"slack": _Slack, "pagerduty": _PagerDuty}
+    if endpoint.kind in ours:
+        return Channel(ours[endpoint.kind](endpoint, guard), guard)
+    return Channel(_instance(endpoint.address.get_secret_value()), guard)
+
+
+def checked_url(url: str, guard: Guard) -> None:
+    """An Apprise URL that can be used.
+
+    Raises:
+        ChannelError: Apprise cannot read it, or it leads to no public host. The text of it is not repeated.
+    """
+    if refused := _private(_instance(url), guard):
+        msg = f"apprise: {refused}"
+        raise ChannelError(msg)
+
+
+def _instance(url: str) -> Any:  # noqa: ANN401  # one of some 130 plugins
+    with _quiet(), warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of what its plugins import
+        found = apprise.Apprise.instantiate(url, asset=_asset(), suppress_exceptions=True)
+    if found is None:
+        scheme = url.partition("://")[0][:20]
+        msg = f"Apprise cannot read the address after {scheme}://; https://appriseit.com/services has its form"
+        raise ChannelError(msg)
+    return found
+
+
+def _private(plugin: Any, guard: Guard) -> str:  # noqa: ANN401
+    """Why a plugin's own host may not be sent to; empty: it may. Apprise connects by itself, so nothing is pinned."""
+    host = urlsplit(f"//{getattr(plugin, 'host', None) or ''}").hostname or ""
+    if not host or host in guard.allowed:
+        return ""
+    try:
+        found = {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError):
+        return ""  # many plugins keep a token where a host would stand
+    private = [text for text in sorted(found) if not public(ipaddress.ip_address(text))]
+    return f"the host is {private[0]}, which is no public address; an operator can allow it by name" if private else ""
+
+
+def _reply_of(result: Any) -> Reply:  # noqa: ANN401
+    """What Apprise's own plugin says; its log is searched for the status and then dropped, since it may hold tokens."""
+    logs = " ".join(str(entry) for service in result.results for entry in service.logs())
+    found = _STATUS.search(logs)
+    status = int(found[1]) if found and not result else None
+    return Reply(
+        bool(result), status, error="" if result else f"HTTP {status}" if status else "Apprise could not send it"
+    )
+
+
+def _asset() -> apprise.AppriseAsset:
+    return apprise.AppriseAsset(
+        app_id="hanzo-reports", app_desc="hanzo-reports", app_url="", image_url_mask="", image_url_logo="",
+        http_redirects=False, async_mode=False, storage_mode="memory", service_timeout=0,
+        plugin_paths=[], timezone="UTC", secure_logging=True,
+    )  # fmt: skip
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The logs of Apprise and of its HTTP client closed to every handler: at DEBUG they hold tokens, paths, bodies."""
+    with _CLOSED:
+        before = [(log, log.propagate, log.level, log.handlers[:]) for log in map(logging.getLogger, _TALKATIVE)]
+        for log, *_ in before:
+            log.propagate, log.handlers = False, [logging.NullHandler()]
+            log.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            for log, propagate, level, handlers in before:
+                log.propagate, log.handlers = propagate, handlers
+                log.setLevel(level)

@@ -1,0 +1,98 @@
+"""The gate of a load: its rows before the guard, and what becomes of those that do not pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ibis
+from ibis.util import gen_name
+
+from hanzo_reports.errors import QualityError, SuiteError
+from hanzo_reports.events import SCHEMA
+from hanzo_reports.ingest.listed import beside_list
+from hanzo_reports.ingest.mapping import to_json
+from hanzo_reports.ingest.stage import named
+from hanzo_reports.quality import records
+from hanzo_reports.quality.guard import guard
+from hanzo_reports.quality.parameters import parameters
+from hanzo_reports.quality.quarantine import GUARDED
+from hanzo_reports.quality.split import REASONS
+from hanzo_reports.quality.suites import suite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from ibis.backends.duckdb import Backend
+
+    from hanzo_reports.quality.suites import Suite
+    from hanzo_reports.quality.verdict import Verdict
+    from hanzo_reports.store.base import Store
+
+GUARD = "events"  # the suite that every load meets unless it is told otherwise
+FEW = 250_000  # rows that are held in memory, about 50 MiB
+REJECTED = ("_raw", "_reason", "_file", "_row")
+_INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def expected(name: str, now: datetime) -> Suite:
+    """The suite of a load.
+
+    Raises:
+        UnknownNameError: there is no such suite.
+        SuiteError: it cannot be read, or is about another table.
+    """
+    found = suite(name, parameters(now, {}))
+    if found.table != "events":
+        msg = f"{found.path} is about {found.table!r}; a load is judged by a suite about 'events'"
+        raise SuiteError(msg)
+    return found
+
+
+def judged(  # noqa: PLR0913, PLR0917  # all of them are what is judged, by what and when
+    store: Store, rows: ibis.Table, count: int, asked: Suite, now: datetime, about: Mapping[str, Any]
+) -> Verdict:
+    """The verdict on the rows of a load, kept beside the data.
+
+    Args:
+        store: where the rows are to go.
+        rows: priced events that are well-formed, each id once.
+        count: how many.
+        asked: the suite.
+        now: when they are accepted.
+        about: the load.
+
+    Raises:
+        QualityError: something critical fails that is no row's own fault, or cannot be evaluated.
+    """
+    verdict = guard(_held(beside_list(rows), count), asked, now=now, scope="load", about=about)
+    records.save(store, verdict)
+    if verdict.blocking:
+        told = "; ".join(f"{check.description} ({check.id}): {check.seen or check.state}" for check in verdict.blocking)
+        msg = f"{about['files']}: nothing is accepted: {told}; see {asked.path}"
+        raise QualityError(msg)
+    return verdict
+
+
+def _held(rows: ibis.Table, count: int) -> ibis.Table:
+    """The rows so that several looks cost little: in memory where they are few, else under a name."""
+    if count > FEW:
+        return named(rows)
+    con: Backend = rows.get_backend()
+    return con.create_table(gen_name("judged"), rows.drop("_raw", "_reason"), temp=True)
+
+
+def unheld(verdict: Verdict) -> ibis.Table:
+    """The rows that go on."""
+    clean: ibis.Table = verdict.clean
+    return clean
+
+
+def withheld(verdict: Verdict) -> ibis.Table:
+    """The rows that go to the quarantine, in REJECTED's columns: the event as JSON is their text."""
+    bad: ibis.Table = verdict.quarantine
+    values = {name: bad[name] for name in SCHEMA if name != "ingested_at"}
+    event = ibis.struct({**values, "timestamp": bad["timestamp"].strftime(_INSTANT)})
+    reason = ibis.literal(GUARDED) + bad[REASONS].replace("; ", f"; {GUARDED}")
+    text = ibis.literal("") + to_json(event)  # DuckDB's JSON is a type of its own, other rows' texts are none
+    return bad.mutate(_raw=text, _reason=reason).select(*REJECTED)

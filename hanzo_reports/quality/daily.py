@@ -1,0 +1,111 @@
+"""Days: one row per local day, with what tells a day that went wrong from one that did not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import ibis
+
+from hanzo_reports.metrics.metric import Metric
+from hanzo_reports.metrics.query import grouped, selected
+from hanzo_reports.units import Direction, Grain, Unit
+from hanzo_reports.window import Window, midnight, zone
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import ibis.expr.types as ir
+
+WEEK = 7
+INSTANT = "timestamp('UTC')"
+_NEEDS = (
+    "event_id", "timestamp", "service", "endpoint", "user", "api_key", "model", "input_tokens", "output_tokens", "cost",
+)  # fmt: skip
+_CALL = ("timestamp", "service", "endpoint", "user", "api_key", "model", "input_tokens", "output_tokens")
+
+
+def _utc(instant: datetime) -> ir.TimestampScalar:
+    return ibis.literal(instant, INSTANT)
+
+
+def _tokens(t: ir.Table) -> ir.IntegerValue:
+    return t.input_tokens.fill_null(0) + t.output_tokens.fill_null(0)
+
+
+def _rows(bad: ir.BooleanValue) -> ir.IntegerValue:
+    return ibis.ifelse(bad.fill_null(False), 1, 0).sum()
+
+
+def _same_call(t: ir.Table) -> ir.IntegerValue:
+    """Requests but for different calls: one call has one instant, place, caller, model and size."""
+    known = [t[name].cast("string").fill_null("") for name in _CALL]
+    text = known[0]
+    for part in known[1:]:
+        text = text + "\x1f" + part
+    return t.count() - text.nunique()
+
+
+def _metric(name: str, expression: object, *, additive: bool = True) -> Metric:
+    return Metric(name, name, Unit.REQUESTS, Direction.DOWN, name, expression, additive=additive)  # type: ignore[arg-type]
+
+
+_METRICS = [
+    _metric("requests", lambda t: t.count()),
+    _metric("with_tokens", lambda t: _rows(_tokens(t) > 0)),
+    _metric("unpriced", lambda t: _rows((_tokens(t) > 0) & t.cost.isnull())),
+    _metric("free_answers", lambda t: _rows((t.output_tokens > 0) & (t.cost == 0))),
+    _metric("duplicates", lambda t: t.event_id.count() - t.event_id.nunique()),
+    _metric("same_calls", _same_call),
+    _metric("last_event", lambda t: t.timestamp.max(), additive=False),
+]
+
+
+def daily(events: ir.Table, window: Window) -> ir.Table:
+    """Each whole local day of a window, and the day of `now`, beside the same weekday before.
+
+    Args:
+        events: any Ibis table with the event's columns; events after `now` are left out.
+        window: its days; one that the window holds a part of is left out, but for that of `now`.
+
+    Returns:
+        One row per day, in order: `day` (local date as text), `complete` (whether the day is over), `requests`,
+        `requests_week_before` (NULL on a day that is not over), `volume_ratio` (requests over those; NULL without any),
+        `unpriced` and `unpriced_share` (of requests with tokens), `free_answers` (output tokens at a cost of 0),
+        `duplicates` (ids that are there again), `same_calls` (ids that differ, of calls that do not) and
+        `hours_without_events` (from the last event to the day's end, or to now).
+    """
+    now = window.now or window.end
+    where = zone(window.timezone)
+    first = window.start.astimezone(where).date()
+    if midnight(first, where) < window.start:
+        first += timedelta(days=1)
+    last = min(window.end, now).astimezone(where)
+    end = midnight(last.date() + timedelta(days=1), where) if window.end >= now else midnight(last.date(), where)
+    start = midnight(first - timedelta(days=WEEK), where)
+    span = Window(min(start, end), end, window.timezone, now)
+    passed = selected(events, replace(span, end=min(end, now)), None, _NEEDS)
+    days = grouped(passed, span, _METRICS, [], Grain.DAY).order_by("period")
+    ends = {bucket.label: bucket.end for bucket in span.buckets(Grain.DAY)}
+    closes = ((days.period == label, _utc(min(end, now))) for label, end in ends.items())
+    before = ibis.window(order_by=days.period)
+    days = days.mutate(
+        day=days.period.substr(0, 10),
+        complete=days.period.isin([label for label, end in ends.items() if end <= now]),
+        _closed=ibis.cases(*closes, else_=ibis.null(INSTANT)),
+        _before=days.requests.lag(WEEK).over(before),
+        _last=days.last_event.max().over(ibis.window(preceding=None, following=0, order_by=days.period)),
+    )
+    earlier = ibis.ifelse(days.complete, days["_before"], ibis.null("int64"))
+    silent = days["_closed"].epoch_seconds() - days["_last"].epoch_seconds()
+    found = days.select(
+        "day", "complete", "requests",
+        requests_week_before=earlier,
+        volume_ratio=days.requests.cast("float64") / earlier.nullif(0),
+        unpriced=days.unpriced,
+        unpriced_share=days.unpriced.cast("float64") / days.with_tokens.nullif(0),
+        free_answers=days.free_answers, duplicates=days.duplicates, same_calls=days.same_calls,
+        hours_without_events=silent / 3600.0,
+    )  # fmt: skip
+    return found.filter(found.day >= first.isoformat()).order_by("day")

@@ -1,0 +1,151 @@
+"""What was computed beside what was billed, by UTC day, provider and model."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+import sqlalchemy
+
+from hanzo_reports.metrics.catalog import chosen
+from hanzo_reports.metrics.query import grouped, needed, selected
+from hanzo_reports.store.duck import backend
+from hanzo_reports.store.quality_tables import BILLS
+from hanzo_reports.units import Grain
+from hanzo_reports.window import Window, iso
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import ibis.expr.types as ir
+
+    from hanzo_reports.store.base import Store
+
+METRICS = ("requests", "input_tokens", "output_tokens", "cost", "unpriced_requests")
+PROVIDERS = {  # what bills call them, and what OpenTelemetry does
+    "aws": ("aws.bedrock", "bedrock", "amazon"), "amazon web services": ("aws.bedrock", "bedrock", "amazon"),
+    "microsoft": ("azure.ai.openai", "azure.ai.inference", "azure"),
+    "google": ("gcp.vertex_ai", "gcp.gemini", "vertex_ai", "gemini"),
+    "google cloud": ("gcp.vertex_ai", "gcp.gemini", "vertex_ai", "gemini"),
+}  # fmt: skip
+_MONEY = pa.decimal128(38, 9)
+_SCHEMA = pa.schema([
+    ("day", pa.string()), ("provider", pa.string()), ("model", pa.string()), ("currency", pa.string()),
+    ("requests", pa.int64()), ("billed_requests", pa.int64()), ("tokens", pa.int64()), ("billed_tokens", pa.int64()),
+    ("unpriced_requests", pa.int64()), ("cost", _MONEY), ("billed_cost", _MONEY), ("difference", _MONEY),
+    ("difference_share", pa.float64()),
+])  # fmt: skip
+
+
+def billed(store: Store) -> bool:
+    """Whether any bill is loaded."""
+    with store.state.connect() as connection:
+        return connection.execute(sqlalchemy.select(BILLS.c.kind).limit(1)).first() is not None
+
+
+def covered(store: Store) -> tuple[datetime, datetime] | None:
+    """The first and the last instant that bills are about; None: no bill is loaded."""
+    first, last = sqlalchemy.func.min(BILLS.c.period_start), sqlalchemy.func.max(BILLS.c.period_end)
+    with store.state.connect() as connection:
+        row = connection.execute(sqlalchemy.select(first, last)).one()
+    return (datetime.fromisoformat(row[0]), datetime.fromisoformat(row[1])) if row[0] else None
+
+
+def reconciliation(store: Store, window: Window) -> ir.Table:
+    """What was computed beside what was billed.
+
+    Only whole UTC days of the window that a bill speaks of are compared, and only the events of a provider that sent
+    one. Models are compared by their names in lower case, without what stands before a slash.
+
+    Args:
+        store: with the events and the bills.
+        window: which days.
+
+    Returns:
+        One row per UTC day, provider, model and currency, in that order: `requests` and `billed_requests`, `tokens`
+        and `billed_tokens`, `unpriced_requests`, `cost` and `billed_cost` (NULL: nothing there, or not told),
+        `difference` (cost - billed_cost; one that is not there counts 0) and `difference_share` (of billed_cost, NULL
+        without any).
+    """
+    start, end = _day_up(window.start), window.end.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    bills = _bills(store, start, end)
+    days, providers = {row["day"] for row in bills}, {row["provider"] for row in bills}
+    rows: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+    for row in bills:
+        key = (row["day"], row["provider"], row["model"], row["currency"])
+        side = rows.setdefault(key, {})
+        for name in ("requests", "tokens", "cost"):
+            side[f"billed_{name}"] = _plus(side.get(f"billed_{name}"), row[name])
+    for row in _events(store, start, end) if start < end and bills else ():
+        provider = _billed_as(row["provider"], row["model"], providers, bills)
+        if row["day"] in days and provider:
+            side = rows.setdefault((row["day"], provider, row["model"], "USD"), {})
+            for name in ("requests", "tokens", "cost", "unpriced_requests"):
+                side[name] = _plus(side.get(name), row[name])
+    table = pa.Table.from_pylist([_row(key, side) for key, side in sorted(rows.items())], schema=_SCHEMA)
+    return backend(duckdb.connect()).create_table("reconciliation", table)
+
+
+def name_of(model: str | None) -> str:
+    """A model's name as both sides are compared by it."""
+    return (model or "").rpartition("/")[2].strip().lower()
+
+
+def _row(key: tuple[str, str, str, str], side: dict[str, Any]) -> dict[str, Any]:
+    cost, billed_cost = side.get("cost"), side.get("billed_cost")
+    difference = (cost or Decimal(0)) - (billed_cost or Decimal(0))
+    share = float(difference / billed_cost) if billed_cost else None
+    named = dict(zip(("day", "provider", "model", "currency"), key, strict=True))
+    return {**named, **side, "difference": difference, "difference_share": share}
+
+
+def _bills(store: Store, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    columns = BILLS.c
+    asked = sqlalchemy.select(BILLS).where(columns.period_start >= iso(start), columns.period_start < iso(end))
+    with store.state.connect() as connection:
+        held = connection.execute(asked).mappings().all()
+    return [
+        {
+            "day": row["period_start"][:10], "provider": row["provider"], "model": name_of(row["model"]),
+            "currency": row["currency"], "requests": row["requests"],
+            "tokens": _plus(row["input_tokens"], row["output_tokens"]),
+            "cost": None if row["cost"] is None else Decimal(row["cost"]),
+        }
+        for row in held
+    ]  # fmt: skip
+
+
+def _events(store: Store, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    window, asked = Window(start, end), chosen(METRICS)
+    dims = ["provider", "model"]
+    events = selected(store.events(start, end), window, None, needed(asked, dims))
+    days = grouped(events, window, asked, dims, Grain.DAY)
+    found = days.filter(days.requests > 0).order_by("period", *dims).to_pyarrow().to_pylist()
+    return [
+        {
+            "day": row["period"][:10], "provider": row["provider"], "model": name_of(row["model"]),
+            "requests": row["requests"], "tokens": _plus(row["input_tokens"], row["output_tokens"]),
+            "cost": row["cost"], "unpriced_requests": row["unpriced_requests"],
+        }
+        for row in found
+    ]  # fmt: skip
+
+
+def _billed_as(provider: str | None, model: str, providers: set[str], bills: Sequence[dict[str, Any]]) -> str | None:
+    """The provider of a bill that an event belongs to; None: none of them sent it."""
+    if provider:
+        name = provider.lower()
+        return next((one for one in sorted(providers) if name == one or name in PROVIDERS.get(one, ())), None)
+    return next((row["provider"] for row in bills if model and row["model"] == model), None)
+
+
+def _plus(a: Any, b: Any) -> Any:  # noqa: ANN401  # numbers, or None where nothing is told
+    return b if a is None else a if b is None else a + b
+
+
+def _day_up(instant: datetime) -> datetime:
+    day = instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return day if day == instant else day + timedelta(days=1)

@@ -1,0 +1,136 @@
+"""Verdicts kept beside the data: JSON files in a store's folder, rows of its state where it is no folder.
+
+::
+
+    <store>/quality/<suite>-<scope>/<instant>-<number>-<8 digits>.json
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from hanzo_reports.quality.verdict import Status, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hanzo_reports.store.base import Store
+
+FOLDER = "quality"
+KEPT = 1000  # verdicts of one suite and scope; older ones are removed
+WORDS = {Status.PASSED: "passed", Status.WARNED: "warnings", Status.FAILED: "failed"}
+TONES = {Status.PASSED: "good", Status.WARNED: "warn", Status.FAILED: "bad"}
+
+
+def save(store: Store, verdict: Verdict) -> None:
+    """A verdict kept: whole, or not at all. One that was skipped says nothing, and is not."""
+    if verdict.status is Status.SKIPPED:
+        return
+    folder, at = _folder(store), _sortable(verdict.at)
+    if folder is None:
+        _insert(store, at, verdict)
+        return
+    place = folder / f"{verdict.suite}-{verdict.scope}"
+    place.mkdir(parents=True, exist_ok=True)
+    name = f"{at}-{len(list(place.glob(f'{at}-*.json'))):04d}-{uuid4().hex[:8]}"  # of one instant, the later is later
+    partial = place / f".{name}.partial"
+    partial.write_text(verdict.text() + "\n", encoding="utf-8")
+    partial.replace(place / f"{name}.json")
+    for old in sorted(place.glob("*.json"))[:-KEPT]:
+        old.unlink(missing_ok=True)
+
+
+def newest(store: Store) -> list[Verdict]:
+    """The newest verdict of each suite and scope."""
+    return [verdicts[-1] for verdicts in _all(store, 1).values() if verdicts]
+
+
+def history(store: Store, most: int = 200) -> list[Verdict]:
+    """Verdicts in the order of time, at most so many of each suite and scope."""
+    return sorted((one for verdicts in _all(store, most).values() for one in verdicts), key=lambda one: one.at)
+
+
+def badge(verdicts: Iterable[Verdict]) -> dict[str, Any] | None:
+    """What a page and a manifest say about the data; None: it was never checked.
+
+    Returns:
+        `status` (the worst), `text` and `tone` for the page, and `suites`: name, scope, status, instant, failed checks.
+    """
+    known = list(verdicts)
+    if not known:
+        return None
+    order = list(Status)
+    worst = max((one.status for one in known), key=order.index)
+    suites = [
+        {
+            "suite": one.suite,
+            "scope": one.scope,
+            "status": one.status.value,
+            "at": one.at,
+            "quarantined": one.quarantined,
+            "failed": [check.id for check in one.checks if check.state in {"failed", "error"}],
+        }
+        for one in known
+    ]
+    count = sum(
+        check.state in {"failed", "error"} and check.severity != "info" for one in known for check in one.checks
+    )
+    text = f"{count} {WORDS[worst]}" if worst is Status.WARNED else WORDS[worst]
+    return {"status": worst.value, "text": text.removesuffix("s") if count == 1 else text, "tone": TONES[worst],
+            "suites": suites}  # fmt: skip
+
+
+def _folder(store: Store) -> Path | None:
+    folder = getattr(store, "folder", None)
+    return Path(folder) / FOLDER if folder else None
+
+
+def _sortable(at: str) -> str:
+    """An ISO 8601 instant as a name that sorts by time."""
+    head, _, fraction = at.rstrip("Z").partition(".")
+    return f"{head.replace('-', '').replace(':', '')}{fraction:0<6}Z"
+
+
+def _all(store: Store, most: int) -> dict[str, list[Verdict]]:
+    folder = _folder(store)
+    if folder is None:
+        return _rows(store, most)
+    places = sorted(path for path in folder.glob("*") if path.is_dir()) if folder.is_dir() else []
+    return {place.name: [_read(path) for path in sorted(place.glob("*.json"))[-most:]] for place in places}
+
+
+def _read(path: Path) -> Verdict:
+    return Verdict.read(path.read_text(encoding="utf-8"), str(path))
+
+
+def _insert(store: Store, at: str, verdict: Verdict) -> None:
+    import sqlalchemy  # noqa: PLC0415  # a folder needs none
+
+    from hanzo_reports.store.quality_tables import VERDICTS  # noqa: PLC0415  # as above
+
+    with store.state.begin() as connection:
+        same = sqlalchemy.select(sqlalchemy.func.count()).where(VERDICTS.c.verdict_id.startswith(at))
+        name = f"{at}-{connection.execute(same).scalar_one():04d}-{uuid4().hex[:8]}"
+        row = {"verdict_id": name, "suite": verdict.suite, "scope": verdict.scope, "verdict": verdict.text()}
+        connection.execute(VERDICTS.insert().values(row))
+
+
+def _rows(store: Store, most: int) -> dict[str, list[Verdict]]:
+    import sqlalchemy  # noqa: PLC0415  # as above
+
+    from hanzo_reports.store.quality_tables import VERDICTS  # noqa: PLC0415  # as above
+
+    columns = VERDICTS.c
+    place = sqlalchemy.func.row_number().over(
+        partition_by=[columns.suite, columns.scope], order_by=columns.verdict_id.desc()
+    )
+    ranked = sqlalchemy.select(VERDICTS, place.label("place")).subquery()
+    asked = sqlalchemy.select(ranked).where(ranked.c.place <= most).order_by(ranked.c.verdict_id)
+    found: dict[str, list[Verdict]] = {}
+    with store.state.connect() as connection:
+        rows: Sequence[Any] = connection.execute(asked).all()
+    for row in rows:
+        found.setdefault(f"{row.suite}-{row.scope}", []).append(Verdict.read(row.verdict, f"verdict {row.verdict_id}"))
+    return found

@@ -1,0 +1,47 @@
+"""The errors of a backtest as a chart: how far off each method is, by the day on which it is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import vl_convert
+
+from hanzo_reports.errors import ReportsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+COLORS = {"forecast": "#3d5afe", "run_rate": "#c0203f", "last_7_days": "#0d9488", "seasonal_naive": "#94a3b8",
+          "auto_ets": "#8a5a00"}  # fmt: skip
+
+
+def write_errors_chart(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """A backtest's rows drawn into an SVG file, one panel a class of spend; it appears whole or not at all.
+
+    Args:
+        rows: what `forecast.backtest.backtest` gives.
+        path: the file.
+
+    Raises:
+        ReportsError: the file cannot be written.
+    """
+    methods = [method for method in COLORS if any(row["method"] == method for row in rows)]
+    scale = alt.Scale(domain=methods, range=[COLORS[method] for method in methods])
+    base = alt.Chart(alt.InlineData(values=list(rows)), width=260, height=190).encode(
+        x=alt.X("day:O", title="day of the period", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("wape:Q", title="WAPE", axis=alt.Axis(format="%")),
+        color=alt.Color("method:N", title=None, scale=scale, legend=alt.Legend(orient="bottom")),
+    )
+    panels = alt.layer(base.mark_line(), base.mark_point(filled=True))
+    order = [name for name in ("all", "steady", "uneven", "bursty") if any(row["class"] == name for row in rows)]
+    drawing = panels.facet(column=alt.Column("class:N", title=None, sort=order)).resolve_scale(y="independent")
+    svg = vl_convert.vegalite_to_svg(drawing.configure(font="Inter, system-ui, sans-serif").to_dict())
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(svg, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        msg = f"{path} cannot be written: {error.strerror or error}; give a file in a folder that is there"
+        raise ReportsError(msg) from error

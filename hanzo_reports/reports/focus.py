@@ -1,0 +1,104 @@
+"""Charges in the FinOps community's format: FOCUS 1.2, Cost and Usage, one row per UTC day and thing that was used.
+
+Source: FOCUS 1.2, https://focus.finops.org/focus-specification/v1-2/
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import ibis
+
+from hanzo_reports.events import TIMESTAMP
+from hanzo_reports.metrics.query import bucket_key
+from hanzo_reports.units import Grain
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from hanzo_reports.window import Window
+
+DAY = 86_400
+MILLION = 1_000_000
+FORMAT = "focus"
+GROUP = ("provider", "model", "service", "operation", "project", "team", "environment", "region")
+_TAGS = {"team": "team", "environment": "environment", "operation": "operation", "service": "service"}
+_MONEY = "decimal(38, 9)"
+
+
+def charges(events: ir.Table, window: Window) -> ir.Table:
+    """What was used and what it cost, as FOCUS has it.
+
+    Args:
+        events: the events of a window with a known cost; those without one are charges of nobody knows how much, and
+            belong into no bill. With `cost_difference`, ListCost is the list price where that is known.
+        window: in UTC, since a charge's period is; a day that it holds a part of is a charge of that part.
+
+    Returns:
+        One row per UTC day, provider, model, service, operation, project, team, environment and region, in order of
+        time: the columns of FOCUS 1.2, and `x_Model`, `x_Requests`, `x_InputTokens`, `x_OutputTokens`.
+    """
+    day = bucket_key(events.timestamp, window, Grain.DAY)
+    tokens = events.input_tokens.fill_null(0) + events.output_tokens.fill_null(0)
+    listed = events.cost - events.cost_difference.fill_null(0) if "cost_difference" in events.columns else events.cost
+    sums = events.mutate(_day=day, _tokens=tokens, _listed=listed).aggregate(
+        by=["_day", *GROUP],
+        _cost=ibis._.cost.sum().cast(_MONEY), _list_cost=ibis._["_listed"].sum().cast(_MONEY),
+        _tokens=ibis._["_tokens"].sum(), _requests=ibis._.count(),
+        _input=ibis._.input_tokens.sum(), _output=ibis._.output_tokens.sum(),
+    )  # fmt: skip
+    return _named(sums.order_by("_day", *GROUP), window)
+
+
+def _named(rows: ir.Table, window: Window) -> ir.Table:
+    """The sums under the names of FOCUS."""
+    midnight = (rows["_day"] * DAY).as_timestamp("s").cast(TIMESTAMP)
+    month = midnight.truncate("M")
+    first, last = (ibis.literal(side, TIMESTAMP) for side in (window.start, window.end))
+    ai = rows.model.notnull()
+    metered = rows["_tokens"] > 0
+    provider = rows.provider.fill_null(rows.service)
+    name = ibis.ifelse(ai, rows.model, rows.service)
+    counted = ibis.ifelse(metered, rows["_tokens"], rows["_requests"]).cast("decimal(38, 6)")
+    quantity = ibis.ifelse(metered, counted / ibis.literal(Decimal(MILLION)), counted).cast("decimal(38, 6)")
+    unit = ibis.ifelse(metered, f"{MILLION} Tokens", "Requests")
+    no_text, no_number = ibis.null("string"), ibis.null("float64")
+    return rows.select(
+        BilledCost=rows["_cost"], BillingAccountId=provider, BillingAccountName=provider,
+        BillingAccountType=ibis.literal("Provider"), BillingCurrency=ibis.literal("USD"),
+        BillingPeriodEnd=(month + ibis.interval(months=1)), BillingPeriodStart=month,
+        ChargeCategory=ibis.literal("Usage"), ChargeClass=no_text,
+        ChargeDescription=name + " in the project " + rows.project, ChargeFrequency=ibis.literal("Usage-Based"),
+        ChargePeriodEnd=ibis.least(midnight + ibis.interval(days=1), last),
+        ChargePeriodStart=ibis.greatest(midnight, first),
+        ConsumedQuantity=quantity, ConsumedUnit=unit,
+        ContractedCost=rows["_cost"], ContractedUnitPrice=no_number, EffectiveCost=rows["_cost"],
+         InvoiceId=no_text,
+        InvoiceIssuerName=provider, ListCost=rows["_list_cost"], ListUnitPrice=no_number,
+        PricingCategory=ibis.literal("Standard"),
+        PricingQuantity=quantity, PricingUnit=unit,
+        ProviderName=provider, PublisherName=provider,
+        RegionId=rows.region, RegionName=rows.region,
+        ResourceId=no_text, ResourceName=no_text, ResourceType=no_text,
+        ServiceCategory=ibis.ifelse(ai, "AI and Machine Learning", "Other"),
+        ServiceName=ibis.ifelse(ai, provider, rows.service),
+        ServiceSubcategory=ibis.ifelse(ai, "Generative AI", "Other (Other)"),
+        SkuId=no_text, SkuMeter=no_text, SkuPriceDetails=no_text, SkuPriceId=no_text,
+        SubAccountId=rows.project, SubAccountName=rows.project, SubAccountType=ibis.literal("Project"),
+        Tags=_tags(rows), x_Model=rows.model, x_Requests=rows["_requests"], x_InputTokens=rows["_input"],
+        x_OutputTokens=rows["_output"],
+    )  # fmt: skip
+
+
+def _tags(rows: ir.Table) -> ir.StringValue:
+    """The other dimensions as JSON; NULL where none is known."""
+    parts = [
+        ibis.ifelse(
+            rows[column].notnull(),
+            ibis.literal(f'"{tag}": "') + rows[column].replace("\\", "\\\\").replace('"', '\\"') + '", ', "",
+        )
+        for tag, column in _TAGS.items()
+    ]  # fmt: skip
+    text = parts[0] + parts[1] + parts[2] + parts[3]
+    return "{" + text.substr(0, ibis.greatest(text.length() - 2, 0)) + "}"

@@ -1,0 +1,105 @@
+"""A lake of traffic, a state database on each engine, real receivers, and a clock moved by hand."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import duckdb
+import ibis
+import pyarrow as pa
+import pytest
+from cryptography.fernet import Fernet
+
+from hanzo_reports import store
+from hanzo_reports.alerts import book, states
+from hanzo_reports.alerts.check import check
+from hanzo_reports.alerts.rules import read
+from hanzo_reports.alerts.texts import Voice
+from hanzo_reports.delivery.deliver import deliver
+from hanzo_reports.delivery.endpoints import keep, parse
+from hanzo_reports.delivery.guard import Guard
+from hanzo_reports.delivery.sealing import Vault
+from hanzo_reports.events import SCHEMA
+from hanzo_reports.store.duck import backend
+
+MINUTE = timedelta(minutes=1)
+
+
+class Traffic:
+    """Requests put into a lake: so many in the minute before an instant, some of them bad."""
+
+    def __init__(self, folder):
+        self.store = store.open(str(folder), create=True)
+        self.made = 0
+
+    def put(self, until, requests, bad=0, *, seconds=60, **columns):
+        first, self.made = self.made, self.made + requests
+        values = {
+            "event_id": [f"e{first + n}" for n in range(requests)],
+            "timestamp": [until - timedelta(seconds=seconds * (n + 1) / (requests + 1)) for n in range(requests)],
+            "status": [500 if n < bad else 200 for n in range(requests)],
+            **{name: [value] * requests for name, value in self._usual(until, columns).items()},
+        }
+        self._append(values, requests)
+
+    def put_all(self, instants, statuses, projects):
+        """One request for each instant, status and project."""
+        usual = {name: [value] * len(instants) for name, value in self._usual(instants[0], {}).items()}
+        ids = [f"e{n}" for n in range(len(instants))]
+        self._append(
+            usual | {"event_id": ids, "timestamp": instants, "status": statuses, "project": projects}, len(instants)
+        )
+
+    def _append(self, values, requests):
+        arrow = ibis.schema({name: dtype.removeprefix("!") for name, dtype in SCHEMA.items()}).to_pyarrow()
+        rows = {field.name: pa.array(values.get(field.name, [None] * requests), field.type) for field in arrow}
+        self.store.append(backend(duckdb.connect()).create_table("rows", pa.table(rows)), {})
+
+    @staticmethod
+    def _usual(until, columns):
+        return {"service": "gateway", "project": "search", "latency_ms": 100.0, "ingested_at": until} | columns
+
+
+@pytest.fixture
+def traffic(tmp_path):
+    return Traffic(tmp_path / "lake")
+
+
+@pytest.fixture
+def house(state_database, traffic, clock):
+    """Rules kept, passes run, messages delivered."""
+
+    class House:
+        engine, guard = state_database, Guard(frozenset({"localhost"}), timeout=2.0)
+        vault, voice = Vault(Fernet.generate_key().decode()), Voice(delay=timedelta())
+
+        def channel(self, spec, schemes=()):
+            with self.engine.begin() as connection:
+                return keep(connection, self.vault, parse(spec, self.guard, schemes), clock.now).endpoint_id
+
+        def rule(self, *endpoints, over=False, **given):
+            plain = {"name": "errors", "metric": "error_rate", "gt": "0.05", "window": "1m"} | given
+            with self.engine.begin() as connection:
+                return book.put(connection, [(read(plain), endpoints)], clock.now, over=over)
+
+        def check(self, **options):
+            events = options.pop("events", traffic.store.events)
+            return check(self.engine, events, clock.now, **{"voice": self.voice} | options)
+
+        def deliver(self):
+            return deliver(self.engine, self.vault, self.guard, clock)
+
+        def minute(self, requests=100, bad=0, **columns):
+            """A minute of traffic, a pass and a delivery at its end."""
+            clock.pass_(minutes=1)
+            if requests:
+                traffic.put(clock.now, requests, bad, **columns)
+            done = self.check()
+            self.deliver()
+            return done
+
+        def phases(self):
+            with self.engine.connect() as connection:
+                return {key[1]: state.phase.value for key, (state, _) in states.load(connection, None).items()}
+
+    return House()

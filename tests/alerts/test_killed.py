@@ -1,0 +1,63 @@
+"""Passes and deliveries killed at 50 random moments: every message arrives, none is invented, none is lost."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from cryptography.fernet import Fernet
+
+from hanzo_reports.delivery.sealing import Vault
+from hanzo_reports.store.alert_tables import OUTBOX, STATES
+
+WORKER = Path(__file__).with_name("worker.py")
+PROJECTS = ("a", "b", "c", "d")
+MINUTES = 400
+
+
+@pytest.fixture
+def weather(traffic, clock):
+    """For each project the minutes in which it is bad; all the traffic of the test is there beforehand."""
+    chance = random.Random(7)  # noqa: S311  # weather, not secrets
+    bad = {project: [chance.random() < 0.5 for _ in range(MINUTES)] for project in PROJECTS}
+    minutes = [(minute, project) for minute in range(MINUTES) for project in PROJECTS]
+    traffic.put_all(
+        [clock.now + timedelta(minutes=minute, seconds=30) for minute, _ in minutes],
+        [500 if bad[project][minute] else 200 for minute, project in minutes],
+        [project for _, project in minutes],
+    )
+    return bad
+
+
+@pytest.mark.parametrize(("state_url", "kills"), [("sqlite", 50), ("postgres", 15)], indirect=["state_url"])
+def test_killed_at_random_moments(house, receiver, weather, state_url, traffic, kills):
+    key = Fernet.generate_key().decode()
+    house.vault = Vault(key)
+    house.rule(house.channel(f"hook=webhook:{receiver.url}"), by=["project"], repeat="5m")
+    done = subprocess.run(
+        [sys.executable, WORKER, state_url, traffic.store.url, key, str(kills), "11"],
+        check=False, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    last = int(done.stdout) - 1
+    with house.engine.connect() as connection:
+        rows = connection.execute(sqlalchemy.select(OUTBOX).order_by(OUTBOX.c.created_at, OUTBOX.c.position)).all()
+        states = connection.execute(sqlalchemy.select(STATES)).all()
+    assert {row.state for row in rows} == {"sent"}
+    assert {row.message_id for row in rows} == set(receiver.ids)
+    assert len(rows) > kills
+    for project in PROJECTS:
+        kinds = [row.kind for row in rows if f'"{project}"' in row.thread and "reminder" not in row.kind]
+        assert kinds == [("firing", "resolved")[n % 2] for n in range(len(kinds))]
+        arrived = [got.json for got in receiver.got if got.json["data"]["group"]["project"] == project]
+        first = list({(one["type"], one["timestamp"]): None for one in arrived})
+        assert [instant for _, instant in first] == sorted(instant for _, instant in first)
+    now = {state.group_key: state.phase for state in states}
+    assert now == {f'{{"project":"{p}"}}': "firing" if weather[p][last] else "inactive" for p in PROJECTS}
+    body = {row.message_id: bytes(row.body) for row in rows}
+    assert all(got.body == body[got.id] for got in receiver.got)

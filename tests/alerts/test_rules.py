@@ -1,0 +1,156 @@
+"""Rules: what is refused says why, with the unit; what is accepted reads back as it was written."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from hanzo_reports.alerts.amounts import amount, shown, span, spelled
+from hanzo_reports.alerts.presets import burn_rates, defaults
+from hanzo_reports.alerts.rules import Condition, Rule, Severity, read
+from hanzo_reports.errors import RuleError, UnknownNameError
+from hanzo_reports.units import Unit
+
+FULL = {
+    "name": "search-errors", "metric": "error_rate", "gte": "0.02", "window": "10m", "short_window": "2m", "for": "5m",
+    "keep_firing_for": "15m", "clear": "0.01", "min_samples": 50, "no_data": "alert", "where": {"project": ["search"]},
+    "by": ["model", "region"], "repeat": "1h", "severity": "critical", "runbook": "https://wiki/errors",
+    "burn_rate": "6", "channels": ["oncall"],
+}  # fmt: skip
+
+
+def test_a_rule_reads_back_as_written():
+    assert read(FULL).written() == FULL
+    assert read(read(FULL).written()) == read(FULL)
+
+
+def test_defaults_are_not_written():
+    assert read({"name": "a", "metric": "cost", "gt": "5"}).written() == {
+        "name": "a", "metric": "cost", "gt": "5", "window": "5m",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"metric": "error_rat"}, "unknown metric 'error_rat'; did you mean 'error_rate'?"),
+        ({"gt": None}, "needs one threshold: one of gt, gte, lt, lte"),
+        ({"lt": "1%"}, "needs one threshold"),
+        ({"gt": "5"}, "a share between 0 and 1"),
+        ({"gt": "100%"}, "can never be > 100%"),
+        ({"gt": "5 ms"}, "not in the unit of error_rate, which is share; give for example 0.01 or 1%"),
+        ({"metric": "latency_p99", "gt": "1%"}, "which is ms; give for example 2000 or 2s"),
+        ({"metric": "latency_p99", "gt": "nan"}, "no finite number; latency_p99 is in ms"),
+        ({"metric": "cost", "gt": "-inf"}, "no finite number; cost is in USD"),
+        ({"metric": "cost", "gt": "1e9999999999"}, "too large"),
+        ({"clear": "2%"}, "clear threshold 2% must be at most the threshold 1%"),
+        ({"window": "5 minutes"}, "window '5 minutes' is no length of time"),
+        ({"window": "0"}, "window must be between 1s and 90d"),
+        ({"for": "91d"}, "for must be between 0 and 90d"),
+        ({"short_window": "5m"}, "short window must be shorter"),
+        ({"repeat": "1s"}, "repeat must be at least 1m"),
+        ({"min_samples": "-1"}, "at least 0"),
+        ({"min_samples": "some"}, "whole number of requests"),
+        ({"no_data": "okay"}, "unknown no_data 'okay'; did you mean 'ok'?"),
+        ({"severity": "critcal"}, "did you mean 'critical'?"),
+        ({"by": ["modle"]}, "unknown dimension 'modle'; did you mean 'model'?"),
+        ({"where": {"projct": "x"}}, "did you mean 'project'?"),
+        ({"name": "my rule"}, "letters, digits"),
+        ({"keep_fireing_for": "5m"}, "unknown field 'keep_fireing_for'; did you mean 'keep_firing_for'?"),
+    ],
+)
+def test_a_rule_that_could_never_work_is_refused(given, said):
+    with pytest.raises((RuleError, UnknownNameError)) as caught:
+        read({"name": "a", "metric": "error_rate", "gt": "0.01"} | given)
+    assert said in str(caught.value)
+
+
+def test_a_threshold_that_is_not_finite_is_refused_however_it_comes():
+    with pytest.raises(RuleError, match="threshold in USD must be a finite number"):
+        Rule("a", "cost", Condition.GT, Decimal("NaN"))
+
+
+@pytest.mark.parametrize("text", ["0", "1s", "90s", "5m", "1h30m", "3d", "2w"])
+def test_spans_read_back(text):
+    assert span(spelled(span(text, "window")), "window") == span(text, "window")
+    assert span("1d2h3m4s", "window") == timedelta(days=1, hours=2, minutes=3, seconds=4)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "value"),
+    [
+        ("1%", Unit.SHARE, "0.01"),
+        ("2s", Unit.MILLISECONDS, "2000"),
+        ("$1_000.50", Unit.USD, "1000.50"),
+        ("5 USD", Unit.USD, "5"),
+        ("10GB", Unit.BYTES, "10000000000"),
+        ("1.5M", Unit.TOKENS, "1500000"),
+        ("20/s", Unit.PER_SECOND, "20"),
+    ],
+)
+def test_amounts_are_read_exactly(text, unit, value):
+    assert amount(text, unit, "it") == Decimal(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (None, Unit.SHARE, "no data"),
+        (0.999, Unit.SHARE, "99.9%"),
+        (Decimal("0.0001"), Unit.USD, "$0.000100"),
+        (7, Unit.REQUESTS, "7 requests"),
+        (12.345, Unit.PER_SECOND, "12.35 per second"),
+        (3, Unit.COUNT, "3"),
+        (1.5, Unit.MILLISECONDS, "1.5 ms"),
+    ],
+)
+def test_values_are_shown_with_their_unit(value, unit, text):
+    assert shown(value, unit) == text
+
+
+def test_the_defaults_are_the_limits_of_the_catalogue():
+    assert {(rule.metric, rule.limit) for rule in defaults()} == {
+        ("error_rate", "> 1%"),
+        ("availability", "< 99.9%"),
+        ("latency_p50", "> 200 ms"),
+        ("latency_p99", "> 2,000 ms"),
+        ("saturation", "> 80%"),
+    }
+
+
+def test_burn_rates_are_those_of_the_workbook():
+    found = burn_rates("api", "availability", Decimal("0.999"), {"by": ["project"]})
+    assert [(r.name, str(r.threshold), r.window, r.short_window, r.severity) for r in found] == [
+        ("api-fast", "0.9856", timedelta(hours=1), timedelta(minutes=5), Severity.CRITICAL),
+        ("api-slow", "0.994", timedelta(hours=6), timedelta(minutes=30), Severity.CRITICAL),
+        ("api-ticket", "0.999", timedelta(days=3), timedelta(hours=6), Severity.WARNING),
+    ]
+    assert all(rule.by == ("project",) for rule in found)
+    errors = burn_rates("api", "error_rate", Decimal("0.99"), {})
+    assert [(r.condition, str(r.threshold)) for r in errors] == [("gt", "0.144"), ("gt", "0.06"), ("gt", "0.01")]
+
+
+def test_a_rate_that_nothing_can_reach_is_left_out():
+    assert [rule.name for rule in burn_rates("api", "availability", Decimal("0.9"), {})] == ["api-slow", "api-ticket"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "slo", "said"),
+    [
+        ("latency_p99", "0.99", "needs a share"),
+        ("saturation", "0.9", "needs a share"),
+        ("availability", "1", "0 and 1"),
+    ],
+)
+def test_an_objective_that_makes_no_sense_is_refused(metric, slo, said):
+    with pytest.raises(RuleError, match=said):
+        burn_rates("api", metric, Decimal(slo), {})
+
+
+def test_how_a_rule_is_told_does_not_change_what_it_is():
+    rule = read(FULL)
+    same = {"name": "other", "repeat": "2h", "severity": "info", "runbook": "", "channels": []}
+    assert read(FULL | same).fingerprint == rule.fingerprint
+    assert read(FULL | {"gte": "0.03"}).fingerprint != rule.fingerprint

@@ -1,0 +1,134 @@
+"""Forecasts and budgets as a person asks for them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sys
+
+import pytest
+
+from hanzo_reports.cli import main
+
+
+@pytest.fixture
+def own(sample_store, tmp_path):
+    """A copy of the sample store: budgets are written into it."""
+    return shutil.copytree(sample_store, tmp_path / "own")
+
+
+def read(done):
+    return json.loads(done.stdout)
+
+
+def test_forecast_of_the_whole_against_a_limit(cli, own):
+    (told,) = read(cli("forecast", "--limit", "40", "-f", "json", store=own))
+    assert told["low_95"] <= told["p10"] <= told["p50"] <= told["p90"] <= told["high_95"]
+    assert told["spent"] < told["p50"]
+    assert (told["limit"], told["confidence"], told["period"]) == (40, "medium", "2026-03")
+    assert 0 <= told["p_exceed"] <= 1
+
+
+def test_forecasts_by_project_are_those_of_their_budgets(cli, own):
+    cli("budgets", "set", "platform", "--monthly", "10", store=own)
+    rows = list(csv.DictReader(io.StringIO(cli("forecast", "--by", "project", "-f", "csv", store=own).stdout)))
+    limits = {row["project"]: row["limit"] for row in rows}
+    assert limits.pop("platform") == "10"
+    assert set(limits.values()) == {""}
+    path = read(cli("forecast", "--by", "project", "--path", "-f", "json", store=own))
+    assert {row["day"] for row in path} == {"2026-03-31"}
+
+
+def test_a_forecast_that_was_issued_waits_for_its_month(cli, own):
+    cli("forecast", store=own)
+    done = cli("forecast", "--scorecard", "-f", "json", store=own)
+    assert read(done)[0]["forecasts"] == 0
+    assert "a month must be over" in done.stderr
+
+
+def test_backtest_on_the_shipped_series_with_a_chart(cli, tmp_path):
+    rows = read(cli("backtest", "--shipped", "--days", "10", "--chart", tmp_path / "b.svg", "-f", "json"))
+    assert {row["method"] for row in rows} >= {"forecast", "run_rate", "last_7_days", "seasonal_naive"}
+    assert {row["day"] for row in rows} == {10}
+    assert (tmp_path / "b.svg").read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_anomalies_say_when_there_are_none(cli, own):
+    done = cli("anomalies", "--stake", "1000", "-f", "json", store=own)
+    assert (read(done), "no day of the last 30" in done.stderr) == ([], True)
+
+
+def test_a_budget_from_set_to_removed(cli, own):
+    done = cli("budgets", "set", "comerce", "--monthly", "5000", "--thresholds", "0.5,0.8", "--tz", "Asia/Kolkata",
+               "--on-exceed", "soft_limit", "--forecast-alert", "-f", "json", store=own)  # fmt: skip
+    (kept,) = read(done)
+    assert kept == {
+        "project": "comerce", "monthly_limit": 5000, "thresholds": "0.5 0.8 1", "on_exceed": "soft_limit",
+        "timezone": "Asia/Kolkata", "forecast_alert": True, "limit_revision": 1,
+    }  # fmt: skip
+    assert "no event names the project 'comerce' yet; did you mean 'commerce'?" in done.stderr
+    assert len(read(cli("budgets", "list", "-f", "json", store=own))) == 1
+    cli("budgets", "remove", "comerce", store=own)
+    assert "no budgets yet" in cli("budgets", "list", store=own).stderr
+    assert "unknown budget 'comerce'" in cli("budgets", "show", "comerce", store=own, code=2).stderr
+
+
+def test_status_check_and_decide(cli, own):
+    cli("budgets", "set", "platform", "--monthly", "4", "--on-exceed", "hard_limit", store=own)
+    (status,) = read(cli("budgets", "status", "-f", "json", store=own))
+    assert (status["state"], status["limit"], status["as_of"]) == ("blocked", 4, "2026-03-31T12:00:00Z")
+    assert status["share"] > 1
+    told = read(cli("budgets", "check", "-f", "json", store=own))
+    assert [(row["threshold"], row["notify"]) for row in told] == [(0.5, False), (0.75, False), (0.9, False), (1, True)]
+    assert read(cli("budgets", "check", "-f", "json", store=own)) == []
+    assert "1 of 2026-03" in cli("budgets", "show", "platform", store=own).stdout
+    (denied,) = read(cli("budgets", "decide", "platform", "--estimate", "0.37", "-f", "json", store=own, code=4))
+    assert (denied["decision"], denied["estimate"]) == ("deny", 0.37)
+    cli("budgets", "set", "platform", "--monthly", "4000", "--on-exceed", "hard_limit", store=own)
+    given = ("decide", "platform", "--estimate", "0.37", "--event-id", "req-1", "-f", "json")
+    (allowed,) = read(cli("budgets", *given, store=own))
+    assert (allowed["decision"], allowed["event_id"], allowed["reserved"]) == ("allow", "req-1", 0.37)
+    assert allowed["expires_at"] == "2026-03-31T12:10:00Z"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("budgets", "set", "a", "--monthly", "0"), "above 0"),
+        (("budgets", "set", "a", "--monthly", "much"), "is no number"),
+        (("budgets", "set", "a", "--monthly", "5", "--thresholds", "90"), "at most 1"),
+        (("budgets", "set", "a", "--monthly", "5", "--on-exceed", "block"), "unknown action 'block'"),
+        (("budgets", "set", "a", "--monthly", "5", "--tz", "Mars"), "unknown time zone"),
+        (("budgets", "decide", "a", "--estimate", "nan"), "finite"),
+        (("budgets", "decide", "a", "--estimate", "-1"), "0 or more"),
+        (("budgets", "decide", "a", "--estimate", "1", "--hold", "0"), "at least 1 second"),
+        (("forecast", "--limit", "0"), "above 0"),
+        (("forecast", "--by", "project", "--limit", "5"), "budgets"),
+        (("forecast", "--by", "projct"), "did you mean 'project'"),
+        (("forecast", "--charge", "soon=5"), "is no date"),
+        (("forecast", "--charge", "2026-03-31=x"), "is no number"),
+        (("forecast", "-f", "xml"), "unknown format"),
+        (("backtest",), "no series is long enough"),
+        (("backtest", "--shipped", "--days", "x"), "is no day"),
+        (("backtest", "--shipped", "--days", "40"), "1 to 29"),
+        (("anomalies", "--days", "0"), "at least 1"),
+        (("anomalies", "--stake", "-1"), "above 0"),
+    ],
+)
+def test_what_cannot_be_asked_is_said_with_exit_code_2(own, arguments, said, monkeypatch, capsys):
+    """In this process: there are many."""
+    monkeypatch.setenv("HANZO_REPORTS_STORE", str(own))
+    monkeypatch.setenv("HANZO_REPORTS_NOW", "2026-03-31T12:00:00Z")
+    monkeypatch.setattr(sys, "argv", ["hanzo-reports", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_costs_by_model_come_apart(cli):
+    rows = read(cli("costs", "--range", "all", "--by", "model", "-f", "json"))["data"]
+    assert {"input_cost", "output_cost", "cache_read_cost", "cache_write_cost", "cost_share"} <= set(rows[0])
+    assert sum(row["cost_share"] or 0 for row in rows) == pytest.approx(1)

@@ -1,0 +1,117 @@
+"""Guard, bill and quarantine on the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+
+HEADER = "event_id,timestamp,service,project,model,status,input_tokens,output_tokens,cache_read_tokens\n"
+GOOD = "a1,2026-03-30T10:00:00Z,gateway,search,gpt-4o,200,1000,100,0\n"
+FUTURE = "a2,2026-04-02T10:00:00Z,gateway,search,gpt-4o,200,1000,100,0\n"
+NEVER = "a3,never,gateway,search,gpt-4o,200,1000,100,0\n"
+
+
+def load(cli, tmp_path, *lines, **options):
+    (tmp_path / "log.csv").write_text(HEADER + "".join(lines))
+    return cli("ingest", "events", tmp_path / "log.csv", *options.pop("extra", ()), store=tmp_path / "w", **options)
+
+
+def test_the_guard_tells_and_keeps_what_it_finds(cli, tmp_path):
+    load(cli, tmp_path, GOOD)
+    (verdict,) = json.loads(cli("guard", "events", "-f", "json", store=tmp_path / "w").stdout)
+    assert (verdict["suite"], verdict["status"], verdict["rows"], verdict["quarantined"]) == ("events", "passed", 1, 0)
+    kept = list((tmp_path / "w/quality/events-store").glob("*.json"))
+    assert [json.loads(path.read_text())["status"] for path in kept] == ["passed"]
+    told = cli("guard", "events", store=tmp_path / "w")
+    assert "events.timestamp_not_future" in told.stdout
+    assert "events: passed, 1 rows, 0 bad" in told.stderr
+
+
+def test_what_cannot_be_trusted_ends_with_three(cli, tmp_path):
+    load(cli, tmp_path, GOOD)
+    done = cli("guard", store=tmp_path / "w", now="2026-05-01T00:00:00Z", code=3)
+    assert re.search(r"the data cannot be trusted: .*daily\.fresh", done.stderr)
+    assert "rollup: skipped, no rollups are kept yet" in done.stderr
+    assert "bill: skipped, no bill is loaded" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_page_without_network(cli, tmp_path):
+    load(cli, tmp_path, GOOD)
+    page = cli("guard", "events", "-f", "html", store=tmp_path / "w").stdout
+    assert page.startswith("<!doctype html>")
+    assert "no event is from the future" in page
+    assert not re.search(r"(src|href)=\"http", page)
+
+
+def test_wrong_asking_is_said_before_any_work(cli, tmp_path):
+    load(cli, tmp_path, GOOD)
+    store = tmp_path / "w"
+    assert "did you mean 'events'" in cli("guard", "evnts", store=store, code=2).stderr
+    assert "unknown format 'htm'" in cli("guard", "-f", "htm", store=store, code=2).stderr
+    own = tmp_path / "own.yaml"
+    own.write_text("expectations: [{type: expect_table_row_count_to_equal, kwargs: {value: $rows}}]")
+    assert "--set rows=VALUE" in cli("guard", own, store=store, code=2).stderr
+    assert "observed 1" in cli("guard", own, "--set", "rows=1", store=store).stdout
+    assert "own.table_row_count_to_equal" in cli("guard", own, "--set", "rows=2", store=store, code=3).stderr
+
+
+def test_the_quarantine_is_counted_shown_exported_and_released(cli, tmp_path):
+    store = tmp_path / "w"
+    loaded = load(cli, tmp_path, GOOD, FUTURE, NEVER)
+    assert "quarantined: 1 x guard timestamp_not_future: no event is from the future" in loaded.stderr
+    counted = json.loads(cli("quarantine", "list", "-f", "json", store=store).stdout)
+    assert {row["reason"]: row["rows"] for row in counted} == {
+        "guard timestamp_not_future: no event is from the future": 1,
+        "timestamp: … is not a time, or outside 1970..2199": 1,
+    }
+    shown = json.loads(cli("quarantine", "show", "--reason", "guard", "-f", "json", store=store).stdout)
+    assert [row["row"] for row in shown] == [2]
+    assert "2 rows" in cli("quarantine", "export", "-o", tmp_path / "q.csv", store=store).stderr
+    assert len((tmp_path / "q.csv").read_text().splitlines()) == 3
+    (done,) = json.loads(cli("quarantine", "release", "-f", "json", store=store, now="2026-04-03T00:00:00Z").stdout)
+    assert done == {"checked": 2, "released": 1, "accepted": 1, "duplicates": 0, "kept": 1}
+    assert "1 rows in quarantine" in cli("quarantine", "list", store=store).stderr
+    assert "1,001" not in cli("usage", "-r", "all", store=store).stdout
+    told = json.loads(cli("usage", "-r", "2026-03-01..2026-04-30", "-f", "json", store=store).stdout)
+    assert told["summary"]["total_requests"] == 2
+
+
+def test_no_guard_takes_every_event(cli, tmp_path):
+    load(cli, tmp_path, GOOD, FUTURE, extra=["--no-guard"])
+    (found,) = json.loads(cli("doctor", "-f", "json", store=tmp_path / "w").stdout)
+    assert (found["events"], found["quarantined"]) == (2, 0)
+
+
+def test_a_load_that_a_suite_of_ones_own_stops_accepts_nothing(cli, tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("expectations: [{type: expect_table_row_count_to_be_between, kwargs: {min_value: 5}}]")
+    done = load(cli, tmp_path, GOOD, extra=["--guard", own], code=3)
+    assert "nothing is accepted" in done.stderr
+    assert json.loads(cli("doctor", "-f", "json", store=tmp_path / "w").stdout)[0]["events"] == 0
+
+
+def test_a_bill_beside_computed_spend(cli, tmp_path):
+    load(cli, tmp_path, GOOD.replace("gateway", "gateway"))
+    head = "BilledCost,BillingCurrency,ChargePeriodStart,ChargePeriodEnd,ProviderName,ServiceName,x_Model\n"
+    bill = tmp_path / "bill.csv"
+    bill.write_text(f"{head}0.0035,USD,2026-03-30T00:00:00Z,2026-03-31T00:00:00Z,OpenAI,API,gpt-4o\n")
+    done = cli("bill", bill, "-f", "json", store=tmp_path / "w")
+    (row,) = json.loads(done.stdout)
+    assert (row["model"], float(row["cost"]), float(row["billed_cost"])) == ("gpt-4o", 0.0035, 0.0035)
+    assert "bill: passed, tolerance 1.00%" in done.stderr
+    bill.write_text(f"{head}9.5,USD,2026-03-30T00:00:00Z,2026-03-31T00:00:00Z,OpenAI,API,gpt-4o\n")
+    off = cli("bill", bill, store=tmp_path / "w", code=3)
+    assert "9.50 USD at stake" in off.stderr
+    assert "bill.cost_matches" in off.stderr
+    assert "no such file" in cli("bill", tmp_path / "none.csv", store=tmp_path / "w", code=1).stderr
+
+
+def test_charges_as_focus(cli, tmp_path):
+    load(cli, tmp_path, GOOD)
+    done = cli("export", "-f", "focus", "-r", "7d", "-o", tmp_path / "focus.csv", store=tmp_path / "w")
+    assert "1 rows" in done.stderr
+    assert (
+        "leave out metrics"
+        in cli("export", "-f", "focus", "--by", "model", "-o", "x", store=tmp_path / "w", code=2).stderr
+    )

@@ -1,0 +1,62 @@
+"""An outbox on SQLite and on Postgres, receivers, and a clock that is moved by hand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from cryptography.fernet import Fernet
+
+from hanzo_reports.delivery.deliver import deliver
+from hanzo_reports.delivery.endpoints import keep, parse
+from hanzo_reports.delivery.guard import Guard
+from hanzo_reports.delivery.notice import Action, Notice
+from hanzo_reports.delivery.outbox import enqueue
+from hanzo_reports.delivery.sealing import Vault
+
+START = datetime(2026, 3, 1, 3, tzinfo=UTC)
+
+
+@pytest.fixture
+def guard():
+    return Guard(frozenset({"localhost"}), timeout=2.0)
+
+
+@pytest.fixture
+def vault():
+    return Vault(Fernet.generate_key().decode())
+
+
+@pytest.fixture
+def post_office(state_database, vault, guard, clock):
+    """Endpoints made, notices put in, and everything due delivered."""
+
+    class Office:
+        engine = state_database
+
+        def endpoint(self, spec, schemes=()):
+            with state_database.begin() as connection:
+                return keep(connection, vault, parse(spec, guard, schemes), clock.now).endpoint_id
+
+        def put(self, *notices, to):
+            with state_database.begin() as connection:
+                return enqueue(connection, [(notice, to) for notice in notices], clock.now)
+
+        def deliver(self, **options):
+            return deliver(state_database, vault, guard, clock, **options)
+
+    return Office()
+
+
+@pytest.fixture
+def notice():
+    """A function that makes notices of one rule."""
+
+    def make(kind="firing", episode=1, action=Action.TRIGGER, **more):
+        plain = {"source": "rule1", "group": '{"project":"search"}', "severity": "critical", "at": START}
+        return Notice(
+            **plain | {"title": f"{kind} {episode}", "facts": (("What", "errors <!channel> *bold*"),)} | more,
+            kind=kind, episode=episode, action=action,
+        )  # fmt: skip
+
+    return make

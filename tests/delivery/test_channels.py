@@ -1,0 +1,99 @@
+"""Channels for people against a real server: what they send, what they make of the answer, what they refuse."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from pydantic import SecretStr
+
+from hanzo_reports.delivery.channels import channel
+from hanzo_reports.delivery.endpoints import Endpoint
+from hanzo_reports.delivery.guard import Guard
+from hanzo_reports.delivery.ledger import messages
+from hanzo_reports.delivery.notice import Action
+from hanzo_reports.delivery.outbox import Claimed
+
+KEY = "k" * 32
+
+
+@pytest.fixture
+def states(state_database):
+    def read():
+        with state_database.connect() as connection:
+            return [(row["state"], row["last_status"]) for row in messages(connection)]
+
+    return read
+
+
+def address(kind, port):
+    return {
+        "slack": f"slack:http://localhost:{port}/services/T/B/X",
+        "pagerduty": f"pagerduty:{KEY}@http://localhost:{port}",
+        "apprise": f"apprise:json://localhost:{port}/x",
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["slack", "pagerduty", "apprise"])
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [(200, "sent"), (202, "sent"), (400, "dead"), (410, "dead"), (500, "pending"), (302, "pending")],
+)
+def test_the_status_is_kept(post_office, notice, receiver, states, kind, answer, state):
+    receiver.answers = [(answer, {"location": "/elsewhere"})]
+    endpoint = post_office.endpoint(address(kind, receiver.port), ("json",))
+    post_office.put(notice(), to=[endpoint])
+    post_office.deliver()
+    assert len(receiver.got) == 1
+    assert states() == [(state, None if kind == "apprise" and state == "sent" else answer)]
+
+
+@pytest.mark.parametrize("kind", ["slack", "pagerduty"])
+def test_retry_after_is_kept(post_office, notice, receiver, clock, kind):
+    receiver.answers = [(429, {"Retry-After": "900"})]
+    endpoint = post_office.endpoint(address(kind, receiver.port))
+    post_office.put(notice(), to=[endpoint])
+    post_office.deliver()
+    clock.pass_(minutes=14)
+    assert post_office.deliver().sent == 0
+    clock.pass_(minutes=2)
+    assert post_office.deliver().sent == 1
+
+
+def test_slack_gets_one_message_a_second(post_office, notice, receiver):
+    endpoint = post_office.endpoint(address("slack", receiver.port))
+    post_office.put(*(notice(source=f"rule{n}") for n in range(3)), to=[endpoint])
+    started = time.monotonic()
+    assert post_office.deliver().sent == 3
+    assert 1.9 < time.monotonic() - started < 6
+
+
+def test_pagerdutys_resolve_goes_to_the_key_that_triggered(post_office, notice, receiver):
+    endpoint = post_office.endpoint(address("pagerduty", receiver.port))
+    post_office.put(notice(), to=[endpoint])
+    post_office.deliver()
+    post_office.put(notice("resolved", action=Action.RESOLVE), to=[endpoint])
+    post_office.deliver()
+    sent = [got.json for got in receiver.got]
+    assert [one["event_action"] for one in sent] == ["trigger", "resolve"]
+    assert [one["routing_key"] for one in sent] == [KEY, KEY]
+    assert len({one["dedup_key"] for one in sent}) == 1
+    assert {got.path for got in receiver.got} == {"/v2/enqueue"}
+
+
+def test_a_body_arrives_as_it_is_kept(receiver, guard, clock):
+    """Apprise would trim, split, unescape and convert; it must not."""
+    text = '{"text":"  a\\\\n :smile: <b>x</b> \\u00e9é  ' + "x" * 40_000 + '"}'
+    held = Endpoint("e", "e", "slack", "-", SecretStr(receiver.url))
+    assert channel(held, guard).send(Claimed("m", "e", text.encode(), 0, "me"), clock.now).ok
+    assert [got.body.decode() for got in receiver.got] == [text]
+
+
+@pytest.mark.parametrize("kind", ["slack", "pagerduty", "apprise"])
+def test_no_channel_sends_to_where_nothing_may_be_sent(receiver, clock, kind):
+    address_ = {"slack": receiver.url, "pagerduty": f"{KEY}@http://localhost:{receiver.port}",
+                "apprise": f"json://localhost:{receiver.port}/x"}[kind]  # fmt: skip
+    held = Endpoint("e", "e", kind, "-", SecretStr(address_))
+    body = b'{"title":"t","body":"b","type":"info"}'
+    reply = channel(held, Guard()).send(Claimed("m", "e", body, 0, "me"), clock.now)
+    assert (reply.refused, receiver.got) == (True, [])

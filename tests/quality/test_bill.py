@@ -1,0 +1,148 @@
+"""What was computed beside what was billed."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+import hanzo_reports as hr
+from hanzo_reports.errors import ColumnError, UnreadableError
+from hanzo_reports.quality.verdict import State, Status
+
+DAY = 1_750_982_400  # 2025-06-27T00:00:00Z
+HEAD = "BilledCost,BillingCurrency,ChargeCategory,ChargePeriodStart,ChargePeriodEnd,ProviderName,ServiceName,x_Model\n"
+LINE = "1,USD,Usage,2025-06-27,2025-06-28,x,y,z\n"
+
+
+@pytest.fixture
+def ws(tmp_path, arrow, now):
+    """Events of two days: each request 1,000,000 tokens in and 100,000 out of gpt-4o, USD 3.50."""
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    rows = [
+        {"event_id": f"{day} {n}", "timestamp": now - timedelta(days=3 - day, hours=n), "cost": None,
+         "input_tokens": 1_000_000, "output_tokens": 100_000, "cache_read_tokens": 0, "provider": "openai"}
+        for day in range(2) for n in range(4)
+    ]  # fmt: skip
+    path = tmp_path / "events.parquet"
+    pq.write_table(arrow(rows), path)
+    workspace = hr.open(str(tmp_path / "w"), now=now, create=True)
+    assert workspace.ingest("events", [path]).accepted == 8
+    return workspace
+
+
+@pytest.fixture
+def usage(tmp_path):
+    """A function that writes a page of OpenAI's usage, a bucket a day."""
+
+    def write(*buckets, name="usage.json"):
+        data = [
+            {"object": "bucket", "start_time": DAY + 86_400 * number, "end_time": DAY + 86_400 * (number + 1),
+             "results": list(results)}
+            for number, results in enumerate(buckets)
+        ]  # fmt: skip
+        path = tmp_path / name
+        path.write_text(json.dumps({"object": "page", "data": data, "has_more": False}))
+        return path
+
+    return write
+
+
+def bucket(requests, model="gpt-4o", **other):
+    return {"object": "organization.usage.completions.result", "input_tokens": requests * 1_000_000, "model": model,
+            "output_tokens": requests * 100_000, "num_model_requests": requests, **other}  # fmt: skip
+
+
+def rows(ws):
+    found = ws.reconciliation().to_pyarrow().to_pylist()
+    return [(r["day"], r["model"], r["requests"], r["billed_requests"], r["cost"], r["billed_cost"]) for r in found]
+
+
+def test_usage_that_agrees_passes(ws, usage):
+    read = ws.load_bills([usage([bucket(4)], [bucket(4)])])
+    assert (read.files, read.lines, read.left_out) == (1, 2, 0)
+    assert rows(ws) == [(day, "gpt-4o", 4, 4, Decimal(14), Decimal(14)) for day in ("2025-06-27", "2025-06-28")]
+    verdict = ws.guard("bill", "7d")
+    assert (verdict.status, verdict.rows) == (Status.PASSED, 2)
+
+
+def test_what_is_billed_and_not_seen_is_named_with_the_dollars(ws, usage):
+    ws.load_bills([usage([bucket(5), bucket(2, "gpt-4o-mini")], [bucket(4)])])
+    checks = {check.id: check for check in ws.guard("bill", "7d").checks}
+    assert (checks["cost_matches"].state, checks["cost_matches"].at_stake) == (State.FAILED, Decimal("3.5"))
+    assert checks["nothing_unseen"].groups[0]["value"] == "gpt-4o-mini"
+    assert checks["nothing_unseen"].at_stake == Decimal("0.42")  # 2 M at 0.15 and 0.2 M at 0.60 a million
+    assert checks["requests_match"].state is State.FAILED
+    assert {c.id: c.state for c in ws.guard("bill", "7d", tolerance="0.5").checks}["cost_matches"] is State.PASSED
+
+
+def test_loading_a_bill_again_or_anew_replaces_it(ws, usage):
+    ws.load_bills([usage([bucket(9)])])
+    ws.load_bills([usage([bucket(4)], name="later.json")])
+    ws.load_bills([usage([bucket(4)], name="later.json")])
+    assert rows(ws) == [("2025-06-27", "gpt-4o", 4, 4, Decimal(14), Decimal(14))]
+
+
+def test_cached_tokens_cost_less_and_a_batch_has_no_list_price(ws, usage):
+    ws.load_bills([usage([bucket(4, input_cached_tokens=4_000_000)], [bucket(4, batch=True)])])
+    assert [row[5] for row in rows(ws)] == [Decimal(9), None]  # half the price for what is cached: 4 x 1.25 + 4 x 1
+
+
+def test_costs_of_openai_are_taken_as_they_are(ws, usage):
+    line = {
+        "object": "organization.costs.result",
+        "amount": {"value": 13.99, "currency": "usd"},
+        "line_item": "gpt-4o, input",
+    }
+    other = {
+        "object": "organization.costs.result",
+        "amount": {"value": 0.01, "currency": "usd"},
+        "line_item": "gpt-4o, output",
+    }
+    ws.load_bills([usage([line, other])])
+    assert rows(ws) == [("2025-06-27", "gpt-4o", 4, None, Decimal(14), Decimal(14))]
+
+
+def test_a_focus_file(ws, tmp_path):
+    path = tmp_path / "focus.csv"
+    at = "2025-06-27T00:00:00Z,2025-06-28T00:00:00Z"
+    path.write_text(
+        f"{HEAD}13.5,USD,Usage,{at},OpenAI,OpenAI API,gpt-4o\n0.5,USD,Usage,{at},OpenAI,OpenAI API,openai/gpt-4o\n"
+        f"2.66,USD,Tax,{at},OpenAI,OpenAI API,NULL\n8e-07,EUR,Usage,{at},OpenAI,Storage,NULL\n"
+    )
+    assert ws.load_bills([path]).left_out == 1
+    assert rows(ws) == [
+        ("2025-06-27", "gpt-4o", 4, None, Decimal(14), Decimal(14)),
+        ("2025-06-27", "storage", None, None, None, Decimal("0.0000008")),
+    ]
+    assert {c.id for c in ws.guard("bill", "7d").checks if c.state is State.FAILED} == {"currency_known"}
+
+
+def test_our_own_focus_export_is_a_bill_that_agrees(ws, tmp_path):
+    for name in ("focus.csv", "focus.parquet"):
+        assert ws.export(tmp_path / name, "focus", "7d") == 2
+        ws.load_bills([tmp_path / name])
+        assert [row[4:] for row in rows(ws)] == [(Decimal(14), Decimal(14))] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "error", "said"),
+    [
+        ("a.json", "{", UnreadableError, "no JSON"),
+        ("a.json", '{"data": [{"start_time": 1}]}', UnreadableError, "no usage buckets"),
+        ("a.json", '{"data": [{"start_time": 1, "results": []}]}', UnreadableError, "a bucket is not as OpenAI's"),
+        ("a.json", '{"data": []}', UnreadableError, "no usage in it"),
+        ("a.csv", HEAD, UnreadableError, "no usage in it"),
+        ("a.csv", HEAD.replace("BilledC", "BiledC") + LINE, ColumnError, "no column 'BilledCost'; the nearest is 'BiledCost'"),
+        ("a.csv", HEAD + LINE.replace("1", "much", 1), UnreadableError, "no FOCUS file"),
+    ],
+)  # fmt: skip
+def test_a_bill_that_cannot_be_read_changes_nothing(ws, tmp_path, name, text, error, said):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(error, match=said):
+        ws.load_bills([path])
+    assert ws.guard("bill").reason.startswith("no bill is loaded")

@@ -1,0 +1,123 @@
+"""Copies between stores of every kind, and of part of them."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import duckdb
+import pytest
+
+from hanzo_reports import store
+from hanzo_reports.errors import StoreError, UsageError
+from hanzo_reports.store import copying
+from hanzo_reports.store.copying import copied
+
+NOW = datetime(2025, 7, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def other(tmp_path):
+    return store.open(str(tmp_path / "other"), create=True)
+
+
+def checksum(held):
+    """A number made of every cell, whatever the order of the rows."""
+    rows = held.events().to_pyarrow()  # noqa: F841  # DuckDB finds it by its name
+    return duckdb.sql("SELECT count(*), sum(hash(COLUMNS(*))::HUGEINT) FROM rows").fetchone()
+
+
+def filled(held, events, bad_rows, days=9):
+    ids = [f"é{n}" for n in range(days * 24)]
+    cost = [Decimal(n) / 10**9 if n % 3 else None for n in range(days * 24)]
+    held.append(events(ids, cost=cost, latency_ms=[n / 7 for n in range(days * 24)]), {"source": "litellm"})
+    held.quarantine(bad_rows("xyz"))
+    return held
+
+
+def test_lake_to_postgres_to_lake_is_the_same_to_the_last_cell(lake, database, other, events, bad_rows):
+    middle = store.open(database, create=True)
+    first = copied(filled(lake, events, bad_rows), middle, now=NOW)
+    second = copied(middle, other, now=NOW)
+    assert (first.accepted, first.skipped, first.equal) == (second.accepted, second.skipped, second.equal)
+    assert (first.accepted, first.skipped, first.equal, first.days) == (216, 0, True, [])
+    assert checksum(lake) == checksum(middle) == checksum(other)
+    assert first.target["quarantined"] == other.quarantine().count().to_pyarrow().as_py() == 3
+    assert first.source["cost"] == sum(Decimal(n) / 10**9 for n in range(216) if n % 3)
+    [load] = middle.loads()
+    assert (load["source"], load["paths"], load["read"], load["accepted"]) == ("copy", lake.url, 216, 216)
+
+
+def test_a_copy_done_again_copies_nothing(lake, held, events, bad_rows):
+    if held.url == lake.url:
+        held = store.open(f"{lake.url}-2", create=True)
+    copied(filled(lake, events, bad_rows), held, now=NOW)
+    version = held.version
+    again = copied(lake, held, now=NOW)
+    assert (again.accepted, again.skipped, again.equal, held.version) == (0, 216, True, version)
+
+
+def test_a_copy_that_was_stopped_goes_on_where_it_was(lake, database, events, bad_rows, monkeypatch):
+    monkeypatch.setattr(copying, "PIECE", 48)
+    middle, append = store.open(database, create=True), store.open(database, create=True).append
+    shares = []
+
+    def stops(rows, load, seen=None):
+        if len(middle.loads()) == 2:
+            raise KeyboardInterrupt
+        return append(rows, load, seen)
+
+    monkeypatch.setattr(middle, "append", stops)
+    with pytest.raises(KeyboardInterrupt):
+        copied(filled(lake, events, bad_rows), middle, now=NOW)
+    monkeypatch.setattr(middle, "append", append)
+    done = copied(lake, middle, now=NOW, progress=shares.append)
+    assert (done.accepted, done.skipped, done.equal) == (120, 96, True)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert len(middle.loads()) == 2 + 3
+
+
+def test_what_differs_is_named_by_its_day(lake, other, events, bad_rows):
+    filled(lake, events, bad_rows)
+    other.append(events("z", start=datetime(2025, 6, 3, tzinfo=UTC)), {})
+    done = copied(lake, other, now=NOW)
+    assert (done.equal, [str(day) for day in done.days]) == (False, ["2025-06-03"])
+    assert done.target["events"] == done.source["events"] + 1
+
+
+def test_more_in_the_quarantine_of_the_target_is_a_difference(lake, other, events, bad_rows):
+    other.quarantine(bad_rows("w"))
+    done = copied(filled(lake, events, bad_rows), other, now=NOW)
+    assert (done.equal, done.days, done.target["quarantined"]) == (False, [], 4)
+
+
+def test_made_up_events_stay_marked(lake, other, events):
+    lake.append(events("ab"), {"source": "sample"})
+    copied(lake, other, now=NOW)
+    assert [load["source"] for load in other.loads()] == ["sample"]
+
+
+def test_a_store_without_events(lake, other):
+    done = copied(lake, other, now=NOW)
+    assert (done.accepted, done.equal, done.source["events"], done.source["cost"]) == (0, True, 0, None)
+
+
+def test_a_day_larger_than_a_piece_is_one_commit(lake, other, events, monkeypatch):
+    monkeypatch.setattr(copying, "PIECE", 10)
+    lake.append(events(map(str, range(30)), step=timedelta(minutes=1)), {})
+    assert copied(lake, other, now=NOW).equal
+    assert [load["read"] for load in other.loads()] == [30]
+
+
+def test_a_store_onto_itself(lake):
+    with pytest.raises(UsageError, match="is given twice"):
+        copied(lake, store.open(lake.url), now=NOW)
+
+
+def test_a_target_that_cannot_be_written_says_so(lake, other, events, monkeypatch):
+    def full(*_):
+        raise StoreError("disk full")
+
+    lake.append(events("a"), {})
+    monkeypatch.setattr(other, "append", full)
+    with pytest.raises(StoreError, match="disk full"):
+        copied(lake, other, now=NOW)

@@ -1,0 +1,101 @@
+"""Several processes on one Postgres store, some of them killed, and the server killed under one."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from postgres_server import server
+
+from hanzo_reports import store
+from hanzo_reports.errors import StoreError
+from hanzo_reports.store import postgres_load
+
+ROWS = 20_000
+WRITER = Path(__file__).with_name("writer.py")
+
+
+def started(url, behaviour="lives"):
+    return subprocess.Popen(
+        [sys.executable, WRITER, url, str(ROWS), behaviour], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def go(*processes):
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+
+
+def count(held):
+    return held.events().count().to_pyarrow().as_py()
+
+
+def test_writers_of_the_same_rows_keep_each_once_while_others_read(database):
+    held = store.open(database, create=True)
+    writers = [started(database) for _ in range(3)]
+    go(*writers)
+    seen = set()
+    while any(process.poll() is None for process in writers):
+        seen.add(count(held))
+        time.sleep(0.01)
+    assert seen <= {0, ROWS}
+    assert sorted(int(process.communicate()[0]) for process in writers) == [0, 0, ROWS]
+    assert count(held) == held.events().event_id.nunique().to_pyarrow().as_py() == ROWS
+    assert [load["accepted"] for load in held.loads()] == [ROWS]
+
+
+def test_processes_that_make_the_same_store_at_once(database):
+    code = "import sys; from hanzo_reports import store; store.open(sys.argv[1], create=True).state.dispose()"
+    makers = [subprocess.Popen([sys.executable, "-c", code, database], stderr=subprocess.PIPE) for _ in range(4)]
+    assert [maker.communicate()[1] for maker in makers] == [b""] * 4
+    assert count(store.open(database)) == 0
+
+
+@pytest.fixture
+def mortal():
+    """A server of this test's own."""
+    with server() as running:
+        yield running
+
+
+def test_a_server_killed_in_the_middle_of_a_load_keeps_nothing_of_it(mortal, events, bad_rows, monkeypatch):
+    url = mortal.database()
+    held = store.open(url, create=True)
+    held.append(events("ab"), {"load_id": "before"})
+    rows = events([str(n) for n in range(60_000)])
+    write, written = postgres_load.csv.write_csv, []
+
+    def killing(batch, *rest):
+        written.append(batch.num_rows)
+        if sum(written) > 60_000 + postgres_load.BATCH:  # all ids, and some of the rows
+            mortal.kill()
+        write(batch, *rest)
+
+    monkeypatch.setattr(postgres_load.csv, "write_csv", killing)
+    with pytest.raises(StoreError, match=r"the connection to .* was lost: .*do the same again when the server is back"):
+        held.append(rows, {"load_id": "killed"})
+    monkeypatch.undo()
+    with pytest.raises(StoreError, match="cannot be opened"):
+        held.version  # noqa: B018  # a property that asks
+    mortal.start()
+    assert count(held) == 2
+    assert [load["load_id"] for load in held.loads()] == ["before"]
+    assert held.append(rows, {"load_id": "again"}).accepted == 60_000
+    assert count(held) == 60_002
+    assert held.quarantine(bad_rows("a")).count().to_pyarrow().as_py() == 1
+
+
+def test_a_server_killed_in_the_middle_of_an_answer_is_an_error_not_half_an_answer(mortal, events):
+    held = store.open(mortal.database(), create=True)
+    held.append(events([str(n) for n in range(60_000)]), {})
+    stream = held.events().to_pyarrow_batches(chunk_size=100)
+    stream.read_next_batch()
+    mortal.kill()
+    with pytest.raises(StoreError, match="was lost"):
+        stream.read_all()
+    mortal.start()
+    assert count(held) == 60_000
