@@ -93,6 +93,7 @@ class _Frame:
 
     @cached_property
     def starts(self) -> list[datetime]:
+        """Where each bucket begins."""
         return [row["start"] for row in self.chart.rows]
 
     @cached_property
@@ -102,10 +103,12 @@ class _Frame:
         return _top(float(max((number for number in numbers if number is not None), default=0)))
 
     def x(self, instant: datetime) -> float:
+        """Pixels from the left."""
         first, last = self.starts[0], self.chart.rows[-1]["end"]
         return self.across * _seconds(first, instant) / _seconds(first, last)
 
     def y(self, number: float) -> float:
+        """Pixels from the top."""
         return self.down * (1 - float(number) / self.scale[0])
 
     def svg(self) -> str:

@@ -78,7 +78,9 @@ class PostgresStore:
         """The same database and schema."""
         from hanzo_reports.store import state  # noqa: PLC0415  # SQLAlchemy is slow to load, and asking needs none
 
-        return state.postgres(self._server.connect, self.url)
+        engine = state.postgres(self._server.connect, self.url)
+        weakref.finalize(self, engine.dispose)  # its idle connections end with the store
+        return engine
 
     def events(self, start: datetime | None = None, end: datetime | None = None) -> ibis.Table:  # noqa: ARG002
         """The events as of now: all questions to this table see the same ones; the filter itself spares partitions."""

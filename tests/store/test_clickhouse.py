@@ -193,8 +193,8 @@ def test_a_server_that_does_not_answer_is_one_line_without_a_secret():
     [
         ("Code: 516. DB::Exception: ann: Authentication failed. (AUTHENTICATION_FAILED)", "lets nobody in"),
         (
-            "Code: 497. DB::Exception: ann: you need the grant INSERT ON usage.events. (DENIED) (version 26.9.2.1)",
-            "grant INSERT ON usage.events",
+            "Code: 497. DB::Exception: ann: you need the grant INSERT ON usage.events. (version 26.9.2.1)",
+            "need the grant",
         ),
     ],
 )

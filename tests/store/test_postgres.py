@@ -96,6 +96,17 @@ def test_a_connection_lives_as_long_as_the_table_that_uses_it(held, events, post
     assert connections(postgres, database) == before
 
 
+def test_the_connections_of_the_state_end_with_the_store(held, postgres, database):
+    before = connections(postgres, database)
+    opened = store.open(held.url)
+    with opened.state.connect() as connection:
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+    assert connections(postgres, database) == before + 1
+    del opened, connection
+    gc.collect()
+    assert connections(postgres, database) == before
+
+
 def test_a_second_question_in_the_middle_of_an_answer_is_an_error_not_half_an_answer(held, events):
     held.append(events([str(n) for n in range(20_000)], step=timedelta(seconds=1)), {})
     table = held.events()
