@@ -1,9 +1,9 @@
 """Each engine's questions against the same SQL by hand on that engine: `python benchmarks/engines.py [ROWS]`.
 
-Usage by model and project and health by day, of one week: on the lake by DuckDB, on the lake by Spark (this machine, two
-cores), on ClickHouse (its engine in this process); target <= 1.2x the time. Ibis' part, from the question to the SQL:
-target <= 10 ms. The lake against a native DuckDB file of the same rows, by hand on both: target <= 1.5x. Postgres is in
-benchmarks/postgres.py.
+Usage by model and project and health by day, of one week: on the lake by DuckDB, on the lake by Spark (this machine,
+two cores), on ClickHouse (its engine in this process); target <= 1.2x the time. Ibis' part, from the question to the
+SQL: target <= 10 ms. The lake against a native DuckDB file of the same rows, by hand on both: target <= 1.5x. Postgres
+is in benchmarks/postgres.py.
 """
 
 from __future__ import annotations
