@@ -8,15 +8,17 @@ from datetime import UTC, datetime
 import pytest
 
 from hanzo_reports import store
+from hanzo_reports.ingest.parts import parts
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.metrics.compare import comparison, movers
+from hanzo_reports.metrics.cost import SPLIT, costs
 from hanzo_reports.metrics.query import aggregate
 from hanzo_reports.window import Window
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 ENGINES = ["postgres", "clickhouse", "spark"]
 ZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
-METRICS = list(CATALOG)
+METRICS = [name for name in CATALOG if name not in SPLIT]
 pytestmark = pytest.mark.filterwarnings(  # py4j leaves its sockets to the garbage collector
     "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
 )
@@ -61,6 +63,14 @@ def test_every_metric(same, log, engine, zone, shape):
     span, asked = SHAPES[shape]
     window = Window.parse(getattr(log, span), now=NOW, timezone=zone)
     assert same(engine, lambda events: aggregate(events, window, METRICS, **asked))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_costs_taken_apart_by_the_price_list(same, log, engine, shape):
+    span, asked = SHAPES[shape]
+    window = Window.parse(getattr(log, span), now=NOW, timezone=ZONES[3])
+    assert same(engine, lambda events: costs(parts(events), window, ["cost", *sorted(SPLIT)], **asked))
 
 
 @pytest.mark.parametrize(
