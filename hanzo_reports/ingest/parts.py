@@ -6,16 +6,15 @@ cost, with whatever discount is in it, is split as well. Nothing is priced anew:
 
 from __future__ import annotations
 
-import re
 from dataclasses import astuple, fields
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import ibis
+import pyarrow as pa
 
 from hanzo_reports.events import MONEY
 from hanzo_reports.ingest.prices import DAY, Card, cards
-from hanzo_reports.metrics.dialect import epoch_seconds
+from hanzo_reports.metrics.dialect import epoch_seconds, money, small_table
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -29,7 +28,6 @@ COLUMNS = (
     "cache_savings",
     "list_cost",
 )
-_NOBODY, _NANO = "(no model)", Decimal(1).scaleb(-9)
 _TEXT, _COUNTS, _PRICES = fields(Card)[:2], fields(Card)[2:8], fields(Card)[8:]
 
 
@@ -48,7 +46,15 @@ def parts(events: ibis.Table) -> ibis.Table:
     Source: FOCUS ListCost.
     """
     known = events.filter(events["model"].notnull()).select("provider", "model").distinct().to_pyarrow().to_pylist()
-    card = _table([card for pair in known for card in cards(pair["provider"], pair["model"])])
+    found = [astuple(card) for pair in known for card in cards(pair["provider"], pair["model"])]
+    types = [pa.string()] * len(_TEXT) + [pa.int64()] * len(_COUNTS) + [pa.float64()] * len(_PRICES)
+    columns = list(zip(*found, strict=True)) or [()] * len(types)
+    names = [f"_card_{field.name}" for field in fields(Card)]
+    arrays = [
+        pa.array([float(each) for each in column] if kind == pa.float64() else column, kind)
+        for column, kind in zip(columns, types, strict=True)
+    ]
+    card = small_table(pa.table(arrays, names=names), events)
     second, read = epoch_seconds(events["timestamp"]), events["input_tokens"].fill_null(0)
     limits = [
         events["model"] == card["_card_model"],
@@ -60,20 +66,7 @@ def parts(events: ibis.Table) -> ibis.Table:
         read > card["_card_above"],
         read <= card["_card_upto"],
     ]
-    return _split(events.left_join(card, limits)).drop(*card.columns)
-
-
-def _table(found: list[Card]) -> ibis.Table:
-    """The lines of the price list as a table; they travel as one string, which every engine can split."""
-    plain = [card for card in found if not re.search("[,;]", f"{card.provider}{card.model}")]
-    lines = [",".join(str(value or 0) if value is not None else "" for value in astuple(card)) for card in plain]
-    lines = lines or [",".join(["", _NOBODY, *["0"] * len(_COUNTS + _PRICES)])]
-    text = ibis.literal(";".join(lines)).split(";").unnest().name("_text").as_table()
-    cells = text["_text"].split(",")
-    columns = {f"_card_{field.name}": cells[place].nullif("") for place, field in enumerate(_TEXT)}
-    for place, field in enumerate(_COUNTS + _PRICES, len(_TEXT)):
-        columns[f"_card_{field.name}"] = cells[place].cast("int64" if field in _COUNTS else "float64")
-    return text.select(**columns)
+    return _split(events.left_join(card, limits)).drop(*names)
 
 
 def _split(joined: ibis.Table) -> ibis.Table:
@@ -98,19 +91,13 @@ def _split(joined: ibis.Table) -> ibis.Table:
     nothing = ibis.literal(0).cast(MONEY)
 
     def part(amount: ir.Value) -> ir.Value:
-        money = _money(amount * rate).fill_null(nothing)
-        return joined["cost"].isnull().ifelse(ibis.null(MONEY), money)
+        amount = (amount * rate).fill_null(0.0)
+        return joined["cost"].isnull().ifelse(ibis.null(), money(amount))
 
     made = {name: part(amount) for name, amount in listed.items() if name != "input_cost"}
     made["unsplit_cost"] = (rate.isnull() & joined["cost"].notnull()).ifelse(joined["cost"], part(price["request"]))
     rest = joined["cost"] - sum(made.values(), nothing)
     made["input_cost"] = rest.cast(MONEY)
     computed = joined["cost_source"].fill_null("").startswith("computed:")
-    list_cost = computed.ifelse(joined["cost"], _money(sound.ifelse(whole, ibis.null("float64"))))
+    list_cost = computed.ifelse(joined["cost"], money(sound.ifelse(whole, ibis.null())))
     return joined.mutate(**made, cache_savings=part(saved), list_cost=list_cost)
-
-
-def _money(amount: ir.Value) -> ir.Value:
-    """A float as money, rounded half up to a billionth; engines cast fractions each in their own way."""
-    billionths = (amount * 1e9 + 0.5).floor().cast("decimal(24, 9)")
-    return (billionths * ibis.literal(_NANO, "decimal(10, 9)")).cast(MONEY)
