@@ -19,7 +19,8 @@ demo: $(ENV)/.ready  ## a synthetic platform, its store and its dashboard, in ./
 
 test: $(ENV)/.ready  ## all tests, and the notebooks on sample data
 	TZ=America/New_York $(PYTEST) -q $(TIMED)
-	$(PYTEST) -n 2 --dist worksteal --cov --cov-report=term
+	$(PYTEST) -n 2 --dist worksteal --ignore tests/parity --cov --cov-report=
+	$(PYTEST) -q tests/parity --cov --cov-append --cov-report=term
 	store=$$(mktemp -d) && trap 'rm -rf "$$store"' EXIT && \
 	$(BIN)/hanzo-reports --store "$$store/warehouse" demo --only-data && \
 	HANZO_REPORTS_STORE="$$store/warehouse" $(PYTEST) -n 2 --nbmake notebooks

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from hanzo_reports.events import MONEY
 from hanzo_reports.ingest.prices import DAY, Card, cards
-from hanzo_reports.metrics.dialect import epoch_seconds
+from hanzo_reports.metrics.dialect import epoch_seconds, money, small_table
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -35,7 +35,7 @@ def parts(events: ibis.Table) -> ibis.Table:
     """Events with what each kind of token cost, in USD; NULL where the cost is not known.
 
     Args:
-        events: the columns of the event, on any engine that takes a small table from memory.
+        events: the columns of the event, on any engine.
 
     Returns:
         The events and further columns. `input_cost` (read from no cache), `output_cost`, `cache_read_cost`,
@@ -54,7 +54,7 @@ def parts(events: ibis.Table) -> ibis.Table:
         pa.array([float(each) for each in column] if kind == pa.float64() else column, kind)
         for column, kind in zip(columns, types, strict=True)
     ]
-    card = ibis.memtable(pa.table(arrays, names=names))
+    card = small_table(pa.table(arrays, names=names), events)
     second, read = epoch_seconds(events["timestamp"]), events["input_tokens"].fill_null(0)
     limits = [
         events["model"] == card["_card_model"],
@@ -91,13 +91,13 @@ def _split(joined: ibis.Table) -> ibis.Table:
     nothing = ibis.literal(0).cast(MONEY)
 
     def part(amount: ir.Value) -> ir.Value:
-        money = (amount * rate).round(9).cast(MONEY).fill_null(nothing)
-        return joined["cost"].isnull().ifelse(ibis.null(MONEY), money)
+        amount = (amount * rate).fill_null(0.0)
+        return joined["cost"].isnull().ifelse(ibis.null(), money(amount))
 
     made = {name: part(amount) for name, amount in listed.items() if name != "input_cost"}
     made["unsplit_cost"] = (rate.isnull() & joined["cost"].notnull()).ifelse(joined["cost"], part(price["request"]))
     rest = joined["cost"] - sum(made.values(), nothing)
     made["input_cost"] = rest.cast(MONEY)
     computed = joined["cost_source"].fill_null("").startswith("computed:")
-    list_cost = computed.ifelse(joined["cost"], sound.ifelse(whole, ibis.null("float64")).round(9).cast(MONEY))
+    list_cost = computed.ifelse(joined["cost"], money(sound.ifelse(whole, ibis.null())))
     return joined.mutate(**made, cache_savings=part(saved), list_cost=list_cost)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import struct
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.datatypes as dt
 
+from hanzo_reports.events import MONEY
+
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+    import pyarrow as pa
 
 AMOUNT = "decimal(28, 9)"  # sums of money: Spark subtracts wider ones at the cost of decimal places
 _NANO = Decimal(1).scaleb(-9)
+_ROW, _FIELD, _NOTHING = "\x1e", "\x1f", "\x1a"  # ASCII's own separators; no name has them
 
 
 def engine(value: ir.Expr) -> str:
@@ -40,6 +45,15 @@ def quotient(above: ir.NumericValue, below: ir.NumericValue) -> ir.DecimalValue:
     return some.ifelse(exact, ibis.null())
 
 
+def money(amount: ir.FloatingValue) -> ir.DecimalValue:
+    """A float as money, rounded half up to nine places; NULL stays.
+
+    Engines round a half in their own ways, and ClickHouse cuts a float off; whole numbers are the same on all.
+    """
+    billionths = (amount.fill_null(0.0) * 1e9 + 0.5).floor().cast("int64").cast("decimal(27, 9)")
+    return amount.isnull().ifelse(ibis.null(), (billionths * ibis.literal(_NANO, "decimal(10, 9)")).cast(MONEY))
+
+
 def percentile(column: ir.NumericColumn, share: float) -> ir.FloatingScalar:
     """SQL's percentile_cont: exact, linearly interpolated, over the rows that have the column.
 
@@ -48,6 +62,32 @@ def percentile(column: ir.NumericColumn, share: float) -> ir.FloatingScalar:
     if engine(column) == "clickhouse":
         return _array_reduce(f"quantileExactInclusiveOrNull({share})", column.collect())
     return column.quantile(share)
+
+
+def small_table(rows: pa.Table, events: ir.Table) -> ir.Table:
+    """A few rows to be joined to events.
+
+    On ClickHouse they travel as one text within the query, floats as their bits: a table from memory would have to be
+    sent beside each query, which the engine inside a process cannot take.
+    """
+    if engine(events) != "clickhouse":
+        return ibis.memtable(rows)
+    lines = (_FIELD.join(map(_written, row.values())) for row in rows.to_pylist())
+    text = ibis.literal(_ROW.join(lines)).split(_ROW).unnest().name("_text").as_table()
+    cells = text["_text"].split(_FIELD)
+    types = ibis.Schema.from_pyarrow(rows.schema)
+    columns = {name: _read(cells[number].nullif(_NOTHING), dtype) for number, (name, dtype) in enumerate(types.items())}
+    return text.filter(text["_text"] != "").select(**columns)
+
+
+def _written(cell: object) -> str:
+    if isinstance(cell, float):
+        return str(struct.unpack("<q", struct.pack("<d", cell))[0])
+    return _NOTHING if cell is None else str(cell)
+
+
+def _read(cell: ir.StringValue, dtype: dt.DataType) -> ir.Value:
+    return _float_of_bits(cell.cast("int64")) if dtype.is_floating() else cell.cast(dtype)
 
 
 def epoch_seconds(instant: ir.TimestampValue) -> ir.IntegerValue:
@@ -90,3 +130,8 @@ def _convert_to(text: object, encoding: object) -> object:
 @ibis.udf.scalar.builtin(name="arrayReduce", signature=((dt.string, dt.Array(dt.float64)), dt.float64))  # type: ignore[untyped-decorator]
 def _array_reduce(aggregate: object, values: object) -> object:
     """ClickHouse: an aggregate, named with its parameters, over the values of an array."""
+
+
+@ibis.udf.scalar.builtin(name="reinterpretAsFloat64", signature=((dt.int64,), dt.float64))  # type: ignore[untyped-decorator]
+def _float_of_bits(bits: object) -> object:
+    """ClickHouse: the float that has these 64 bits."""

@@ -167,7 +167,11 @@ _EVENT = st.fixed_dictionaries(
         "timestamp": _INSTANT,
         "project": st.sampled_from(["x", "Y", "ä"]),
         "status": st.sampled_from([200, 200, 200, 399, 400, 404, 429, 499, 500, 599]),
-        "model": _maybe(st.sampled_from(["a", "B", "b", "é", "other", ""])),
+        "provider": _maybe(st.sampled_from(["openai", "anthropic"])),
+        "model": _maybe(
+            st.sampled_from(["a", "B", "é", "other", "", "gpt-4o", "claude-sonnet-4-5", "claude-opus-4-1"])
+        ),
+        "cost_source": _maybe(st.sampled_from(["reported", "computed:x"])),
         "user": _maybe(st.sampled_from(["u1", "u2", "U1"])),
         "api_key": _maybe(st.sampled_from(["k1", "k2", "k3"])),
         "latency_ms": _MILLISECONDS,

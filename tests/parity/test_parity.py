@@ -8,15 +8,17 @@ from datetime import UTC, datetime
 import pytest
 
 from hanzo_reports import store
+from hanzo_reports.ingest.parts import parts
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.metrics.compare import comparison, movers
+from hanzo_reports.metrics.cost import SPLIT, costs
 from hanzo_reports.metrics.query import aggregate
 from hanzo_reports.window import Window
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 ENGINES = ["postgres", "clickhouse", "spark"]
 ZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]
-METRICS = list(CATALOG)
+METRICS = [name for name in CATALOG if name not in SPLIT]
 pytestmark = pytest.mark.filterwarnings(  # py4j leaves its sockets to the garbage collector
     "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
 )
@@ -31,7 +33,7 @@ MOVED = ["requests", "cost", "cost_per_request", "cost_per_million_tokens", "err
 
 @pytest.fixture
 def same(log, copies, counted):
-    """A function that asks an engine and the lake the same, and compares the answers cell by cell."""
+    """A function that asks an engine and the lake the same, compares the answers cell by cell, and counts the cells."""
     lake = store.open(str(log.folder)).events()
 
     def compare(engine, question):
@@ -41,7 +43,8 @@ def same(log, copies, counted):
         for number, (row, wanted) in enumerate(zip(found, expected, strict=True)):
             assert list(row) == list(wanted)
             assert {name: row[name] for name in row if not equal(row[name], wanted[name])} == {}, (number, wanted)
-            counted(engine, len(row))
+        counted(engine, len(found) * len(found[0]))
+        return len(found) * len(found[0])
 
     return compare
 
@@ -59,7 +62,15 @@ def equal(found, wanted):
 def test_every_metric(same, log, engine, zone, shape):
     span, asked = SHAPES[shape]
     window = Window.parse(getattr(log, span), now=NOW, timezone=zone)
-    same(engine, lambda events: aggregate(events, window, METRICS, **asked))
+    assert same(engine, lambda events: aggregate(events, window, METRICS, **asked))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_costs_taken_apart_by_the_price_list(same, log, engine, shape):
+    span, asked = SHAPES[shape]
+    window = Window.parse(getattr(log, span), now=NOW, timezone=ZONES[3])
+    assert same(engine, lambda events: costs(parts(events), window, ["cost", *sorted(SPLIT)], **asked))
 
 
 @pytest.mark.parametrize(
@@ -68,31 +79,33 @@ def test_every_metric(same, log, engine, zone, shape):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_buckets_of_every_length(same, log, engine, zone, grain):
     window = Window.parse("2026-03-25..2026-04-10" if grain in {"hour", "15m"} else log.whole, now=NOW, timezone=zone)
-    same(engine, lambda events: aggregate(events, window, ["requests", "active_projects", "latency_p50"], every=grain))
+    assert same(
+        engine, lambda events: aggregate(events, window, ["requests", "active_projects", "latency_p50"], every=grain)
+    )
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_window_without_events(same, engine):
     window = Window.parse("2001-01-01..2001-01-03", now=NOW)
-    same(engine, lambda events: aggregate(events, window, METRICS))
-    same(engine, lambda events: aggregate(events, window, METRICS, every="day"))
+    assert same(engine, lambda events: aggregate(events, window, METRICS))
+    assert same(engine, lambda events: aggregate(events, window, METRICS, every="day"))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_filter_with_the_unknown(same, log, engine):
     window = Window.parse(log.whole, now=NOW, timezone=ZONES[3])
     where = {"model": [None, "a", "claude-sonnet-4-5"], "status": [200, 499]}
-    same(engine, lambda events: aggregate(events, window, METRICS, by=["user"], top=3, where=where))
+    assert same(engine, lambda events: aggregate(events, window, METRICS, by=["user"], top=3, where=where))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_comparison(same, engine, log):
     window = Window.parse(log.days, now=NOW, timezone=ZONES[1])
-    same(engine, lambda events: comparison(events, window, METRICS, by=["model"], top=2))
+    assert same(engine, lambda events: comparison(events, window, METRICS, by=["model"], top=2))
 
 
 @pytest.mark.parametrize("metric", MOVED)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_movers(same, engine, log, metric):
     window = Window.parse(log.days, now=NOW, timezone=ZONES[1])
-    same(engine, lambda events: movers(events, window, metric, ["model"], top=2))
+    assert same(engine, lambda events: movers(events, window, metric, ["model"], top=2))
