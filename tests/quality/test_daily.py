@@ -27,7 +27,7 @@ def days(request, arrow, local, now):
 
     def made(rows, timezone="UTC", suite="daily", **given):
         table = arrow([{"event_id": f"{n}"} | row for n, row in enumerate(rows)])
-        con = request.getfixturevalue("postgres") if request.param == "postgres" else None
+        con = request.getfixturevalue("postgres_tables") if request.param == "postgres" else None
         events = con.create_table("days", table, overwrite=True) if con else local(table)
         window = Window.parse("14d", now=now, timezone=timezone)
         found = daily(events, window).to_pyarrow()

@@ -48,7 +48,7 @@ def planted(arrow, now):
 def table(request, planted, local, tmp_path_factory):
     """The rows in Parquet files read by DuckDB, as the lake does, and in Postgres."""
     if request.param == "postgres":
-        con = request.getfixturevalue("postgres")
+        con = request.getfixturevalue("postgres_tables")
         return con.create_table("planted", planted, overwrite=True)
     import pyarrow.parquet as pq  # noqa: PLC0415
 

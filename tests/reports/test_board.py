@@ -220,8 +220,8 @@ def test_the_legend_names_bands_only_where_the_chart_has_one(workspace):
 
 
 def test_a_sparkline_has_no_edges_but_its_own():
-    whole, *_ = views._sparkline([1, 2, None, 4, 5])  # noqa: SLF001
-    _, second = views._sparkline([1, 2, None, 4, 5])  # noqa: SLF001
+    whole, *_ = views.sparkline([1, 2, None, 4, 5])
+    _, second = views.sparkline([1, 2, None, 4, 5])
     assert whole == "M-2.0,33L-2.0,22.8L0.0,22.8L25.0,17.6L25.0,17.6L25.0,33Z"
     assert second == "M75.0,33L75.0,7.2L75.0,7.2L100.0,2.0L102.0,2.0L102.0,33Z"
-    assert views._sparkline([None, 3, None]) == []  # noqa: SLF001
+    assert views.sparkline([None, 3, None]) == []
