@@ -1,28 +1,35 @@
-"""Load a folder of logs, then make the dashboard: `python pipelines/nightly.py SOURCE FOLDER`.
+"""Load a folder of logs, guard them, make the dashboard, tell of alerts: `python pipelines/nightly.py SOURCE FOLDER`.
 
 Any scheduler can call it, as often as it likes: what is loaded already is skipped, and a report that is there already
-is not made again. The store is the one of HANZO_REPORTS_STORE, else ./warehouse.
+is not made again. The store is the one of HANZO_REPORTS_STORE, else ./warehouse. A step that fails does not keep the
+next ones from their work: a page says itself that its data cannot be trusted. The exit code is the first that is not 0.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from pathlib import Path
 
-import hanzo_reports as hr
+COMMAND = str(Path(sys.executable).with_name("hanzo-reports"))
 
 
 def main(source: str, folder: str) -> int:
-    """The load and the report; the exit code is that of the first thing that fails."""
-    try:
-        workspace = hr.open(os.environ.get("HANZO_REPORTS_STORE", "./warehouse"), create=True)
-        loaded = workspace.ingest(source, [folder])
-        print(f"{loaded.accepted} new events, {loaded.duplicates} known, {loaded.quarantined} in quarantine")
-        print(workspace.report("dashboard", if_missing=True).page)
-    except hr.ReportsError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    """The steps in their order, each in a process of its own; the first exit code that is not 0."""
+    codes = []
+    store = os.environ.get("HANZO_REPORTS_STORE", "./warehouse")
+    steps = (
+        ("ingest", source, folder),
+        ("guard", "daily"),
+        ("report", "run", "dashboard", "--if-missing"),
+        ("check",),
+    )
+    for step in steps:
+        print(f"-- hanzo-reports {' '.join(step)}", file=sys.stderr)
+        environment = os.environ | {"HANZO_REPORTS_STORE": store}
+        codes.append(subprocess.run([COMMAND, *step], check=False, env=environment).returncode)  # noqa: S603  # ours
+    return next((code for code in codes if code), 0)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,9 @@ def demo(
     if only_data:
         return
     last = workspace.window("all").end.replace(second=0, microsecond=0)
-    done = replace(workspace, now=last + MINUTE).report("dashboard", out=out / "reports")
+    workspace = replace(workspace, now=last + MINUTE)
+    for suite in ("events", "daily"):
+        say(workspace.guard(suite, "7d").summary)
+    done = workspace.report("dashboard", out=out / "reports")
     say("the dashboard, its exports and its manifest are in its folder:")
     typer.echo(done.page)

@@ -129,7 +129,7 @@ def _tell(verdicts: "Sequence[Verdict]", fmt: str) -> None:
         listing(rows, "table", COLUMNS)
     for verdict in verdicts:
         if not verdict.reason:
-            say(f"{verdict.suite}: {verdict.status.value}, {verdict.rows or 0:,} rows, {verdict.quarantined:,} bad")
+            say(verdict.summary)
 
 
 def _stop(verdicts: "Sequence[Verdict]") -> None:

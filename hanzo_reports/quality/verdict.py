@@ -112,6 +112,11 @@ class Verdict:
     quarantine: ibis.Table | None = field(default=None, repr=False, compare=False)
 
     @property
+    def summary(self) -> str:
+        """One line: the suite, how it went, how many rows were bad."""
+        return f"{self.suite}: {self.status.value}, {self.rows or 0:,} rows, {self.quarantined:,} bad"
+
+    @property
     def status(self) -> Status:
         """``failed``: something critical failed, or anything could not be evaluated; ``warned``: something less.
 
