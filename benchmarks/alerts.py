@@ -1,7 +1,8 @@
 """A pass of 1,000 rules over 30 groups against its queries alone: `python benchmarks/alerts.py [ROWS]`; target <= 2x.
 
 The queries are those of the pass, asked by themselves: as many as there are different windows, filters and groups,
-however many rules ask them. Some rules fire, most do not, as on most days.
+however many rules ask them. Some rules fire, most do not, as on most days. Passes follow each other as in `check
+--watch`; the median counts.
 """
 
 from __future__ import annotations

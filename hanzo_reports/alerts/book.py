@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
@@ -79,12 +80,18 @@ def rules(connection: sqlalchemy.Connection) -> list[Held]:
     return [
         Held(
             row.rule_id,
-            replace(read(json.loads(row.definition)), channels=tuple(name for _, name in told.get(row.rule_id, []))),
+            _rule(row.definition, tuple(name for _, name in told.get(row.rule_id, []))),
             row.enabled,
             tuple(endpoint for endpoint, _ in told.get(row.rule_id, [])),
         )
         for row in rows
     ]
+
+
+@lru_cache(maxsize=10_000)
+def _rule(definition: str, channels: tuple[str, ...]) -> Rule:
+    """The rule of a row; one that watches reads each just once."""
+    return replace(read(json.loads(definition)), channels=channels)
 
 
 def found(connection: sqlalchemy.Connection, name: str) -> Held:

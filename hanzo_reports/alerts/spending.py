@@ -16,7 +16,7 @@ from hanzo_reports.metrics.query import aggregate
 from hanzo_reports.store.budget_tables import BUDGET_ALERTS, PERIODS, insert_new
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import ibis
     import sqlalchemy
@@ -117,7 +117,12 @@ def statuses(budgets: Budgets, events: ibis.Table, now: datetime) -> list[Status
     return _statuses(budgets, budgets.all(), events, now)
 
 
-def crossings(budgets: Budgets, events: ibis.Table, now: datetime) -> list[Crossing]:
+def crossings(
+    budgets: Budgets,
+    events: ibis.Table,
+    now: datetime,
+    tell: Callable[[sqlalchemy.Connection, Crossing], None] | None = None,
+) -> list[Crossing]:
     """The thresholds that were reached since the last such look, each once for a month and a limit; now on record.
 
     A month that is over is looked at for three more days, for events that come late. A correction downwards takes
@@ -127,6 +132,7 @@ def crossings(budgets: Budgets, events: ibis.Table, now: datetime) -> list[Cross
         budgets: the budgets.
         events: any Ibis table with the event's columns.
         now: the instant of asking; must carry an offset.
+        tell: called with each crossing within the transaction that records it.
 
     Returns:
         By month, by project, by threshold; with a forecast above the limit, where the budget asks for it, as the last
@@ -142,10 +148,7 @@ def crossings(budgets: Budgets, events: ibis.Table, now: datetime) -> list[Cross
         likely = told is not None and FULL not in reached and (told.p_exceed or 0) >= LIKELY
         names = [f"{share:f}" for share in reached] + ([FORECAST] if likely else [])
         seen = Seen(budget, first, spent, now)
-        for name, notify in _recorded(budgets.state, seen, names):
-            ahead_of = None if told is None or name != FORECAST else told.p50
-            threshold = None if name == FORECAST else Decimal(name)
-            found.append(Crossing(budget, first, threshold, spent, now, notify, ahead_of))
+        found += _recorded(budgets.state, seen, names, None if told is None else told.p50, tell)
     return found
 
 
@@ -200,8 +203,14 @@ def _spent(events: ibis.Table, window: Window, now: datetime, projects: list[str
     return {row["project"]: row["cost"] or Decimal(0) for row in table.to_pyarrow().to_pylist()}
 
 
-def _recorded(state: sqlalchemy.Engine, seen: Seen, names: list[str]) -> list[tuple[str, bool]]:
-    """Those of the thresholds that nobody has recorded before, with whether to tell; recorded now, all or none."""
+def _recorded(
+    state: sqlalchemy.Engine,
+    seen: Seen,
+    names: list[str],
+    likely: Decimal | None,
+    tell: Callable[[sqlalchemy.Connection, Crossing], None] | None,
+) -> list[Crossing]:
+    """The crossings of those thresholds that nobody has recorded before; recorded and told now, all or none."""
     budget = seen.budget
     row = {
         "budget_id": budget.budget_id, "period_start": seen.first, "limit_revision": budget.revision,
@@ -215,8 +224,16 @@ def _recorded(state: sqlalchemy.Engine, seen: Seen, names: list[str]) -> list[tu
     if not new:
         return []
     new[-1][1]["notify"] = True
+    found = []
     with state.begin() as connection:
-        return [(name, bool(each["notify"])) for name, each in new if insert_new(connection, BUDGET_ALERTS, each)]
+        for name, each in new:
+            if insert_new(connection, BUDGET_ALERTS, each):
+                threshold, ahead = (None, likely) if name == FORECAST else (Decimal(name), None)
+                made = Crossing(budget, seen.first, threshold, seen.spent, seen.at, bool(each["notify"]), ahead)
+                found.append(made)
+                if tell is not None:
+                    tell(connection, made)
+    return found
 
 
 def _reserved(state: sqlalchemy.Engine, budget: Budget, first: date) -> Decimal:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hanzo_reports.cli import channels, silences
+from hanzo_reports.cli import channels, silences, subscriptions
 from hanzo_reports.cli.ask import By, Format, Where
 from hanzo_reports.cli.desk import Desk
 from hanzo_reports.cli.options import checked_format, listing, pairs, say, words
@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
     ):  # fmt: skip
         group.command(name)(command)
     silences.register(group)
+    subscriptions.register(group)
     channels.register(group)
     app.add_typer(group, name="alerts")
 

@@ -76,6 +76,12 @@ def _check(options: Options, apart: timedelta, format_: str, *, send: bool) -> N
     if found.gap:
         say(f"{spelled(found.gap)} since the last check: pending alerts begin anew (called less often? --interval)")
     done: dict[str, Any] = {name: getattr(found, name) for name in ("rules", "queries", "firing", "messages")}
+    if not found.skipped and not found.failures:
+        from hanzo_reports.alerts.money import tell_anomalies, tell_budgets
+
+        budgets, events = desk.workspace.budgets, desk.workspace.events
+        done["messages"] += tell_budgets(budgets, events, desk.now(), desk.voice)
+        done["messages"] += tell_anomalies(desk.engine, events, desk.now(), desk.voice)
     if send:
         delivered = desk.deliver()
         done |= {"sent": delivered.sent, "retried": delivered.retried, "dead": delivered.dead}

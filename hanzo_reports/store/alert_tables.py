@@ -49,6 +49,14 @@ RULE_ENDPOINTS = Table(
     Column("endpoint_id", ForeignKey("endpoint.endpoint_id"), primary_key=True),
 )
 
+# Who is told of what is no rule: budgets, budgets:PROJECT, anomalies.
+SUBSCRIPTIONS = Table(
+    "alert_subscription",
+    METADATA,
+    Column("topic", Text, primary_key=True),
+    Column("endpoint_id", ForeignKey("endpoint.endpoint_id"), primary_key=True),
+)
+
 SILENCES = Table(
     "alert_silence",
     METADATA,
@@ -60,7 +68,8 @@ SILENCES = Table(
     Column("reason", Text, nullable=False),
 )
 
-# One row: whoever changes rules, silences or states raises its version, so a pass knows what it has not seen.
+# Row 1: whoever changes rules, silences or states raises its version, so a pass knows what it has not seen.
+# Row 2: when anomalies were looked for last.
 PASSES = Table(
     "alert_pass",
     METADATA,

@@ -115,6 +115,9 @@ class DeltaFiles:
             fresh, known = self._unknown(con, rows, self.files(table))
             found = self._measured(fresh, flags) if known or seen is None else seen
             if found.first is None or found.last is None:
+                if found.rows:
+                    msg = f"{self.time} is required and none of {found.rows} rows has one"
+                    raise StoreError(msg)
                 return Appended(0, known, str(table.version()), found.flagged)
             chosen = self._typed(fresh)
             if found.rows <= SORTED_ROWS or found.last - found.first > UNSORTED_SPAN:

@@ -1,13 +1,8 @@
 """Tables made and changed by Alembic, one step a file, in two trees: `events` (Postgres) and `state` (all stores).
 
 A step is `migrations/<tree>/NNNN_name.py`; its number is its revision, so the newest one is known without Alembic.
-<<<<<<< HEAD
 To change the state: change its tables, in a module that `store.state.TABLES` names, then
 `make migration NAME=what_it_does`.
-=======
-To change the state: change its tables, in a module that `store.state.TABLES` names, then `make migration
-NAME=what_it_does`.
->>>>>>> main
 """
 
 from __future__ import annotations

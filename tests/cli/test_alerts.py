@@ -27,6 +27,7 @@ def store(tmp_path):
         {
             "event_id": f"e{n}", "timestamp": (NOW - timedelta(seconds=61 + n)).isoformat(), "service": "gateway",
             "project": "search", "model": "gpt-4o" if n < 25 else "small", "status": 500 if n < 20 else 200,
+            "cost": "0.06",
         }
         for n in range(100)
     ]  # fmt: skip
@@ -176,6 +177,18 @@ def test_a_webhooks_secret_is_shown_to_who_asks_for_it_and_changed_in_two_steps(
     assert run("alerts", "channels", "secret", "oncall").stdout.split() == [old, new]
     run("alerts", "channels", "rotate", "oncall", "--finish")
     assert run("alerts", "channels", "secret", "oncall").stdout.split() == [new]
+
+
+def test_budgets_are_told_to_who_subscribed(run, receiver):
+    run("alerts", "subscribe", "budgets", "-c", f"oncall=webhook:{receiver.url}")
+    assert json.loads(run("alerts", "subscriptions", "-f", "json").stdout) == [
+        {"topic": "budgets", "channel": "oncall"}
+    ]
+    run("budgets", "set", "search", "--monthly", "10")
+    done = [json.loads(run("check", "-f", "json", now=at(minutes=n)).stdout)[0] for n in (1, 2)]
+    assert [one["messages"] for one in done] == [1, 0]
+    assert receiver.got[0].json["data"]["title"] == "BUDGET search: 50% of $10.00 is spent in March 2026"
+    assert "did you mean 'budgets'" in run("alerts", "subscribe", "budget", code=2).stderr
 
 
 def test_a_silence_and_its_end(run, receiver):

@@ -40,7 +40,7 @@ def test_the_environments_key_comes_first_and_keys_change_one_after_the_other(tm
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("key", ["x", "short,", OLD[:-4]])
+@pytest.mark.parametrize("key", ["x", "short,", OLD[:-4]], ids=["word", "list", "cut"])
 def test_what_is_no_key_is_not_repeated(key):
     with pytest.raises(ChannelError, match="no Fernet key") as caught:
         Vault(key)

@@ -183,7 +183,7 @@ def test_a_band_is_drawn_between_its_edges():
         for at, low, high in ((1, None, None), (2, 10, 10), (3, 10, 20))
     ]
     (svg,) = drawn(Chart(rows, (Line("high", "s2", floor="low"),), "day", sizes=((470, 262),)))
-    assert re.search(r'<path d="M[\d.,C]+L[\d.,C]+Z" fill="var\(--hz-s2,#0d9488\)" fill-opacity=".2"/>', svg)
+    assert re.search(r'<path d="M[\d., cC-]+L[\d., cC-]+Z" fill="var\(--hz-s2,#0d9488\)" fill-opacity=".2"/>', svg)
     assert "stroke-dasharray" not in svg
 
 

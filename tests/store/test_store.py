@@ -170,3 +170,9 @@ def test_the_state_is_a_database(held):
     with held.state.connect() as connection:
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
     held.state.dispose()
+
+
+def test_rows_without_any_instant_are_an_error_and_change_nothing(held, events):
+    with pytest.raises(StoreError, match="timestamp is required"):
+        held.append(events("ab", timestamp=[None, None]), {})
+    assert held.events().count().to_pyarrow().as_py() == 0

@@ -1,0 +1,42 @@
+"""Subscriptions: who is told of budgets and anomalies, which are no rules."""
+
+from typing import Annotated
+
+import typer
+
+from hanzo_reports.cli.ask import Format
+from hanzo_reports.cli.desk import Desk
+from hanzo_reports.cli.options import checked_format, listing, say
+
+
+def register(group: typer.Typer) -> None:
+    """The commands of this file, beside those of rules."""
+    group.command("subscribe")(subscribe)
+    group.command("subscriptions")(subscriptions)
+
+
+def subscribe(
+    context: typer.Context,
+    topic: Annotated[str, typer.Argument(help="budgets, budgets:PROJECT or anomalies.")],
+    channel: Annotated[
+        list[str] | None,
+        typer.Option("--channel", "-c", metavar="CHANNEL", help="As `alerts add` takes it; none: nobody is told."),
+    ] = None,
+) -> None:
+    """Tell channels of budgets or anomalies, in place of those before."""
+    from hanzo_reports.alerts.money import subscribe as kept
+
+    desk = Desk(context.obj)
+    with desk.engine.begin() as connection:
+        kept(connection, topic, desk.endpoints(connection, channel or (), literal=True))
+    say(f"{topic}: {len(channel or ())} channels are told")
+
+
+def subscriptions(context: typer.Context, format_: Format = "table") -> None:
+    """Who is told of what."""
+    checked_format(format_)
+    from hanzo_reports.alerts.money import subscriptions as held
+
+    with Desk(context.obj).engine.connect() as connection:
+        rows = held(connection)
+    listing(rows, format_, ("topic", "channel"))
