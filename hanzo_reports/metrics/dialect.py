@@ -65,29 +65,37 @@ def percentile(column: ir.NumericColumn, share: float) -> ir.FloatingScalar:
 
 
 def small_table(rows: pa.Table, events: ir.Table) -> ir.Table:
-    """A few rows to be joined to events.
+    """A few rows to be joined to events; they travel as one text within the query, which every engine can split.
 
-    On ClickHouse they travel as one text within the query, floats as their bits: a table from memory would have to be
-    sent beside each query, which the engine inside a process cannot take.
+    From memory they would be a temporary table on Postgres, work for a Python on Spark's workers, and sent beside each
+    query on ClickHouse, whose engine inside a process cannot take them; only on DuckDB they cost nothing.
     """
-    if engine(events) != "clickhouse":
+    name = engine(events)
+    if name == "duckdb":
         return ibis.memtable(rows)
-    lines = (_FIELD.join(map(_written, row.values())) for row in rows.to_pylist())
+    lines = (_FIELD.join(_written(cell, name) for cell in row.values()) for row in rows.to_pylist())
     text = ibis.literal(_ROW.join(lines)).split(_ROW).unnest().name("_text").as_table()
     cells = text["_text"].split(_FIELD)
     types = ibis.Schema.from_pyarrow(rows.schema)
-    columns = {name: _read(cells[number].nullif(_NOTHING), dtype) for number, (name, dtype) in enumerate(types.items())}
+    columns = {
+        column: _read(cells[number].nullif(_NOTHING), dtype, name)
+        for number, (column, dtype) in enumerate(types.items())
+    }
     return text.filter(text["_text"] != "").select(**columns)
 
 
-def _written(cell: object) -> str:
-    if isinstance(cell, float):
+def _written(cell: object, engine_name: str) -> str:
+    """A cell as text; ClickHouse, which reads floats fast and not quite exactly, is given their bits."""
+    if isinstance(cell, float) and engine_name == "clickhouse":
         return str(struct.unpack("<q", struct.pack("<d", cell))[0])
     return _NOTHING if cell is None else str(cell)
 
 
-def _read(cell: ir.StringValue, dtype: dt.DataType) -> ir.Value:
-    return _float_of_bits(cell.cast("int64")) if dtype.is_floating() else cell.cast(dtype)
+def _read(cell: ir.StringValue, dtype: dt.DataType, engine_name: str) -> ir.Value:
+    """A cell of a text in its own type."""
+    if dtype.is_floating() and engine_name == "clickhouse":
+        return _float_of_bits(cell.cast("int64"))
+    return cell.cast(dtype)
 
 
 def epoch_seconds(instant: ir.TimestampValue) -> ir.IntegerValue:

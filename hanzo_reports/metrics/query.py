@@ -107,7 +107,9 @@ def grouped(
     """Rows to groups (x buckets), with `_rest` beside the dimensions when the rows carry it."""
     keys = [*dims, *(["_rest"] if "_rest" in rows.columns else [])]
     if grain:
-        rows = rows.mutate(_bucket=bucket_key(rows.timestamp, window, grain))
+        rows = rows.select(
+            *dict.fromkeys((*keys, *needed(asked, ()))), _bucket=bucket_key(rows.timestamp, window, grain)
+        )
     values = {metric.name: metric.expression(rows) for metric in asked}
     table = rows.aggregate(**values, _n=rows.count(), by=[*keys, *(["_bucket"] if grain else [])])
     if grain:

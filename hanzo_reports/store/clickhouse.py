@@ -43,7 +43,7 @@ ATTEMPTS = 3  # for each of them
 RELEASED = 1_000  # ids named at once
 _SCHEMAS = {"events": SCHEMA, "quarantine": QUARANTINE}
 _TIMES = {"events": "timestamp", "quarantine": "quarantined_at"}
-_READING = {"final": 1}  # rows with equal keys are one, whether or not they are merged already
+_READING: dict[str, dict[str, int]] = {"events": {}, "quarantine": {"final": 1}}  # equal keys are one, merged or not
 _WRITING = {"distributed_foreground_insert": 1, "distributed_product_mode": "global", "mutations_sync": 2}
 _LOADS = f"""
     SELECT {LOAD}, said FROM loads FINAL
@@ -52,6 +52,18 @@ _LOADS = f"""
     )
     ORDER BY {LOAD} DESC
 """  # noqa: S608  # our own names
+_ARRIVED = f"""
+    SELECT {LOAD}, said FROM loads FINAL
+    WHERE NOT done AND {LOAD} IN (
+        SELECT {LOAD} FROM events WHERE {LOAD} IN (SELECT {LOAD} FROM loads FINAL WHERE NOT done)
+    )
+"""  # noqa: S608
+_LATER = f"""
+    SELECT event_id, {LOAD} FROM (
+        SELECT event_id, {LOAD}, min({LOAD}) OVER (PARTITION BY event_id) AS first
+        FROM events WHERE event_id IN (SELECT event_id FROM events WHERE {LOAD} = {{number}})
+    ) WHERE {LOAD} > first
+"""  # noqa: S608
 _LEFT = """
     SELECT name FROM system.tables
     WHERE database = currentDatabase() AND startsWith(name, 'load_') AND metadata_modification_time < now() - 86400
@@ -109,6 +121,8 @@ class ClickHouse:
         """
         flags = [name for name in rows.columns if name not in SCHEMA]
         with self._writing() as stage:
+            for number, said in self._client.query(_ARRIVED).result_rows:
+                self._settle(number, said)  # its loader died, or is about to do so itself
             fresh, known, found = self._fresh(stage, "events", rows, flags)
             if not found.rows:
                 return Appended(0, known, self.version, found.flagged)
@@ -117,7 +131,7 @@ class ClickHouse:
             self._send(stage, "events", fresh, number)
             self._client.insert("loads", [[number, 0, said]], column_names=[LOAD, "done", "said"])
             self._attach("events", stage)
-            self._client.insert("loads", [[number, 1, said]], column_names=[LOAD, "done", "said"])
+            self._settle(number, said)
         return Appended(found.rows, known, str(number), found.flagged)
 
     def quarantine(self, rows: ibis.Table | None = None) -> ibis.Table:
@@ -172,7 +186,7 @@ class ClickHouse:
 
     def _read(self, table: str) -> ibis.Table:
         """The rows of the commits until now, on a connection that lives as long as the table does."""
-        client = self._server.client(_READING)
+        client = self._server.client(_READING[table])
         reader: Reader = Reader.from_connection(client)
         reader.url = self.url
         weakref.finalize(reader, client.close)
@@ -182,10 +196,21 @@ class ClickHouse:
         return held.filter(held[LOAD] <= newest).drop(LOAD)
 
     def _number(self) -> int:
-        """The next commit's number: the server's microsecond, later than all others."""
-        query = f"SELECT greatest(toUnixTimestamp64Micro(now64(6)), max({LOAD}) + 1) FROM loads"  # noqa: S608
+        """The next commit's number: later than all others, by the server's microsecond, and like no other's."""
+        query = f"SELECT greatest(toUnixTimestamp64Micro(now64(6)) * 1000, max({LOAD}) + 1) + rand() % 1000 FROM loads"  # noqa: S608
         [[number]] = self._asked(query)
         return int(number)
+
+    def _settle(self, number: int, said: str) -> None:
+        """A commit finished: ids that another loader sent at the same moment stay with the lower number.
+
+        Whoever of the two comes second sees both, and removes the same rows as the other would.
+        """
+        later = _LATER.format(number=number)
+        if self._client.query(f"{later} LIMIT 1").result_rows:
+            where = f"{local(self._server, 'events')}{everywhere(self._server)}"
+            self._client.command(f"ALTER TABLE {where} DELETE WHERE (event_id, {LOAD}) IN ({later})")
+        self._client.insert("loads", [[number, 1, said]], column_names=[LOAD, "done", "said"])
 
     def _fresh(self, stage: str, table: str, rows: ibis.Table, flags: list[str]) -> tuple[ibis.Table, int, Measured]:
         """The rows whose key the table does not hold, how many others there are, and their measures."""

@@ -104,16 +104,16 @@ class Reader(Backend):  # type: ignore[misc]  # Ibis ships no types for it
     url = ""
 
     def to_pyarrow_batches(
-        self, expr: ibis.Expr, /, *, params: Any = None, limit: Any = None, chunk_size: int = 1_000_000, **_: Any  # noqa: ANN401
+        self, expr: ibis.Expr, /, *, params: Any = None, limit: Any = None, chunk_size: int = 0, **_: Any  # noqa: ANN401, ARG002
     ) -> pa.RecordBatchReader:  # fmt: skip
-        """The rows of an answer, batch by batch, as the server sends them."""
+        """An answer's rows in batches as the server sends them; it works best with blocks of its own size."""
         table = expr.as_table()
         schema = table.schema().to_pyarrow()
         query = self.compile(table, params=params, limit=limit)
 
         def batches() -> Iterator[pa.RecordBatch]:
             try:
-                with self.con.query_arrow_stream(query, settings={"max_block_size": chunk_size}) as stream:
+                with self.con.query_arrow_stream(query) as stream:
                     for batch in stream:
                         yield batch.rename_columns(schema.names).cast(schema)
             except (ClickHouseError, OSError) as error:

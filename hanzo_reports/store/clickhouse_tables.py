@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 LOAD = "load"  # which commit a row came with: further than the schema, and not shown
 KEYS = {"events": "event_id", "quarantine": "quarantine_id"}
+_MADE = " MATERIALIZED"
 _TYPES = {
     "string": "String", "int16": "Int16", "int32": "Int32", "int64": "Int64", "float64": "Float64",
     MONEY: "Decimal(18, 9)", TIMESTAMP: "DateTime64(6, 'UTC')",
@@ -34,7 +35,7 @@ def _columns(schema: dict[str, str]) -> dict[str, str]:
     for name, dtype in schema.items():
         kind = _TYPES[dtype.removeprefix("!")]
         found[name] = kind if dtype.startswith("!") else f"Nullable({kind})"
-    return {**found, LOAD: "UInt64"}
+    return {**found, LOAD: "UInt64", "precedence": f"UInt64{_MADE} bitNot({LOAD})"}
 
 
 COLUMNS = {
@@ -57,11 +58,12 @@ def everywhere(server: Server) -> str:
 def make(server: Server, table: str, like: str) -> list[str]:
     """The statements that make a table with the columns of one of ours, and on a cluster the Distributed one over it.
 
-    A row that is sent again with its deduplication token is left out, and rows with equal keys become one.
+    A row that is sent again with its deduplication token is left out; of rows with equal keys that of the first load
+    stays.
     """
     columns = ", ".join(f"`{name}` {kind}" for name, kind in COLUMNS[like].items())
     indexes = f", {_INDEXES[like]}" if like in _INDEXES else ""
-    engine = f"ReplacingMergeTree({'done' if like == 'loads' else ''})"
+    engine = f"ReplacingMergeTree({'done' if like == 'loads' else 'precedence'})"
     statement = (
         f"CREATE TABLE IF NOT EXISTS {local(server, table)}{everywhere(server)} ({columns}{indexes}) "
         f"ENGINE = {engine} ORDER BY ({_SORTED[like]}) SETTINGS non_replicated_deduplication_window = 1000 "
@@ -97,7 +99,7 @@ def check(server: Server, client: Client) -> bool:
             raise StoreVersionError(msg)
     for table, columns in held.items():
         for name in {**COLUMNS[table], **columns}:
-            wanted, kind = COLUMNS[table].get(name), columns.get(name)
+            wanted, kind = COLUMNS[table].get(name, "").partition(_MADE)[0], columns.get(name, "")
             if wanted != kind:
                 msg = (
                     f"{server.url} has a table {table} that is of something else: its column {name} is "

@@ -32,7 +32,8 @@ def tables(held):
     return [name for [name] in held._client.query(query).result_rows]
 
 
-def test_real_logs_are_loaded_once_and_exported_as_from_the_lake(clickhouse, tmp_path):
+def test_real_logs_are_loaded_once_and_exported_as_from_the_lake(clickhouse, tmp_path, monkeypatch):
+    monkeypatch.setenv("HANZO_REPORTS_STATE", str(tmp_path / "state.db"))
     opened = [hr.open(place, now="2026-06-01T00:00:00Z", create=True) for place in (clickhouse, str(tmp_path / "lake"))]
     for workspace in opened:
         loads = [workspace.ingest("tool_calls", [DATA / "tool_calls.parquet"]) for _ in range(2)]
@@ -109,9 +110,6 @@ def test_two_loaders_of_the_same_rows_at_once_leave_each_row_once(held, events, 
     assert ids(held) == ["a", "b", "c", "d"]
 
 
-@pytest.mark.xfail(
-    reason="ClickHouse has no unique key: one id sent twice at the same moment with two times is two rows"
-)
 def test_two_loaders_of_one_id_with_different_times_at_once(held, events, ids, monkeypatch):
     other, attach = store.open(held.url), held._attach
 
