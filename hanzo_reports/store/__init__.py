@@ -50,7 +50,8 @@ def open(url: str, *, create: bool = False, state: str = "") -> Store:  # noqa: 
         raise StoreError(msg)
     driver, extra = DRIVERS[scheme]
     if not find_spec(driver):
-        msg = f"a {scheme}:// store needs its driver; install it: pip install 'hanzo-reports[{extra}]'"
+        also = "chdb " if driver == "chdb" else ""
+        msg = f"a {scheme}:// store needs its driver; install it: pip install {also}'hanzo-reports[{extra}]'"
         raise StoreError(msg)
     if extra == "postgres":
         from hanzo_reports.store.postgres import open_postgres  # noqa: PLC0415
