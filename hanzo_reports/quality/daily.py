@@ -48,7 +48,7 @@ def _same_call(t: ir.Table) -> ir.IntegerValue:
 
 
 def _metric(name: str, expression: object, *, additive: bool = True) -> Metric:
-    return Metric(name, name, Unit.REQUESTS, Direction.DOWN, name, expression, additive=additive)  # type: ignore[arg-type]
+    return Metric(name, name, Unit.REQUESTS, Direction.DOWN, name, expression, _NEEDS, additive=additive)  # type: ignore[arg-type]
 
 
 _METRICS = [
