@@ -21,7 +21,7 @@ _EVENTS = """
         'production' AS environment, 'eu' AS region, 'key' || i % 50 AS api_key,
         200::SMALLINT AS status, NULL::VARCHAR AS error_type,
         random() * 1000 AS latency_ms, random() * 100 AS time_to_first_token_ms,
-        (random() * 1000)::BIGINT AS input_tokens, (random() * 300)::BIGINT AS output_tokens,
+        (100 + random() * 1000)::BIGINT AS input_tokens, (random() * 300)::BIGINT AS output_tokens,
         0::BIGINT AS cache_read_tokens, 0::BIGINT AS cache_write_tokens, 0::BIGINT AS reasoning_tokens,
         (random() * 1000)::BIGINT AS bytes_in, (random() * 1000)::BIGINT AS bytes_out,
         1::INTEGER AS queue_depth, 10::INTEGER AS queue_capacity,
