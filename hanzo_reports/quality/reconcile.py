@@ -31,7 +31,7 @@ PROVIDERS = {  # what bills call them, and what OpenTelemetry does
     "google": ("gcp.vertex_ai", "gcp.gemini", "vertex_ai", "gemini"),
     "google cloud": ("gcp.vertex_ai", "gcp.gemini", "vertex_ai", "gemini"),
 }  # fmt: skip
-_MONEY = pa.decimal128(38, 9)
+_MONEY, _UNIT = pa.decimal128(38, 9), Decimal("1e-9")
 _SCHEMA = pa.schema([
     ("day", pa.string()), ("provider", pa.string()), ("model", pa.string()), ("currency", pa.string()),
     ("requests", pa.int64()), ("billed_requests", pa.int64()), ("tokens", pa.int64()), ("billed_tokens", pa.int64()),
@@ -96,6 +96,8 @@ def name_of(model: str | None) -> str:
 
 def _row(key: tuple[str, str, str, str], side: dict[str, Any]) -> dict[str, Any]:
     cost, billed_cost = side.get("cost"), side.get("billed_cost")
+    if billed_cost is not None:
+        side["billed_cost"] = billed_cost = billed_cost.quantize(_UNIT)  # bills have finer amounts, by the line
     difference = (cost or Decimal(0)) - (billed_cost or Decimal(0))
     share = float(difference / billed_cost) if billed_cost else None
     named = dict(zip(("day", "provider", "model", "currency"), key, strict=True))
