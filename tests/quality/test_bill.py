@@ -146,3 +146,11 @@ def test_a_bill_that_cannot_be_read_changes_nothing(ws, tmp_path, name, text, er
     with pytest.raises(error, match=said):
         ws.load_bills([path])
     assert ws.guard("bill").reason.startswith("no bill is loaded")
+
+
+def test_amounts_finer_than_a_billionth_are_added_exactly_and_shown_as_money(ws, tmp_path):
+    path = tmp_path / "fine.csv"
+    path.write_text(HEAD + LINE.replace("1,", "0.0000000004,", 1) + LINE.replace("1,", "0.0000000008,", 1))
+    ws.load_bills([path])
+    rows = ws.reconciliation("2025-06-27..2025-06-27").to_pyarrow().to_pylist()
+    assert [row["billed_cost"] for row in rows if row["provider"] == "x"] == [Decimal("0.000000001")]
