@@ -34,8 +34,10 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
-                receiver.answer(self, body)
+                length = int(self.headers["content-length"])
+                body = self.rfile.read(length)
+                if len(body) == length:  # else the sender died before it had sent all
+                    receiver.answer(self, body)
 
             def do_GET(self):
                 receiver.answer(self, b"")
