@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from datetime import UTC, datetime
 
@@ -31,13 +32,23 @@ SHAPES = {
 MOVED = ["requests", "cost", "cost_per_request", "cost_per_million_tokens", "error_rate", "tokens_per_second"]
 
 
+@pytest.fixture(scope="module")
+def answers():
+    """The lake's answer to each question, asked once for all engines."""
+    return {}
+
+
 @pytest.fixture
-def same(log, copies, counted):
+def same(request, log, copies, counted, answers):
     """A function that asks an engine and the lake the same, compares the answers cell by cell, and counts the cells."""
-    lake = store.open(str(log.folder)).events()
+    lake, place = store.open(str(log.folder)).events(), itertools.count()
+    shape = {name: value for name, value in request.node.callspec.params.items() if name != "engine"}
 
     def compare(engine, question):
-        expected = question(lake).to_pyarrow().to_pylist()
+        asked = f"{request.node.originalname} {shape} {next(place)}"
+        if asked not in answers:
+            answers[asked] = question(lake).to_pyarrow().to_pylist()
+        expected = answers[asked]
         found = question(copies(engine, log)).to_pyarrow().to_pylist()
         assert len(found) == len(expected) > 0
         for number, (row, wanted) in enumerate(zip(found, expected, strict=True)):
