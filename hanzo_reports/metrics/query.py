@@ -61,9 +61,9 @@ def aggregate(  # noqa: PLR0913
     if dims and top is not None:
         rows = collapsed(rows, dims, leaders(rows, asked[0], dims, top))
     table = grouped(rows, window, asked, dims, grain)
-    order = [table[name].asc() for name in ("period", "_rest") if name in table.columns]
+    order = [table[name].asc() for name in ("_key", "_rest") if name in table.columns]
     order += [table[asked[0].name].desc(nulls_first=False), *(sort_key(table[d]).asc(nulls_first=False) for d in dims)]
-    return table.order_by(order).drop(*(name for name in ("_rest",) if name in table.columns))
+    return table.order_by(order).drop(*(name for name in ("_key", "_rest") if name in table.columns))
 
 
 def selected(events: ir.Table, window: Window, where: Where | None, columns: Iterable[str]) -> ir.Table:
@@ -104,7 +104,11 @@ def collapsed(rows: ir.Table, dims: Sequence[str], kept: ir.Table) -> ir.Table:
 def grouped(
     rows: ir.Table, window: Window, asked: list[Metric], dims: list[str], grain: Grain | None = None
 ) -> ir.Table:
-    """Rows to groups (x buckets), with `_rest` beside the dimensions when the rows carry it."""
+    """Rows to groups (x buckets), with `_rest` beside the dimensions when the rows carry it.
+
+    With buckets there is `period`, and `_key` to order by: as texts, the two hours that one hour of autumn is would
+    stand the wrong way round east of Greenwich.
+    """
     keys = [*dims, *(["_rest"] if "_rest" in rows.columns else [])]
     if grain:
         rows = rows.select(
@@ -118,7 +122,7 @@ def grouped(
         table = table.mutate(_seconds=ibis.literal(window.seconds, "float64"))
     full = bool(keys) and not grain
     final = {metric.name: _finished(table, metric, full=full) for metric in asked}
-    return table.select(*(["period"] if grain else []), *keys, **final)
+    return table.select(*(["_key", "period"] if grain else []), *keys, **final)
 
 
 def _finished(table: ir.Table, metric: Metric, *, full: bool) -> ir.Value:
@@ -173,10 +177,11 @@ def _piece(second: ir.IntegerValue, offset: int, since: int | None, grain: Grain
 def _filled(table: ir.Table, window: Window, grain: Grain, keys: list[str]) -> ir.Table:
     """Every group with every bucket of the window; the buckets travel as one string, which every engine can split."""
     now = window.passed.end
-    lines = (f"{b.key},{max((min(b.end, now) - b.start).total_seconds(), 0)},{b.label}" for b in window.buckets(grain))
-    text = ibis.literal(";".join(lines)).split(";").unnest().name("_text").as_table()
+    lines = [f"{b.key},{max((min(b.end, now) - b.start).total_seconds(), 0)},{b.label}" for b in window.buckets(grain)]
+    text = ibis.literal(";".join(lines or ["0,0,"])).split(";").unnest().name("_text").as_table()
     parts = text["_text"].split(",")
     buckets = text.select(_key=parts[0].cast("int64"), _seconds=parts[1].cast("float64"), period=parts[2])
+    buckets = buckets if lines else buckets.limit(0)  # a window that has just begun
     grid = buckets if not keys else table.select(*keys).distinct().cross_join(buckets)
     same = [grid["_key"] == table["_bucket"], *(grid[k].identical_to(table[k]) for k in keys)]
     return grid.left_join(table, same)

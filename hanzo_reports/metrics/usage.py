@@ -29,9 +29,10 @@ def usage(  # noqa: PLR0913
 ) -> ir.Table:
     """Requests, tokens and cost (or any other metrics) by group and time; arguments and answer as `aggregate` says.
 
-    >>> import ibis, datetime as dt
+    >>> import ibis, datetime as dt, pyarrow as pa
+    >>> from hanzo_reports.window import Window
     >>> noon = dt.datetime(2025, 6, 1, 12, tzinfo=dt.timezone.utc)
-    >>> rows = ibis.memtable({"timestamp": [noon, noon], "model": ["a", "b"], "input_tokens": [3, 4]})
+    >>> rows = ibis.memtable(pa.table({"timestamp": [noon, noon], "model": ["a", "b"], "input_tokens": [3, 4]}))
     >>> window = Window.parse("2025-06-01..2025-06-01", now=noon)
     >>> usage(rows, window, ["requests", "input_tokens"], by=["model"]).to_pyarrow().to_pylist()
     [{'model': 'a', 'requests': 1, 'input_tokens': 3}, {'model': 'b', 'requests': 1, 'input_tokens': 4}]

@@ -174,10 +174,57 @@ ROW = st.tuples(
 )
 
 
+def test_the_hour_that_comes_twice_stands_in_order_east_of_greenwich():
+    first = datetime(2026, 10, 24, 23, 30, tzinfo=UTC)  # 01:30 in Berlin; 02:30 follows, and follows again
+    times = [first, *[first + timedelta(hours=1)] * 2, *[first + timedelta(hours=2)] * 3]
+    events = table([(time, "a", "x", 200, None, None, None, None) for time in times])
+    window = Window.parse("2026-10-25..2026-10-25", now=NOON + timedelta(days=900), timezone="Europe/Berlin")
+    rows = answer(usage(events, window, ["requests"], every="hour"))
+    assert [row["period"] for row in rows] == [bucket.label for bucket in window.buckets(Grain.HOUR)]
+    assert [(row["period"][11:], row["requests"]) for row in rows[1:4]] == [
+        ("01:00:00+02:00", 1), ("02:00:00+02:00", 2), ("02:00:00+01:00", 3)
+    ]  # fmt: skip
+
+
+def test_a_window_that_has_just_begun_has_no_buckets(five):
+    midnight = datetime(2025, 6, 2, tzinfo=UTC)
+    window = Window(midnight, midnight)
+    assert answer(usage(five, window, ["requests", "cost"], every="hour")) == []
+    assert answer(usage(five, window, ["requests"], by=["model"], every="day")) == []
+
+
+def test_traffic_keys_caches_and_credits_by_hand():
+    rows = [
+        {"timestamp": NOON, "status": 200, "api_key": "k1", "bytes_in": 100, "bytes_out": 900, "input_tokens": 1000,
+         "output_tokens": 8, "cache_read_tokens": 250, "latency_ms": 1.0, "cost": Decimal("0.50")},
+        {"timestamp": NOON, "status": 404, "api_key": "k1", "bytes_in": 50, "bytes_out": None, "input_tokens": 1000,
+         "output_tokens": None, "cache_read_tokens": None, "latency_ms": 2.0, "cost": Decimal("-0.125")},
+        {"timestamp": NOON, "status": 503, "api_key": "k2", "bytes_in": None, "bytes_out": None, "input_tokens": None,
+         "output_tokens": None, "cache_read_tokens": None, "latency_ms": 11.0, "cost": None},
+        {"timestamp": NOON, "status": 499, "api_key": None, "bytes_in": None, "bytes_out": 4, "input_tokens": None,
+         "output_tokens": None, "cache_read_tokens": None, "latency_ms": None, "cost": Decimal("-0.25")},
+    ]  # fmt: skip
+    types = {"bytes_in": pa.int64(), "bytes_out": pa.int64(), "cache_read_tokens": pa.int64(), "api_key": pa.string()}
+    fields = [field for field in SCHEMA if field.name in rows[0]] + [pa.field(*each) for each in types.items()]
+    events = ibis.memtable(pa.Table.from_pylist(rows, pa.schema(fields)))
+    (row,) = answer(
+        usage(
+            events, Window(NOON, NOON + timedelta(minutes=1)),
+            ["requests_per_second", "tokens_per_second", "bandwidth", "active_keys", "cache_hit_ratio",
+             "client_error_rate", "latency_p90", "cost", "credits"],
+        )
+    )  # fmt: skip
+    assert row == {
+        "requests_per_second": 4 / 60, "tokens_per_second": 2008 / 60, "bandwidth": 1054, "active_keys": 2,
+        "cache_hit_ratio": 0.125, "client_error_rate": 0.5, "latency_p90": pytest.approx(9.2),
+        "cost": Decimal("0.125"), "credits": Decimal("-0.375"),
+    }  # fmt: skip
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     rows=st.lists(ROW, max_size=30),
-    zone=st.sampled_from(["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"]),
+    zone=st.sampled_from(["UTC", "America/New_York", "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe"]),
     grain=st.sampled_from([Grain.HOUR, Grain.DAY, Grain.WEEK, Grain.MONTH]),
 )
 def test_against_a_naive_recomputation(rows, zone, grain):

@@ -103,6 +103,12 @@ def test_a_window_without_events(same, engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_a_window_of_no_length_has_no_buckets(log, copies, engine):
+    window = Window(NOW, NOW)
+    assert aggregate(copies(engine, log), window, METRICS, every="day").to_pyarrow().num_rows == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_filter_with_the_unknown(same, log, engine):
     window = Window.parse(log.whole, now=NOW, timezone=ZONES[3])
     where = {"model": [None, "a", "claude-sonnet-4-5"], "status": [200, 499]}
