@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hanzo_reports.store.base import Store
 
 SUMMARY = ("requests", "tokens", "cost")
+UNPRICED = "unpriced_requests"
 
 
 @dataclass(frozen=True)
@@ -214,8 +215,8 @@ class Questions:
         where: Where | None = asked.get("where")
 
         def summary() -> dict[str, Any]:
-            row = usage.usage(events, window, SUMMARY, where=where).to_pyarrow().to_pylist()[0]
-            return {f"total_{name}": row[name] for name in SUMMARY}
+            row = usage.usage(events, window, (*SUMMARY, UNPRICED), where=where).to_pyarrow().to_pylist()[0]
+            return {**{f"total_{name}": row[name] for name in SUMMARY}, UNPRICED: row[UNPRICED]}
 
         measure = metrics if isinstance(metrics, str) and before else ""
         return Result(question(events, window, metrics, **asked), window, summary, measure)

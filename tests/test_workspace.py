@@ -45,6 +45,7 @@ def test_the_summary_is_over_all_rows_that_pass_the_filter(workspace):
         "total_requests": whole["requests"],
         "total_tokens": whole["tokens"],
         "total_cost": whole["cost"],
+        "unpriced_requests": 857,
     }
     assert isinstance(whole["cost"], Decimal)
     one = workspace.usage("7d", where={"project": "platform"})

@@ -39,6 +39,7 @@ Where = Annotated[
 Top = Annotated[int | None, typer.Option(metavar="N", help="Keep the N largest groups; the rest becomes 'other'.")]
 Format = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table, json or csv.")]
 
+UNPRICED = "unpriced_requests"
 QUESTIONS = {
     "usage": "How much: requests, tokens, cost, or any metrics.",
     "costs": "What it cost: in all, by request, by token.",
@@ -79,6 +80,9 @@ def question(noun: str) -> "Callable[..., None]":
         answer(result, format_)
         if not result.summary["total_requests"]:
             say(emptiness(workspace, result.window))
+        unpriced = result.summary[UNPRICED]
+        if unpriced and any("cost" in column for column in result.table.columns):
+            say(f"{unpriced:,} requests have no known price and are in no cost; `-m {UNPRICED} --by model` names them")
 
     return ask
 

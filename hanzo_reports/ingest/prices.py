@@ -117,7 +117,7 @@ def price(rows: ibis.Table) -> ibis.Table:
     Returns:
         The rows; `cost` in USD is the reported one, else the computed one, else NULL; `cost_source` is ``reported``
         (or what the log says of it), or ``computed:`` and the list's version, or NULL; `_list_cost` is the computed
-        cost. A failed request without tokens costs 0; one whose model, or whose tokens, are not known is NULL.
+        cost. A failed request without tokens costs 0; one whose model the list, or whose tokens nobody, knows is NULL.
     """
     con: Backend = rows.get_backend()
     pairs = rows.filter(rows["model"].notnull()).select("provider", "model").distinct().to_pyarrow().to_pylist()
@@ -167,7 +167,7 @@ def _computed(joined: ibis.Table) -> ir.DecimalValue:
     tokens, read, written, output = counts
     told = joined["input_tokens"].notnull() | joined["output_tokens"].notnull()
     sound = (read + written <= tokens) & (tokens <= MOST_TOKENS) & (output <= MOST_TOKENS)
-    idle = (joined["status"] >= FAILED) & (tokens + output == 0)
+    idle = (joined["status"] >= FAILED) & (tokens + output == 0) & joined["_card_model"].notnull()
     return ibis.cases(
         (joined["model"].isnull(), ibis.null(MONEY)),
         (idle, ibis.literal(Decimal(0), MONEY)),

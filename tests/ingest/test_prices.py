@@ -77,6 +77,7 @@ def test_what_is_not_known_is_null(priced):
         {"model": "no-such-model-9000", "provider": None, "input_tokens": 5, "output_tokens": 5},
         {"model": None, "provider": None, "input_tokens": 5},
         {"model": None, "provider": None, "status": 500},
+        {"model": "no-such-model-9000", "status": 500, "input_tokens": 0, "output_tokens": 0},
         {"input_tokens": None, "output_tokens": None},
         {"input_tokens": 5, "cache_read_tokens": 6},
     ]
@@ -86,7 +87,7 @@ def test_what_is_not_known_is_null(priced):
 def test_a_failure_without_tokens_is_free(priced):
     rows = priced(
         {"status": 429},
-        {"status": 500, "input_tokens": 0, "output_tokens": 0, "model": "no-such-model-9000"},
+        {"status": 500, "input_tokens": 0, "output_tokens": 0},
         {"status": 500, "input_tokens": 1_000_000, "output_tokens": 0},
     )
     assert costs(rows) == [(Decimal(0), COMPUTED), (Decimal(0), COMPUTED), (Decimal("2.5"), COMPUTED)]
