@@ -44,7 +44,7 @@ class Result:
 
     @cached_property
     def summary(self) -> Mapping[str, Any]:
-        """`total_requests`, `total_tokens`, `total_cost` and `unpriced_requests`, over all rows that pass the filter."""
+        """`total_requests`, `total_tokens`, `total_cost` and `unpriced_requests`, over all rows that pass."""
         return self.summarised()
 
     @cached_property

@@ -5,21 +5,20 @@ from __future__ import annotations
 import functools
 import operator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
-from hanzo_reports.errors import MappingError
+from hanzo_reports.ingest.constants import constant
 from hanzo_reports.ingest.convert import INSTANT, converted
 from hanzo_reports.ingest.keys import masked
 from hanzo_reports.ingest.source import MAPPABLE, NEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from hanzo_reports.ingest.source import Scalar, Way
 
@@ -110,19 +109,5 @@ def _said(name: str, value: ir.Value, why: str) -> ir.StringValue:
 
 
 def _constant(scalar: Scalar | None, name: str) -> ir.Scalar:
-    """A constant of the TOML as a value of a column's type."""
-    dtype = TYPES[name]
-    text = str(scalar)
-    try:
-        if dtype.is_string():
-            return ibis.literal(text, dtype) if text else ibis.null(dtype)
-        if dtype.is_timestamp():
-            instant = datetime.fromisoformat(text)
-            return ibis.literal(instant if instant.tzinfo else instant.replace(tzinfo=UTC), dtype)
-        number = Decimal(text)
-        return ibis.literal(
-            number if dtype.is_decimal() else float(number) if dtype.is_floating() else int(text), dtype
-        )
-    except (ValueError, InvalidOperation) as error:
-        msg = f"{name} = {text!r}: not of the column's type, {MAPPABLE[name]}"
-        raise MappingError(msg) from error
+    """A constant of the TOML, which `Source` has looked at, as a value of a column's type."""
+    return ibis.literal(constant(MAPPABLE[name], scalar), TYPES[name])

@@ -83,7 +83,11 @@ def _layout(file: File) -> tuple[str, ...]:
         return ("log",) if file.kind == "log" else ("parquet",) if file.kind == "parquet" else ("json",)
     first = file.head.lstrip("\r\n").partition("\n")[0]
     delimiter = max(DELIMITERS, key=first.count)
-    header = next(csv.reader(io.StringIO(file.head.lstrip("\r\n")), delimiter=delimiter))
+    try:
+        header = next(csv.reader(io.StringIO(file.head.lstrip("\r\n")), delimiter=delimiter))
+    except csv.Error as error:
+        msg = f"{file.path}: its first line is no CSV header; {error}"
+        raise UnreadableError(msg) from error
     return ("csv", delimiter, *(column.strip() for column in header))
 
 
@@ -177,7 +181,7 @@ def _documents(con: Backend, file: File) -> str:
     return f"""
         SELECT json::VARCHAR AS _line, row_number() OVER () AS _row, NULL::VARCHAR AS _raw, NULL::VARCHAR AS _fault
         FROM read_json_objects({literal(file.path)}, format = '{form}', maximum_object_size = {LARGEST_OBJECT},
-            compression = '{"gzip" if file.gzipped else "none"}')"""
+            compression = '{"gzip" if file.gzipped else "uncompressed"}')"""
 
 
 def _objects(source: Source, documents: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from hanzo_reports.errors import MappingError, UnknownNameError, nearest
 from hanzo_reports.events import COLUMNS, REQUIRED
+from hanzo_reports.ingest.constants import constant
 from hanzo_reports.window import zone
 
 if TYPE_CHECKING:
@@ -61,6 +63,22 @@ def _time(text: str) -> str:
 def _zone(name: str) -> str:
     zone(name)
     return name
+
+
+def _pattern(text: str) -> str:
+    try:
+        groups = re.compile(text).groupindex
+    except re.error as error:
+        msg = f"{text!r} is not a regular expression: {error}"
+        raise ValueError(msg) from error
+    if not groups:
+        msg = f"{text!r} has no named groups, and those are the columns; write (?P<status>...)"
+        raise ValueError(msg)
+    return text
+
+
+def _utc(instant: datetime) -> datetime:
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def _listed(given: object) -> object:
@@ -168,7 +186,7 @@ class Source(Strict):
         about: one line: whose log it is.
         formats: what its files may be.
         pattern: for format "log": a regular expression with named groups; the groups are the columns.
-        base: the instant that times of format "offset_s" and "offset_ms" count from.
+        base: the instant that times of format "offset_s" and "offset_ms" count from; without an offset it is UTC.
         columns: event column -> ways to find its value; the first that finds one is taken.
         only: conditions that make a row a request.
         rules: what holds for all rows.
@@ -176,8 +194,8 @@ class Source(Strict):
 
     about: str = ""
     formats: tuple[Literal["csv", "jsonl", "json", "parquet", "log", "otlp"], ...] = ("csv", "jsonl", "json", "parquet")
-    pattern: str | None = None
-    base: datetime | None = None
+    pattern: Annotated[str, AfterValidator(_pattern)] | None = None
+    base: Annotated[datetime, AfterValidator(_utc)] | None = None
     columns: dict[str, Ways]
     only: tuple[Only, ...] = ()
     rules: Rules = Rules()
@@ -188,6 +206,13 @@ class Source(Strict):
             if name not in self.columns:
                 msg = f"[columns] lacks {name}, which every event has"
                 raise ValueError(msg)
+        for name, ways in self.columns.items():
+            for given in (each for way in ways for each in (way.value, way.default) if each is not None):
+                try:
+                    constant(MAPPABLE[name], given)
+                except ValueError as error:
+                    msg = f"[columns] {name}: {error}"
+                    raise ValueError(msg) from error
         if "log" in self.formats and not self.pattern:
             msg = "format 'log' needs a pattern"
             raise ValueError(msg)
@@ -251,26 +276,21 @@ def load_source(name: str, mapping_file: Path | None, constants: Mapping[str, st
         if column not in settable:
             raise UnknownNameError("column", column, settable, "--set")
         if column == "base":
-            described["base"] = _constant(column, "timestamp", text)
+            described["base"] = _set(column, "timestamp", text)
         elif isinstance(columns, dict):
-            columns[column] = {"value": _constant(column, MAPPABLE[column], text)}
+            columns[column] = {"value": _set(column, MAPPABLE[column], text)}
     try:
         return Source.model_validate(described)
     except ValidationError as error:
         raise MappingError(_complaint(path, error)) from error
 
 
-def _constant(column: str, dtype: str, text: str) -> str:
+def _set(column: str, dtype: str, text: str) -> str:
     """A constant's text, after a look at whether it is of its column's type."""
     try:
-        if dtype.startswith("int"):
-            int(text)
-        elif dtype.startswith(("float", "decimal")):
-            Decimal(text)
-        elif dtype.startswith("timestamp"):
-            datetime.fromisoformat(text)
-    except (ValueError, InvalidOperation) as error:
-        msg = f"--set {column}={text}: {text!r} is not {'an instant' if 'time' in dtype else 'a number'}"
+        constant(dtype, text)
+    except ValueError as error:
+        msg = f"--set {column}={text}: {error}"
         raise MappingError(msg) from error
     return text
 
