@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+SHOWN = 60  # names that a message lists
+
+
 class ReportsError(Exception):
     """Base of all errors raised on purpose; its text is written for the person who reads it."""
 
@@ -49,7 +52,8 @@ class UnknownNameError(UsageError):
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
         self.kind, self.name, self.known, self.where = kind, name, tuple(known), where
         self.nearest = nearest(name, self.known)
-        hint = f"did you mean {self.nearest!r}?" if self.nearest else f"known: {', '.join(self.known) or 'none'}"
+        some = ", ".join(self.known[:SHOWN]) + (f", ... ({len(self.known)} in all)" if len(self.known) > SHOWN else "")
+        hint = f"did you mean {self.nearest!r}?" if self.nearest else f"known: {some or 'none'}"
         super().__init__(f"unknown {kind} {name!r}{f' in {where}' if where else ''}; {hint}")
 
 

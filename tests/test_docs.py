@@ -12,8 +12,11 @@ import typer
 
 from hanzo_reports.cli.app import app
 from hanzo_reports.cli.lazy import COMMANDS as LISTED
+from hanzo_reports.events import DIMENSIONS
 from hanzo_reports.ingest.source import names
+from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.settings import PREFIX, Settings
+from hanzo_reports.units import Grain
 from hanzo_reports.window import CALENDAR
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +67,18 @@ def test_every_calendar_range_is_described():
 def test_every_source_is_described():
     page = (ROOT / "docs/sources.md").read_text(encoding="utf-8")
     assert [name for name in names() if f"`{name}`" not in page] == []
+
+
+def test_every_metric_stands_in_the_docs_as_it_is():
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    rows = [f"| `{m.name}` | {m.unit.value} | {m.meaning} | {m.limit or ''} |" for m in CATALOG.values()]
+    assert [line for line in page.splitlines() if line.startswith("| `")] == rows
+    assert [name for name in (*DIMENSIONS, *(grain.value for grain in Grain)) if f"`{name}`" not in page] == []
+
+
+def test_every_report_is_described():
+    page = (ROOT / "docs/reports.md").read_text(encoding="utf-8")
+    assert [path.stem for path in (ROOT / "notebooks").glob("*.ipynb") if f"| `{path.stem}` |" not in page] == []
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES], ids=lambda p: p.name)

@@ -53,6 +53,9 @@ def test_a_range_that_cannot_be_read_says_why(text, says):
 def test_an_unknown_zone_names_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean 'America/New_York'"):
         Window.parse("24h", now=NOW, timezone="America/NewYork")
+    with pytest.raises(UnknownNameError, match=r"known: Africa/Abidjan, .*\.\.\. \(\d{3} in all\)") as raised:
+        Window.parse("24h", now=NOW, timezone="Mars/Olympus")
+    assert len(str(raised.value)) < 1500
 
 
 def test_the_repeated_hour_of_autumn_stays_two():

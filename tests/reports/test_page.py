@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -36,6 +41,7 @@ FAINT = """() => {  // texts whose contrast is below 4.5, WCAG 2.2 level AA
   }).filter(([ratio]) => ratio < 4.5);
 }"""
 TIP = r"\w{3} \d+ \w{3} \d\d:\d\d\n[\d,]+ requests\n[\d,]+ before\n[\d.]+% errors"
+COMMAND = Path(sys.executable).with_name("hanzo-reports")
 CHROMIUM = shutil.which("chromium")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
 
@@ -99,11 +105,13 @@ def test_the_file_is_small_and_names_no_other_place(html):
 
 
 @needs_browser
-def test_the_tiles_are_the_metrics_in_every_range(html, opened, workspace):
+def test_the_tiles_are_what_the_command_answers_in_every_range(html, opened, sample_store):
     page = opened(html)
+    asked = ["--store", sample_store, "--now", NOW, "usage", "-m", "requests,tokens,cost,latency_p99", "-f", "json"]
     for name in ("24h", "7d", "30d"):
         pick(page, name)
-        row = workspace.usage(name, ["requests", "tokens", "cost", "latency_p99"]).rows()[0]
+        done = subprocess.run([COMMAND, *asked, "-r", name], check=True, capture_output=True, text=True)
+        (row,) = json.loads(done.stdout, parse_float=Decimal)["data"]
         assert shown(page, "requests") == short(row["requests"], Unit.REQUESTS)
         assert shown(page, "tokens") == short(row["tokens"], Unit.TOKENS)
         assert shown(page, "cost") == short(row["cost"], Unit.USD)
