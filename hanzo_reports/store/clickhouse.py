@@ -11,11 +11,8 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-import weakref
 from contextlib import contextmanager, suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -30,10 +27,12 @@ from hanzo_reports.events import SCHEMA
 from hanzo_reports.store.base import QUARANTINE, Appended, Measured, measured
 from hanzo_reports.store.clickhouse_server import Reader, Server
 from hanzo_reports.store.clickhouse_tables import KEYS, LOAD, check, everywhere, local, make
-from hanzo_reports.store.scratch import scratch, sweep
+from hanzo_reports.store.idle import Idle
+from hanzo_reports.store.scratch import user_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     import sqlalchemy
@@ -83,6 +82,7 @@ class ClickHouse:
         self._server = server
         self._state = state
         self._client = server.client(_WRITING)
+        self._idle = {table: Idle(self, partial(server.client, settings)) for table, settings in _READING.items()}
 
     @property
     def version(self) -> str:
@@ -156,15 +156,9 @@ class ClickHouse:
         """What each commit of events says about itself, newest first."""
         return [{**json.loads(said), "version": str(number)} for number, said in self._asked(_LOADS)]
 
-    @contextmanager
-    def scratch(self) -> Iterator[Path]:
+    def scratch(self) -> AbstractContextManager[Path]:
         """A folder for a load's temporary files, where this machine has those of this user."""
-        user = getattr(os, "getuid", int)()
-        root = Path(tempfile.gettempdir()) / f"hanzo-reports-{user}"
-        root.mkdir(mode=0o700, exist_ok=True)
-        sweep(root, lambda _: None)
-        with scratch(root) as folder:
-            yield folder
+        return user_scratch()
 
     def compact(self) -> int:
         """All parts of each table merged into one; the number of parts merged."""
@@ -185,11 +179,11 @@ class ClickHouse:
             return list(self._client.query(query).result_rows)
 
     def _read(self, table: str) -> ibis.Table:
-        """The rows of the commits until now, on a connection that lives as long as the table does."""
-        client = self._server.client(_READING[table])
+        """The rows of the commits until now, on a connection of the table's own."""
+        client = self._idle[table].lend()
         reader: Reader = Reader.from_connection(client)
         reader.url = self.url
-        weakref.finalize(reader, client.close)
+        self._idle[table].reclaim(client, reader)
         schema = ibis.schema({**_SCHEMAS[table], LOAD: "!int64"})
         [[newest]] = self._asked(f"SELECT max({LOAD}) FROM {table}")  # noqa: S608  # our own names
         held = ops.DatabaseTable(name=table, schema=schema, source=reader).to_expr()

@@ -13,12 +13,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import weakref
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -29,15 +26,18 @@ from psycopg.types.json import Jsonb
 from hanzo_reports.errors import StoreError
 from hanzo_reports.events import MONEY, SCHEMA, TIMESTAMP
 from hanzo_reports.store.base import QUARANTINE, Appended
+from hanzo_reports.store.idle import Idle
 from hanzo_reports.store.migrate import LOCK, compared, migrate, newest
 from hanzo_reports.store.postgres_load import PostgresTable
 from hanzo_reports.store.postgres_reader import Reader
-from hanzo_reports.store.postgres_server import ROOM, Server
-from hanzo_reports.store.scratch import scratch, sweep
+from hanzo_reports.store.postgres_server import ROOM, Server, reset
+from hanzo_reports.store.scratch import user_scratch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
+    from pathlib import Path
 
     import sqlalchemy
 
@@ -66,6 +66,7 @@ class PostgresStore:
     def __init__(self, server: Server) -> None:
         self.url = server.url
         self._server = server
+        self._idle = Idle(self, server.connect, reset)
 
     @property
     def version(self) -> str:
@@ -114,15 +115,9 @@ class PostgresStore:
         found = self._asked("SELECT load, version FROM loads ORDER BY version DESC")
         return [{**load, "version": str(version)} for load, version in found]
 
-    @contextmanager
-    def scratch(self) -> Iterator[Path]:
+    def scratch(self) -> AbstractContextManager[Path]:
         """A folder for a load's temporary files, where this machine has those of this user."""
-        user = getattr(os, "getuid", int)()
-        root = Path(tempfile.gettempdir()) / f"hanzo-reports-{user}"
-        root.mkdir(mode=0o700, exist_ok=True)
-        sweep(root, lambda _: None)
-        with scratch(root) as folder:
-            yield folder
+        return user_scratch()
 
     def compact(self) -> int:
         """Nothing to merge, so 0; the tables are vacuumed and analysed, which also brings BRIN up to date."""
@@ -136,12 +131,12 @@ class PostgresStore:
             return connection.execute(query).fetchall()
 
     def _table(self, table: PostgresTable) -> ibis.Table:
-        """A table on a connection that lives as long as it does, and looks at one moment."""
+        """A table on a connection of its own, which looks at one moment."""
         with self._server.speaking():
-            connection = self._server.connect()
+            connection = self._idle.lend()
             reader = Reader.from_connection(connection)
             reader.url = self.url
-            weakref.finalize(reader, connection.close)
+            self._idle.reclaim(connection, reader)
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.execute("SELECT 1")
         optional = {name: dtype.removeprefix("!") for name, dtype in table.schema.items()}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 
 from hanzo_reports.errors import StoreBusyError, StoreError
 from hanzo_reports.store.address import public
@@ -86,6 +87,19 @@ class Server:
         reason = re.sub(r"^.*?(?:failed: (?=\w)|FATAL: +)(?!.*(?:failed: |FATAL: ))", "", lines[-1]) if lines else said
         advice = next((advice for pattern, advice in _ADVICE if re.search(pattern, reason)), _REACHED)
         return f"{self.url} cannot be opened: {reason}; {advice}"
+
+
+def reset(connection: psycopg.Connection) -> bool:
+    """A connection out of its last transaction, as a new one is; whether it still works, and is in no answer."""
+    if connection.info.transaction_status is TransactionStatus.ACTIVE:
+        return False
+    try:
+        connection.rollback()
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error:
+        return False
+    return True
 
 
 def problem(url: str, error: psycopg.Error) -> StoreError:

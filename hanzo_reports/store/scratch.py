@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -11,7 +14,6 @@ from filelock import FileLock, Timeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 
 @contextmanager
@@ -30,6 +32,17 @@ def scratch(root: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def user_scratch() -> Iterator[Path]:
+    """A new folder where this machine has this user's temporary files; what dead processes left there goes."""
+    user = getattr(os, "getuid", int)()
+    root = Path(tempfile.gettempdir()) / f"hanzo-reports-{user}"
+    root.mkdir(mode=0o700, exist_ok=True)
+    sweep(root, lambda _: None)
+    with scratch(root) as folder:
+        yield folder
 
 
 def sweep(root: Path, bury: Callable[[str], None]) -> None:

@@ -3,6 +3,7 @@
 # ruff: noqa: SLF001  # faults are planted where they happen: between the store and its client
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -30,6 +31,15 @@ def held(clickhouse):
 def tables(held):
     query = "SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY name"
     return [name for [name] in held._client.query(query).result_rows]
+
+
+def test_a_connection_waits_for_the_next_table_which_sees_what_came_meanwhile(held, events, monkeypatch):
+    held.append(events("ab"), {})
+    assert held.events().count().to_pyarrow().as_py() == 2
+    gc.collect()
+    held.append(events("abc"), {})
+    monkeypatch.setattr(held._server, "client", None)
+    assert held.events().count().to_pyarrow().as_py() == 3
 
 
 def test_real_logs_are_loaded_once_and_exported_as_from_the_lake(clickhouse, tmp_path, monkeypatch):

@@ -85,7 +85,8 @@ def test_a_text_with_nul_keeps_a_sign_of_it(held, events):
     assert held.events().user.to_pyarrow().to_pylist() == ["x\N{REPLACEMENT CHARACTER}y"]
 
 
-def test_a_connection_lives_as_long_as_the_table_that_uses_it(held, events, postgres, database):
+def test_a_connection_waits_for_the_next_table_and_ends_with_the_store(database, events, postgres):
+    held = store.open(database, create=True)
     held.append(events("ab"), {})
     before = connections(postgres, database)
     table = held.events()
@@ -93,7 +94,23 @@ def test_a_connection_lives_as_long_as_the_table_that_uses_it(held, events, post
     assert connections(postgres, database) == before + 1
     del table
     gc.collect()
+    query = "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    assert ("idle in transaction",) not in postgres.run(query, database)
+    held.append(events("abc"), {})
+    assert held.events().count().to_pyarrow().as_py() == 3
+    assert connections(postgres, database) == before + 1
+    del held
+    gc.collect()
     assert connections(postgres, database) == before
+
+
+def test_a_connection_that_was_lost_while_it_waited_is_replaced(held, events, postgres, database):
+    held.append(events("ab"), {})
+    assert held.events().count().to_pyarrow().as_py() == 2
+    gc.collect()
+    query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    postgres.run(f"{query} AND pid <> pg_backend_pid()", database)
+    assert held.events().count().to_pyarrow().as_py() == 2
 
 
 def test_the_connections_of_the_state_end_with_the_store(held, postgres, database):
