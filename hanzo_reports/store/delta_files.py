@@ -27,7 +27,9 @@ LARGE = 128 * 2**20
 SORTED_ROWS = 500_000  # sorting these costs nothing to speak of
 UNSORTED_SPAN = timedelta(days=31)  # one open file a day takes memory; sorted, days come one after another
 _KNOWN = "known_ids"
-_OPTIONS = "FORMAT parquet, PARTITION_BY (day), OVERWRITE_OR_IGNORE, RETURN_STATS"
+# lz4_raw is read and written a tenth faster than the default. Parquet's second version would be a quarter faster still,
+# but Spark cannot read its floats.
+_OPTIONS = "FORMAT parquet, COMPRESSION lz4_raw, PARTITION_BY (day), OVERWRITE_OR_IGNORE, RETURN_STATS"
 
 
 @dataclass(frozen=True)
