@@ -3,35 +3,14 @@
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from postgres_server import server
+from writers import ROWS, count, go, started
 
 from hanzo_reports import store
 from hanzo_reports.errors import StoreError
 from hanzo_reports.store import postgres_load
-
-ROWS = 20_000
-WRITER = Path(__file__).with_name("writer.py")
-
-
-def started(url, behaviour="lives"):
-    return subprocess.Popen(
-        [sys.executable, WRITER, url, str(ROWS), behaviour], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-
-
-def go(*processes):
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("\n")
-        process.stdin.flush()
-
-
-def count(held):
-    return held.events().count().to_pyarrow().as_py()
 
 
 def test_writers_of_the_same_rows_keep_each_once_while_others_read(database):

@@ -1,52 +1,29 @@
 """Several processes on one lake, some of them killed."""
 
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
+from writers import ROWS, count, go, started
 
 from hanzo_reports import store
 from hanzo_reports.errors import StoreBusyError
 from hanzo_reports.store.delta_files import DeltaFiles
 
-ROWS = 20_000
-WRITER = Path(__file__).with_name("writer.py")
-
 
 @pytest.fixture
 def writer(lake):
     """A function that starts a process which appends the same rows as all others once a line comes in."""
-    started = []
+    processes = []
 
     def start(behaviour="lives"):
-        process = subprocess.Popen(
-            [sys.executable, WRITER, lake.url, str(ROWS), behaviour],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
+        processes.append(started(lake.url, behaviour))
+        return processes[-1]
 
     yield start
-    for process in started:
+    for process in processes:
         process.kill()
         process.communicate()
-
-
-def go(*processes):
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("\n")
-        process.stdin.flush()
-
-
-def count(held):
-    return held.events().count().to_pyarrow().as_py()
 
 
 def files(held):
