@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, DecimalException
+from decimal import Decimal
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
 
 from hanzo_reports.errors import UnknownNameError, UsageError
+from hanzo_reports.forecast.amounts import amount
 from hanzo_reports.forecast.series import month
-from hanzo_reports.store.budget_tables import BUDGET_ALERTS, BUDGETS, PERIODS, RESERVATIONS, REVISIONS
+from hanzo_reports.store.budget_tables import BUDGET_ALERTS, BUDGETS, PERIODS, RESERVATIONS, REVISIONS, insert_new
 from hanzo_reports.window import Window, midnight, zone
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 ACTIONS = ("notify", "soft_limit", "hard_limit")
 THRESHOLDS = (Decimal("0.5"), Decimal("0.75"), Decimal("0.9"))
 FULL = Decimal(1)  # always a threshold
-MOST = Decimal(1_000_000_000)
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class Budget:
         if not self.project.strip():
             msg = "a budget needs a project"
             raise UsageError(msg)
-        if not 0 < amount(self.monthly_limit, "the monthly limit") <= MOST:
-            msg = f"the monthly limit must be above 0 and at most {MOST:,}, not {self.monthly_limit}"
+        if amount(self.monthly_limit, "the monthly limit") <= 0:
+            msg = f"the monthly limit must be above 0, not {self.monthly_limit}"
             raise UsageError(msg)
         for threshold in self.thresholds:
             if not 0 < amount(threshold, "a threshold") <= FULL:
@@ -81,23 +81,6 @@ class Budget:
         local = zone(self.timezone)
         first, after = month(now.astimezone(local).date())
         return first, Window(midnight(first, local), midnight(after, local), self.timezone, now)
-
-
-def amount(given: Decimal | float | str, what: str) -> Decimal:
-    """A finite amount, exact; texts and floats are read as they are printed.
-
-    >>> amount("0.37", "the estimate"), amount(5000, "the limit")
-    (Decimal('0.37'), Decimal('5000'))
-    """
-    try:
-        exact = Decimal(str(given).strip())
-    except DecimalException:
-        msg = f"{what} {given!r} is no number; give for example 5000 or 0.37"
-        raise UsageError(msg) from None
-    if not exact.is_finite():
-        msg = f"{what} must be a finite number, not {given}"
-        raise UsageError(msg)
-    return exact
 
 
 class Budgets:
@@ -147,20 +130,19 @@ class Budgets:
 
     def set(self, budget: Budget, now: datetime) -> Budget:
         """A budget kept, in place of the project's earlier one; another limit is another revision."""
+        mine = BUDGETS.c.project == budget.project
+        text = f"{budget.project}|{now.isoformat()}"
+        kept = replace(budget, budget_id=f"bud_{sha256(text.encode()).hexdigest()[:16]}", revision=1)
         with self.state.begin() as connection:
-            mine = BUDGETS.c.project == budget.project
-            connection.execute(update(BUDGETS).where(mine).values(changed_at=now))  # takes the lock before it reads
-            row = connection.execute(select(BUDGETS).where(mine)).mappings().one_or_none()
-            before = None if row is None else _budget(row)
-            if before is None:
-                text = f"{budget.project}|{now.isoformat()}"
-                kept = replace(budget, budget_id=f"bud_{sha256(text.encode()).hexdigest()[:16]}", revision=1)
-                connection.execute(insert(BUDGETS).values(_row(kept) | {"created_at": now, "changed_at": now}))
-            else:
+            new = insert_new(connection, BUDGETS, _row(kept) | {"created_at": now, "changed_at": now})
+            if not new:
+                connection.execute(update(BUDGETS).where(mine).values(changed_at=now))  # the lock, before it reads
+                before = _budget(connection.execute(select(BUDGETS).where(mine)).mappings().one())
                 raised = before.revision + (budget.monthly_limit != before.monthly_limit)
                 kept = replace(budget, budget_id=before.budget_id, revision=raised)
-                connection.execute(update(BUDGETS).where(mine).values(_row(kept) | {"changed_at": now}))
-            if before is None or kept.revision != before.revision:
+                connection.execute(update(BUDGETS).where(mine).values(_row(kept)))
+                new = raised != before.revision
+            if new:
                 values = {name: getattr(kept, name) for name in ("budget_id", "revision", "monthly_limit")}
                 connection.execute(insert(REVISIONS).values(values | {"since": now}))
         return self.get(budget.project)

@@ -3,7 +3,7 @@
 What is spent is always derived from events. Beside the newest such answer stands what has been set aside for requests
 that were allowed and whose events have not arrived; one conditional UPDATE sets aside more, or nothing, so that no
 number of clients can pass a hard limit together. An amount set aside is settled by the event with its id, and let go
-when it expires.
+when it expires; asking again with its id sets aside what is more, or, once it has expired, all of it anew.
 """
 
 from __future__ import annotations
@@ -12,28 +12,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy
 from sqlalchemy import delete, literal, select, update
 
-from hanzo_reports.alerts.budgets import Budgets, amount
-from hanzo_reports.errors import UsageError
+from hanzo_reports.errors import UsageError, nearest
+from hanzo_reports.forecast.amounts import amount
 from hanzo_reports.store.budget_tables import BUDGETS, PERIODS, RESERVATIONS, Money, insert_new
 from hanzo_reports.window import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import date, datetime
 
-    import sqlalchemy
-
-    from hanzo_reports.alerts.budgets import Budget
+    from hanzo_reports.alerts.budgets import Budget, Budgets
     from hanzo_reports.store.base import Store
     from hanzo_reports.window import Window
 
 FRESH = timedelta(seconds=30)  # how old the answer of the events may be
-HOLD = timedelta(minutes=10)  # how long an amount is set aside
+HOLD, LONGEST = timedelta(minutes=10), timedelta(days=31)  # how long an amount is set aside, usually and at most
 _LATE = timedelta(days=1)  # an event may say that it began so long before it was asked for
+_AMOUNTS = (PERIODS.c.spent, PERIODS.c.reserved, PERIODS.c.as_of)
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Decision:
     Args:
         project: who asks.
         allowed: True, or False for a hard limit that would be passed.
-        flagged: whether the limit is, or would be, passed.
+        flagged: whether the limit is, or would be, passed; without a budget: whether no event names the project.
         reason: one line.
         estimate: USD that the request may cost.
         event_id: the id that the request's event must carry to settle what is set aside; None: nothing is.
@@ -96,26 +97,27 @@ def decision(  # noqa: PLR0913
         store: where the events are.
         project: who asks.
         estimate: USD, 0 or more; a part below a billionth is rounded up.
-        event_id: the id that the request's event will carry. Asked again with the same id, nothing more is set aside.
+        event_id: the id that the request's event will carry. Asked again with the same id, only what is more than
+            before is set aside, and nothing twice.
         now: the instant of asking.
         fresh: the events are asked again when their last answer is older.
-        hold: how long the amount is set aside.
+        hold: how long the amount is set aside; at most 31 days.
 
     Returns:
-        The decision. Without a budget everything is allowed; ``notify`` and ``soft_limit`` allow and flag.
+        The decision. Without a budget everything is allowed, and flagged where no event names the project either;
+        ``notify`` and ``soft_limit`` allow and flag.
 
     Raises:
-        UsageError: the estimate is negative or no number, the id is empty, or `hold` is not above 0.
+        UsageError: the estimate is negative, too large or no number, the id is empty, `hold` is too short or too long.
     """
     asked = _estimate(estimate)
-    if not event_id or hold <= timedelta():
-        msg = (
-            f"the hold must be above 0, not {hold}" if event_id else "the event id is empty; give the request's own id"
-        )
+    if not event_id:
+        msg = "the event id is empty; give the request's own id"
         raise UsageError(msg)
+    hold = holding(hold.total_seconds())
     budget, months = budgets.found(project)
     if budget is None:
-        return Decision(project, allowed=True, flagged=False, reason="the project has no budget", estimate=asked)
+        return _without_budget(budgets, store, project, asked)
     first, _ = budget.period(now)
     held = months.get(first)
     if held is None or now - held["as_of"] >= fresh:
@@ -124,19 +126,49 @@ def decision(  # noqa: PLR0913
         over = held["spent"] + asked > budget.monthly_limit
         reason = "over the limit, which is not a hard one" if over else "within the limit"
         return _said(budget, asked, held, allowed=True, flagged=over, reason=reason)
-    expires = now + hold
     reservation = {
         "event_id": event_id, "budget_id": budget.budget_id, "period_start": first, "amount": asked,
-        "created_at": now, "expires_at": expires,
+        "created_at": now, "expires_at": now + hold,
     }  # fmt: skip
     taken = _reserved(budgets.state, reservation)
-    if not taken and (held["store_version"] != store.version or _expired(budgets.state, budget, now)):
+    if not taken and (held["store_version"] != store.version or _expired(budgets.state, budget, first, now)):
         held = observe(budgets.state, store, budget, now)
         taken = _reserved(budgets.state, reservation)
     if not taken:
         return _said(budget, asked, held, allowed=False, flagged=True, reason="it would pass the hard limit")
-    set_aside = {"event_id": event_id, "expires_at": expires}
+    set_aside = {"event_id": event_id, "expires_at": taken["expires_at"]}
     return _said(budget, asked, held | taken, allowed=True, flagged=False, reason="within the limit", **set_aside)
+
+
+def holding(seconds: float) -> timedelta:
+    """How long an amount is set aside.
+
+    Raises:
+        UsageError: no time at all, or more than a month.
+    """
+    if not 0 < seconds <= LONGEST.total_seconds():
+        most = f"{LONGEST.total_seconds():.0f} seconds ({LONGEST.days} days)"
+        msg = f"the hold must be above 0 and at most {most}, not {seconds:g}"
+        raise UsageError(msg)
+    return timedelta(seconds=seconds)
+
+
+def _without_budget(budgets: Budgets, store: Store, project: str, asked: Decimal) -> Decision:
+    """Allowed; flagged, with the nearest right name, where nothing names the project."""
+    known = _projects(store, store.version)  # type: ignore[arg-type]  # a protocol says nothing of hashes
+    reason = "the project has no budget"
+    if project not in known:
+        near = nearest(project, sorted(known | {budget.project for budget in budgets.all()}))
+        reason = f"no budget and no event names the project{f'; did you mean {near!r}?' if near else ''}"
+    return Decision(project, allowed=True, flagged=project not in known, reason=reason, estimate=asked)
+
+
+@lru_cache(maxsize=4)
+def _projects(store: Store, version: str) -> frozenset[str]:
+    """The projects that events name; asked once for each version of a store."""
+    del version
+    named = store.events().select("project").distinct().to_pyarrow()["project"].to_pylist()
+    return frozenset(name for name in named if name)
 
 
 def observe(state: sqlalchemy.Engine, store: Store, budget: Budget, now: datetime) -> dict[str, Any]:
@@ -190,34 +222,67 @@ def _asked(
     return spent, events.filter(events.event_id.isin(ids)).select("event_id").to_pyarrow()["event_id"].to_pylist()
 
 
-def _expired(state: sqlalchemy.Engine, budget: Budget, now: datetime) -> bool:
-    """Whether an amount is still set aside that should not be."""
-    old = (RESERVATIONS.c.budget_id == budget.budget_id) & (RESERVATIONS.c.expires_at <= now)
+def _expired(state: sqlalchemy.Engine, budget: Budget, first: date, now: datetime) -> bool:
+    """Whether an amount of the month is still set aside that should not be."""
+    old = (RESERVATIONS.c.budget_id == budget.budget_id) & (RESERVATIONS.c.period_start == first)
+    old &= RESERVATIONS.c.expires_at <= now
     with state.connect() as connection:
         return connection.execute(select(RESERVATIONS.c.event_id).where(old).limit(1)).first() is not None
 
 
 def _reserved(state: sqlalchemy.Engine, reservation: dict[str, Any]) -> dict[str, Any]:
-    """The month's amounts with this one set aside, or nothing: decided in one statement, whoever else asks."""
-    estimate = literal(reservation["amount"], Money)
-    mine = (PERIODS.c.budget_id == reservation["budget_id"]) & (PERIODS.c.period_start == reservation["period_start"])
-    limit = select(BUDGETS.c.monthly_limit).where(BUDGETS.c.budget_id == reservation["budget_id"]).scalar_subquery()
-    fits = PERIODS.c.spent + PERIODS.c.reserved + estimate <= limit
-    more = update(PERIODS).where(mine & fits).values(reserved=PERIODS.c.reserved + estimate)
-    amounts = (PERIODS.c.spent, PERIODS.c.reserved, PERIODS.c.as_of)
+    """The month's amounts with this one set aside and when it expires, or nothing: all or none, whoever else asks."""
     with _quick(state) as connection:
-        taken = connection.execute(more.returning(*amounts)).mappings().one_or_none()
-        if taken is not None and insert_new(connection, RESERVATIONS, reservation):
+        taken = _more(connection, reservation, reservation["amount"])
+        if not taken or not insert_new(connection, RESERVATIONS, reservation):
+            connection.rollback()
+            taken = _again(connection, reservation)
+        if taken:
             connection.commit()
-            return {**taken}
-        connection.rollback()
-        same = RESERVATIONS.c.event_id == reservation["event_id"]
-        there = connection.execute(select(RESERVATIONS.c.budget_id).where(same)).scalar()
-        held = connection.execute(select(*amounts).where(mine)).mappings().one_or_none()
-    if there not in {None, reservation["budget_id"]}:
+    return taken
+
+
+def _more(connection: sqlalchemy.Connection, reservation: dict[str, Any], usd: Decimal) -> dict[str, Any]:
+    """The month's amounts with so much more set aside, or nothing where the limit forbids it: in one statement."""
+    more = literal(usd, Money)
+    limit = select(BUDGETS.c.monthly_limit).where(BUDGETS.c.budget_id == reservation["budget_id"]).scalar_subquery()
+    fits = PERIODS.c.spent + PERIODS.c.reserved + more <= limit
+    changed = update(PERIODS).where(_month(reservation) & fits).values(reserved=PERIODS.c.reserved + more)
+    row = connection.execute(changed.returning(*_AMOUNTS)).mappings().one_or_none()
+    return {} if row is None else {**row, "expires_at": reservation["expires_at"]}
+
+
+def _again(connection: sqlalchemy.Connection, reservation: dict[str, Any]) -> dict[str, Any]:
+    """As `_reserved`, for an id that is there already; nothing where it is not.
+
+    Of a larger amount the difference is set aside. One that has expired counts as none: all of it is set aside anew.
+    """
+    lock = update(PERIODS).where(_month(reservation)).values(reserved=PERIODS.c.reserved)  # others wait from here on
+    held = connection.execute(lock.returning(*_AMOUNTS)).mappings().one_or_none()
+    mine = RESERVATIONS.c.event_id == reservation["event_id"]
+    before = connection.execute(select(RESERVATIONS).where(mine)).mappings().one_or_none()
+    if held is None or before is None:
+        return {}
+    alive = before["expires_at"] > reservation["created_at"]
+    if alive and before["budget_id"] != reservation["budget_id"]:
         msg = f"the event id {reservation['event_id']!r} is awaited for another project; ids are unique"
         raise UsageError(msg)
-    return {} if there is None or held is None else {**held}
+    here = all(before[name] == reservation[name] for name in ("budget_id", "period_start"))
+    if alive and here and reservation["amount"] <= before["amount"]:
+        return {**held, "expires_at": before["expires_at"]}
+    kept = reservation | {"expires_at": max(reservation["expires_at"], before["expires_at"])}
+    taken = _more(connection, kept, kept["amount"] - (before["amount"] if here else Decimal(0)))
+    if taken:
+        connection.execute(update(RESERVATIONS).where(mine).values(kept))
+        if not here:  # of another month, or of another project and expired: let go there
+            less = PERIODS.c.reserved - literal(before["amount"], Money)
+            connection.execute(update(PERIODS).where(_month(before)).values(reserved=less))
+    return taken
+
+
+def _month(row: Mapping[Any, Any]) -> sqlalchemy.ColumnElement[bool]:
+    """Which row of `budget_period` an amount that is set aside belongs to."""
+    return sqlalchemy.and_(PERIODS.c.budget_id == row["budget_id"], PERIODS.c.period_start == row["period_start"])
 
 
 @contextmanager

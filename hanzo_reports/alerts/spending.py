@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
@@ -74,7 +74,7 @@ class Crossing:
         threshold: the share of the limit; None: a forecast above the limit.
         spent: USD in that month.
         at: when it was seen.
-        notify: whether to tell: of several reached at once only the highest is told, all are recorded.
+        notify: whether to tell: of several thresholds reached at once only the highest is told, all are recorded.
         forecast: the month's end that is likely, USD, for a forecast.
     """
 
@@ -97,15 +97,6 @@ class Crossing:
         }  # fmt: skip
 
 
-class Seen(NamedTuple):
-    """What one look saw of a budget's month."""
-
-    budget: Budget
-    first: date
-    spent: Decimal
-    at: datetime
-
-
 def statuses(budgets: Budgets, events: ibis.Table, now: datetime) -> list[Status]:
     """How every budget stands, by project.
 
@@ -117,11 +108,13 @@ def statuses(budgets: Budgets, events: ibis.Table, now: datetime) -> list[Status
     return _statuses(budgets, budgets.all(), events, now)
 
 
+def due(budgets: Budgets, events: ibis.Table, now: datetime) -> list[Crossing]:
+    """What `crossings` would record and tell now; nothing is recorded. Arguments and order as there."""
+    return [crossing for found in _unrecorded(budgets, events, now) for crossing in found]
+
+
 def crossings(
-    budgets: Budgets,
-    events: ibis.Table,
-    now: datetime,
-    tell: Callable[[sqlalchemy.Connection, Crossing], None] | None = None,
+    budgets: Budgets, events: ibis.Table, now: datetime, tell: Callable[[sqlalchemy.Connection, Crossing], None]
 ) -> list[Crossing]:
     """The thresholds that were reached since the last such look, each once for a month and a limit; now on record.
 
@@ -132,24 +125,30 @@ def crossings(
         budgets: the budgets.
         events: any Ibis table with the event's columns.
         now: the instant of asking; must carry an offset.
-        tell: called with each crossing within the transaction that records it.
+        tell: called with each crossing within the transaction that records it: what is not told is not recorded.
 
     Returns:
         By month, by project, by threshold; with a forecast above the limit, where the budget asks for it, as the last
         of its budget.
     """
+    return [each for found in _unrecorded(budgets, events, now) for each in _recorded(budgets.state, found, tell)]
+
+
+def _unrecorded(budgets: Budgets, events: ibis.Table, now: datetime) -> Iterator[list[Crossing]]:
+    """Each budget's crossings of a month that nobody has recorded yet, where there are any."""
     kept = budgets.all()
     ahead = [budget for budget in kept if budget.forecast_alert]
     foreseen = {each.budget.project: each.forecast for each in _statuses(budgets, ahead, events, now)} if ahead else {}
-    found = []
     for budget, first, spent, current in _months(kept, events, now):
+        there = _told(budgets.state, budget, first)
         reached = [share for share in budget.thresholds if spent >= share * budget.monthly_limit]
+        new = [share for share in reached if f"{share:f}" not in there]
+        found = [Crossing(budget, first, share, spent, now, notify=share == new[-1]) for share in new]
         told = foreseen.get(budget.project) if current else None
-        likely = told is not None and FULL not in reached and (told.p_exceed or 0) >= LIKELY
-        names = [f"{share:f}" for share in reached] + ([FORECAST] if likely else [])
-        seen = Seen(budget, first, spent, now)
-        found += _recorded(budgets.state, seen, names, None if told is None else told.p50, tell)
-    return found
+        if told is not None and FORECAST not in there and FULL not in reached and (told.p_exceed or 0) >= LIKELY:
+            found.append(Crossing(budget, first, None, spent, now, notify=True, forecast=told.p50))
+        if found:
+            yield found
 
 
 def _statuses(budgets: Budgets, kept: list[Budget], events: ibis.Table, now: datetime) -> list[Status]:
@@ -203,37 +202,31 @@ def _spent(events: ibis.Table, window: Window, now: datetime, projects: list[str
     return {row["project"]: row["cost"] or Decimal(0) for row in table.to_pyarrow().to_pylist()}
 
 
-def _recorded(
-    state: sqlalchemy.Engine,
-    seen: Seen,
-    names: list[str],
-    likely: Decimal | None,
-    tell: Callable[[sqlalchemy.Connection, Crossing], None] | None,
-) -> list[Crossing]:
-    """The crossings of those thresholds that nobody has recorded before; recorded and told now, all or none."""
-    budget = seen.budget
-    row = {
-        "budget_id": budget.budget_id, "period_start": seen.first, "limit_revision": budget.revision,
-        "project": budget.project, "spent": seen.spent, "monthly_limit": budget.monthly_limit, "at": seen.at,
-    }  # fmt: skip
-    mine = (BUDGET_ALERTS.c.budget_id == budget.budget_id) & (BUDGET_ALERTS.c.period_start == seen.first)
+def _told(state: sqlalchemy.Engine, budget: Budget, first: date) -> set[str]:
+    """The thresholds of a month that are on record for the budget's limit."""
+    mine = (BUDGET_ALERTS.c.budget_id == budget.budget_id) & (BUDGET_ALERTS.c.period_start == first)
     mine &= BUDGET_ALERTS.c.limit_revision == budget.revision
     with state.connect() as connection:
-        there = set(connection.execute(select(BUDGET_ALERTS.c.threshold).where(mine)).scalars())
-    new = [(name, row | {"threshold": name, "notify": False}) for name in names if name not in there]
-    if not new:
-        return []
-    new[-1][1]["notify"] = True
-    found = []
+        return set(connection.execute(select(BUDGET_ALERTS.c.threshold).where(mine)).scalars())
+
+
+def _recorded(
+    state: sqlalchemy.Engine, found: list[Crossing], tell: Callable[[sqlalchemy.Connection, Crossing], None]
+) -> list[Crossing]:
+    """Those that nobody else has recorded meanwhile; recorded and told now, all or none."""
+    kept = []
     with state.begin() as connection:
-        for name, each in new:
-            if insert_new(connection, BUDGET_ALERTS, each):
-                threshold, ahead = (None, likely) if name == FORECAST else (Decimal(name), None)
-                made = Crossing(budget, seen.first, threshold, seen.spent, seen.at, bool(each["notify"]), ahead)
-                found.append(made)
-                if tell is not None:
-                    tell(connection, made)
-    return found
+        for each in found:
+            budget = each.budget
+            row = {
+                "budget_id": budget.budget_id, "period_start": each.period_start, "limit_revision": budget.revision,
+                "threshold": FORECAST if each.threshold is None else f"{each.threshold:f}", "project": budget.project,
+                "spent": each.spent, "monthly_limit": budget.monthly_limit, "at": each.at, "notify": each.notify,
+            }  # fmt: skip
+            if insert_new(connection, BUDGET_ALERTS, row):
+                kept.append(each)
+                tell(connection, each)
+    return kept
 
 
 def _reserved(state: sqlalchemy.Engine, budget: Budget, first: date) -> Decimal:

@@ -1,13 +1,12 @@
 """Budgets: set, list, show, remove, status, check, decide."""
 
-from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
 from hanzo_reports.cli.ask import Format
 from hanzo_reports.cli.options import Options, checked_format, money_listing, say, words
-from hanzo_reports.errors import UsageError, nearest
+from hanzo_reports.errors import nearest
 
 DENIED = 4
 Project = Annotated[str, typer.Argument(help="A project, as events name it.")]
@@ -49,15 +48,17 @@ def set_(
     options: Options = context.obj
     checked_format(format_)
     workspace = options.workspace()
-    from hanzo_reports.alerts.budgets import THRESHOLDS, Budget, amount, shares
+    from hanzo_reports.alerts.budgets import THRESHOLDS, Budget, shares
+    from hanzo_reports.forecast.amounts import amount
 
     chosen = shares(words(thresholds)) if thresholds else THRESHOLDS
     wanted = Budget(project, amount(monthly, "--monthly"), chosen, on_exceed, zone or options.timezone, forecast_alert)
     kept = workspace.budgets.set(wanted, workspace.now)
-    money_listing([_row(kept)], format_)
     projects = workspace.usage("all", ["requests"], by=["project"]).to_pyarrow()["project"].to_pylist()
-    if project not in projects:
-        near = nearest(project, projects)
+    flagged = project not in projects
+    money_listing([_row(kept) | {"flagged": flagged}], format_)
+    if flagged:
+        near = nearest(project, [name for name in projects if name])
         say(f"no event names the project {project!r} yet{f'; did you mean {near!r}?' if near else ''}")
 
 
@@ -114,16 +115,16 @@ def status(context: typer.Context, format_: Format = "table") -> None:
 
 
 def check(context: typer.Context, format_: Format = "table") -> None:
-    """Thresholds reached since the last check, each once for a month and a limit; they are put on record."""
+    """What the next `hanzo-reports check` will record of budgets, and tell; looking changes nothing."""
     options: Options = context.obj
     checked_format(format_)
     workspace = options.workspace()
-    from hanzo_reports.alerts.spending import crossings
+    from hanzo_reports.alerts.spending import due
 
-    found = crossings(workspace.budgets, workspace.events, workspace.now)
+    found = due(workspace.budgets, workspace.events, workspace.now)
     money_listing([each.row for each in found], format_)
     if not found:
-        say("no threshold was reached since the last check")
+        say("no threshold was reached since the last `hanzo-reports check`")
 
 
 def decide(
@@ -145,11 +146,13 @@ def decide(
     """
     options: Options = context.obj
     checked_format(format_)
-    if hold < 1:
-        msg = f"--hold must be at least 1 second, not {hold}"
-        raise UsageError(msg)
-    told = options.workspace().decision(project, estimate, event_id=event_id, hold=timedelta(seconds=hold))
+    workspace = options.workspace()
+    from hanzo_reports.alerts.decision import holding
+
+    told = workspace.decision(project, estimate, event_id=event_id, hold=holding(hold))
     money_listing([told.row], format_)
+    if told.flagged and told.limit is None:
+        say(f"{project!r}: {told.reason}")
     if not told.allowed:
         raise typer.Exit(DENIED)
 

@@ -60,7 +60,7 @@ def forecast(
         return
     groups = words(by or ())
     known = _charges(charge or (), groups)
-    from hanzo_reports.alerts.budgets import amount
+    from hanzo_reports.forecast.amounts import amount
 
     if limit and groups:
         msg = "--limit is for the whole; with --by project the limits are those of `hanzo-reports budgets`"
@@ -84,7 +84,7 @@ def _charges(given: "list[str] | tuple[()]", groups: list[str]) -> "Mapping[date
     """Fixed charges by day."""
     from datetime import date
 
-    from hanzo_reports.alerts.budgets import amount
+    from hanzo_reports.forecast.amounts import amount
 
     if given and groups:
         msg = "--charge is for the whole: leave --by out, or choose one group with --where"
@@ -146,7 +146,7 @@ def anomalies(
     """Days on which spend was out of line, the money at stake, and which group moved it."""
     options: Options = context.obj
     checked_format(format_)
-    from hanzo_reports.alerts.budgets import amount
+    from hanzo_reports.forecast.amounts import amount
 
     groups, least = words(by or ["project"]), amount(stake, "--stake")
     found = options.workspace().anomalies(groups, days, where=pairs(where or (), "--where"), score=score, stake=least)
