@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hanzo_reports.errors import UsageError
+from hanzo_reports.forecast.amounts import amount
 from hanzo_reports.forecast.level import PROFILE_FROM, level
 from hanzo_reports.forecast.model import BURSTS, outlook
 from hanzo_reports.forecast.series import STALE, Panel, given
@@ -107,13 +108,14 @@ def forecast(
         limit: a budget for the month, above 0.
         timezone: the IANA zone in which days and months are cut.
         charges: fixed charges (above 0) and credits (below 0) that are known and not in `daily_spend`, by day: those
-            of the month up to today count as spent, later ones as sure to come.
+            of the month up to today count as spent, later ones as sure to come. No day of another month.
 
     Returns:
         The forecast; its amounts are None where the history is too short.
 
     Raises:
-        UsageError: the limit is not above 0, an amount is not finite, a day lies after `now`.
+        UsageError: the limit is not above 0, an amount is not finite or too large, a day lies after `now`, a charge
+            in another month.
     """
     return forecasts(given(daily_spend, now, timezone), [limit], [charges or {}])[0]
 
@@ -131,20 +133,18 @@ def forecasts(
         charges: for each group what is known to be charged, as in `forecast`; empty: nothing.
 
     Raises:
-        UsageError: a limit is not above 0, or a charge is not finite.
+        UsageError: a limit is not above 0, or a charge is not finite, or lies in another month.
     """
-    asked = [_limit(limit) for limit in limits] or [None] * len(panel)
-    known = [_charges(each) for each in charges] or [{} for _ in panel.keys]
     first, after = panel.month
+    asked = [_limit(limit) for limit in limits] or [None] * len(panel)
+    known = [_charges(each, first, after) for each in charges] or [{} for _ in panel.keys]
     left = [panel.today + timedelta(days=place) for place in range(max((after - panel.today).days, 1))]
     counted = np.array([float(first <= day < after) for day in left])
     counted[0] *= _left_of(panel.as_of, panel.timezone)
     groups, weekday = len(panel), np.full(len(panel), panel.today.weekday())
-    passed = [sum((v for day, v in each.items() if first <= day <= panel.today), Decimal(0)) for each in known]
+    passed = [sum((usd for day, usd in each.items() if day <= panel.today), Decimal(0)) for each in known]
     spent = [paid + charged for paid, charged in zip(panel.spent, passed, strict=True)]
-    coming = [
-        [float(each.get(day, 0)) * (day < after) * bool(place) for place, day in enumerate(left)] for each in known
-    ]
+    coming = [[float(each.get(day, 0)) * bool(place) for place, day in enumerate(left)] for each in known]
     ends = outlook(
         level(panel.history, weekday),
         weekday,
@@ -157,15 +157,17 @@ def forecasts(
         Forecast(key, first, after, panel.as_of, paid, limit=limit)
         for key, paid, limit in zip(panel.keys, spent, asked, strict=True)
     ]
-    return [_told(told, panel, row, left, ends) for row, told in enumerate(bare)]
+    over = [_passed(panel, row, told, known[row]) for row, told in enumerate(bare)]
+    return [_told(told, panel, row, left, ends, over[row]) for row, told in enumerate(bare)]
 
 
-def _told(told: Forecast, panel: Panel, row: int, left: Sequence[date], ends: Outlook) -> Forecast:
+def _told(  # noqa: PLR0913, PLR0917  # what is known of one row
+    told: Forecast, panel: Panel, row: int, left: Sequence[date], ends: Outlook, over: date | None
+) -> Forecast:
     """The answer for one row; without amounts where nothing can be said."""
     days = int(np.isfinite(panel.history[row]).sum())
     missing = panel.unpriced[row] if panel.unpriced else 0
     more = f"; {missing:,} requests of the month have no known price and are not in it" if missing else ""
-    over = None if told.limit is None or told.spent <= told.limit else _passed(panel, row, told)
     certain = replace(told, p_exceed=1.0, exhaustion=(over,) * 3) if over else told
     old = (panel.now - panel.as_of).days
     if old >= STALE:
@@ -190,12 +192,17 @@ def _told(told: Forecast, panel: Panel, row: int, left: Sequence[date], ends: Ou
     )  # fmt: skip
 
 
-def _passed(panel: Panel, row: int, told: Forecast) -> date:
+def _passed(panel: Panel, row: int, told: Forecast, known: Mapping[date, Decimal]) -> date | None:
     """The day on which the month's spend went over its limit, as far as the days tell: the last one at the latest."""
-    first = max((told.period_start - panel.first).days, 0)
-    total = np.nancumsum(panel.amounts[row, first:])
-    over = np.flatnonzero(total > float(told.limit or 0))
-    return panel.first + timedelta(days=first + int(over[0])) if over.size else panel.today
+    if told.limit is None or told.spent <= told.limit:
+        return None
+    total = 0.0
+    for at in range(max((told.period_start - panel.first).days, 0), panel.amounts.shape[1]):
+        day = panel.first + timedelta(days=at)
+        total += float(np.nan_to_num(panel.paid[row, at])) + float(known.get(day, 0))
+        if total > told.limit:
+            return day
+    return panel.today
 
 
 def _left_of(as_of: datetime, timezone: str) -> float:
@@ -213,17 +220,16 @@ def _money(amount: float) -> Decimal:
 def _limit(limit: Decimal | float | None) -> Decimal | None:
     if limit is None:
         return None
-    exact = Decimal(str(limit))
-    if not exact.is_finite() or exact <= 0:
+    exact = amount(limit, "the limit")
+    if exact <= 0:
         msg = f"a limit must be an amount above 0, not {limit}"
         raise UsageError(msg)
     return exact
 
 
-def _charges(charges: Mapping[date, Decimal]) -> dict[date, Decimal]:
-    exact = {day: Decimal(str(amount)) for day, amount in charges.items()}
-    for day, amount in exact.items():
-        if not amount.is_finite():
-            msg = f"the charge of {day} is {amount}; give a finite amount"
+def _charges(charges: Mapping[date, Decimal], first: date, after: date) -> dict[date, Decimal]:
+    for day in charges:
+        if not first <= day < after:
+            msg = f"the charge of {day} is not in {first:%B %Y}, the month of the forecast; give charges of that month"
             raise UsageError(msg)
-    return exact
+    return {day: amount(usd, f"the charge of {day}") for day, usd in charges.items()}

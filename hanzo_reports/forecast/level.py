@@ -24,7 +24,8 @@ PSEUDO_WEEKS = 2.0  # how many weeks without a profile a series is taken to have
 OUTLYING = 4.0  # a day counts at most this multiple of its week's mean in the profile
 CAPPED_FROM, STEADY, LEAP, RECENT = 15, 0.5, 3.0, 28  # when, against what and how far back a newest day is capped
 TRUST = 10.0  # past errors count as much as equal weights after so many days
-SPREAD_DAYS, SPREAD_PRIOR, SPREAD_WEIGHT = 42, 0.6, 4.0
+SPREAD_DAYS, WIDE_DAYS = 42, 90  # how far back a spread looks: of late, and past a quiet spell
+SPREAD_PRIOR, SPREAD_WEIGHT = 0.6, 4.0
 _TINY = 1e-12
 
 
@@ -35,13 +36,17 @@ class Level:
     Args:
         daily: spend of an average day.
         weights: series x weekday (Monday first): that weekday against the average day; their mean is 1.
-        spread: standard deviation of one day around its forecast, as a share of `daily`; NaN where `daily` is 0.
+        spread: standard deviation of one day of the last 42 around its forecast, as a share of `daily`; NaN where
+            `daily` is 0.
+        wide: the larger of that and the one of the last 90 days. Unrest comes in spells: an interval that looks back
+            42 days takes a quiet one for the rule.
         known: complete days of the history that are known.
     """
 
     daily: Floats
     weights: Floats
     spread: Floats
+    wide: Floats
     known: Integers
 
     def days(self, weekday: Integers, length: int) -> Floats:
@@ -70,10 +75,15 @@ def level(history: Floats, weekday: Integers) -> Level:
     power /= power.sum(1, keepdims=True)
     trust = np.where(judged >= 5, judged / (judged + TRUST), 0.0)[:, None]  # noqa: PLR2004  # fewer judge nothing
     daily = ((trust * power + (1 - trust) / len(HALF_LIVES)) * memories).sum(1)
+    spread = _spread(residual[:, -SPREAD_DAYS:], daily)
+    return Level(daily, weights, spread, np.maximum(spread, _spread(residual, daily)), known.sum(1))
+
+
+def _spread(residual: Floats, daily: Floats) -> Floats:
+    """The deviation of a day, as a share of the level; few days are drawn towards a prior."""
     squares = np.nansum(residual**2, axis=1) + SPREAD_WEIGHT * (SPREAD_PRIOR * daily) ** 2
     deviation = np.sqrt(squares / (np.isfinite(residual).sum(1) + SPREAD_WEIGHT))
-    spread = np.divide(deviation, daily, out=np.full_like(daily, np.nan), where=daily > 0)
-    return Level(daily, weights, spread, known.sum(1))
+    return np.asarray(np.divide(deviation, daily, out=np.full_like(daily, np.nan), where=daily > 0))
 
 
 def profile(spend: Floats, known: NDArray[np.bool_], place: Integers) -> Floats:
@@ -117,7 +127,10 @@ def _capped(spend: Floats, known: NDArray[np.bool_]) -> Floats:
 
 
 def _memories(spend: Floats, known: NDArray[np.bool_], expected: Floats) -> tuple[Floats, Floats, Integers, Floats]:
-    """Day by day: the four levels at the end, their summed past errors, how many were judged, and day residuals."""
+    """Day by day: the four levels at the end, their summed past errors, how many were judged, and day residuals.
+
+    The residuals are those of the last 90 days, NaN before.
+    """
     series, days = spend.shape
     keep, keep_week = 0.5 ** (1 / HALF_LIVES), 0.5 ** (1 / WEEK)
     above, below, errors = (np.zeros((series, len(HALF_LIVES))) for _ in range(3))
@@ -133,7 +146,7 @@ def _memories(spend: Floats, known: NDArray[np.bool_], expected: Floats) -> tupl
             errors += np.abs(foreseen - (paid[:, day + ahead] - paid[:, day])[:, None]) * old[:, None]
             judged += old
         here = known[:, day]
-        if day >= days - SPREAD_DAYS:
+        if day >= days - WIDE_DAYS:
             sure = here & (weight > 0)
             guess = np.divide(short, weight, out=np.zeros(series), where=sure) * expected[:, day]
             residual[sure, day] = (spend[:, day] - guess)[sure]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CALIBRATION = Path(__file__).parent / "data" / "calibration.json"
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
-BURSTS = ("steady", "uneven", "bursty")  # a day's spread below 0.5 of the level, below 1, from 1 on
+BURSTS = ("steady", "uneven", "bursty")  # a day's spread, of late, below 0.5 of the level, below 1, from 1 on
 PATHS, ENDS = 500, 1000
 CHUNK = 100  # series whose paths are held at once
 MOST = 15.0  # an end is at most this multiple of what was foreseen
@@ -107,7 +107,7 @@ def outlook(  # noqa: PLR0913, PLR0917  # what is known of each series
     fixed = np.zeros_like(counted) if fixed is None else fixed
     days = found.days(weekday, counted.shape[1]) * counted
     model = calibration()
-    sums = model.remaining(days.sum(1), found.spread, found.known)
+    sums = model.remaining(days.sum(1), found.wide, found.known)
     known = spent[:, None] + fixed
     left = _at(sums, np.array(LEVELS), model.taus)
     ends = left + known[:, -1:]
@@ -117,7 +117,7 @@ def outlook(  # noqa: PLR0913, PLR0917  # what is known of each series
     reached, paths = np.full((series, 3), length), np.full((series, 3, length), np.nan)
     for first in range(0, series, CHUNK):
         rows = slice(first, first + CHUNK)
-        walks = _walks(days[rows], found.spread[rows], _at(sums[rows], (np.arange(PATHS) + 0.5) / PATHS, model.taus))
+        walks = _walks(days[rows], found.wide[rows], _at(sums[rows], (np.arange(PATHS) + 0.5) / PATHS, model.taus))
         over = walks + known[rows, None, :] > limit[rows, None, None]
         when = np.sort(np.where(over.any(2), over.argmax(2), length), axis=1)
         reached[rows] = when[:, [int(share * PATHS) - 1 for share in (0.1, 0.5, 0.9)]]

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from hanzo_reports.forecast.amounts import MOST
 from hanzo_reports.forecast.model import BURSTS
 from hanzo_reports.metrics.query import aggregate
 from hanzo_reports.store.budget_tables import FORECASTS, insert_new
 from hanzo_reports.window import Window, midnight, zone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     import ibis
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 SETTLED = timedelta(days=2)  # how long after a month's end its cost is taken as known
 ENOUGH = 20  # judged forecasts from which on a scorecard speaks for the data itself
-SHIPPED, OWN = "shipped calibration", "your data"
+SHIPPED, FEW, OWN = "shipped calibration", "your data, still few", "your data"
 
 
 def issued(state: sqlalchemy.Engine, made: Sequence[Forecast], by: Sequence[str], timezone: str, now: datetime) -> int:
@@ -44,17 +45,25 @@ def issued(state: sqlalchemy.Engine, made: Sequence[Forecast], by: Sequence[str]
             if told.p50 is None:
                 continue
             on = told.as_of.astimezone(zone(timezone)).date()
-            passed = max((on - told.period_start).days, 1)
-            rate = told.spent / passed * (told.period_end - told.period_start).days
             row = {
                 "series": json.dumps(dict(zip(by, told.key, strict=True)), sort_keys=True), "issued_on": on,
                 "period_start": told.period_start, "timezone": timezone, "issued_at": now, "as_of": told.as_of,
                 "burst": told.burst, "spent": told.spent, "low_95": told.low, "p10": told.p10, "p50": told.p50,
                 "p90": told.p90, "high_95": told.high, "monthly_limit": told.limit, "p_exceed": told.p_exceed,
-                "run_rate": rate,
+                "run_rate": _run_rate(told, timezone),
             }  # fmt: skip
             kept += insert_new(connection, FORECASTS, row)
     return kept
+
+
+def _run_rate(told: Forecast, timezone: str) -> Decimal | None:
+    """Spend by the time that has passed, for all of the month; None before any has."""
+    local = zone(timezone)
+    start, end = midnight(told.period_start, local), midnight(told.period_end, local)
+    passed = (told.as_of - start) / (end - start)
+    if passed <= 0:
+        return None
+    return max(min(told.spent / Decimal(repr(passed)), MOST), -MOST)  # in the first second it may be anything
 
 
 def scorecard(state: sqlalchemy.Engine, events: ibis.Table, now: datetime) -> list[dict[str, Any]]:
@@ -67,9 +76,10 @@ def scorecard(state: sqlalchemy.Engine, events: ibis.Table, now: datetime) -> li
 
     Returns:
         One row per class of spend, `all` first: `forecasts` (judged), `months`, `wape` and `bias` of p50, beside it
-        `wape_run_rate` of run-rate arithmetic, `coverage_80`, `coverage_95`, `brier` (of the probability to exceed the
-        limit, where there was one), and `basis`: ``your data`` from 20 judged forecasts on, before that ``shipped
-        calibration``, as so few say little. Without any judged forecast one row of NULLs.
+        `wape_run_rate` of run-rate arithmetic (of the forecasts that were made after the month had begun),
+        `coverage_80`, `coverage_95`, `brier` (of the probability to exceed the limit, where there was one), and
+        `basis`: ``your data`` from 20 judged forecasts on, below that ``your data, still few``. Without any judged
+        forecast one row of NULLs, whose basis is the ``shipped calibration``.
     """
     with state.connect() as connection:
         rows = [dict(row) for row in connection.execute(select(FORECASTS)).mappings()]
@@ -78,7 +88,8 @@ def scorecard(state: sqlalchemy.Engine, events: ibis.Table, now: datetime) -> li
     for burst in ("all", *BURSTS):
         mine = [each for each in judged if burst in {"all", each["burst"]}]
         if mine or burst == "all":
-            made.append({"class": burst, **_scores(mine), "basis": OWN if len(mine) >= ENOUGH else SHIPPED})
+            basis = OWN if len(mine) >= ENOUGH else FEW if mine else SHIPPED
+            made.append({"class": burst, **_scores(mine), "basis": basis})
     return made
 
 
@@ -106,18 +117,19 @@ def _after(first: date) -> date:
 
 def _scores(mine: list[dict[str, Any]]) -> dict[str, Any]:
     asked = [each for each in mine if each["p_exceed"] is not None]
-    total = sum((each["actual"] for each in mine), Decimal(0))
     hits = [(each["p_exceed"] - (each["actual"] > each["monthly_limit"])) ** 2 for each in asked]
 
-    def error(name: str) -> float | None:
-        return float(sum((abs(each[name] - each["actual"]) for each in mine), Decimal(0)) / total) if total else None
+    def off(name: str, kind: Callable[[Decimal], Decimal] = Decimal) -> float | None:
+        known = [each for each in mine if each[name] is not None]
+        total = sum((each["actual"] for each in known), Decimal(0))
+        errors = sum((kind(each[name] - each["actual"]) for each in known), Decimal(0))
+        return float(errors / total) if total else None
 
     def covered(low: str, high: str) -> float | None:
         return sum(each[low] <= each["actual"] <= each[high] for each in mine) / len(mine) if mine else None
 
     return {
-        "forecasts": len(mine), "months": len({each["period_start"] for each in mine}), "wape": error("p50"),
-        "bias": float(sum((each["p50"] - each["actual"] for each in mine), Decimal(0)) / total) if total else None,
-        "wape_run_rate": error("run_rate"), "coverage_80": covered("p10", "p90"),
+        "forecasts": len(mine), "months": len({each["period_start"] for each in mine}), "wape": off("p50", abs),
+        "bias": off("p50"), "wape_run_rate": off("run_rate", abs), "coverage_80": covered("p10", "p90"),
         "coverage_95": covered("low_95", "high_95"), "brier": sum(hits) / len(hits) if hits else None,
     }  # fmt: skip

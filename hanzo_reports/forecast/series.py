@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hanzo_reports.errors import UsageError
+from hanzo_reports.forecast.amounts import amount
 from hanzo_reports.window import Window, midnight, zone
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Panel:
         now: the instant of asking.
         timezone: IANA name; days and months are cut in it.
         unpriced: each group's requests of the month that have tokens and no price.
+        net: group x day in USD, credits taken off; None: there are no credits.
     """
 
     by: tuple[str, ...]
@@ -53,6 +55,7 @@ class Panel:
     now: datetime
     timezone: str
     unpriced: Sequence[int] = ()
+    net: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -66,6 +69,11 @@ class Panel:
     def month(self) -> tuple[date, date]:
         """The first day of the calendar month of `now`, and the first one after it."""
         return month(self.now.astimezone(zone(self.timezone)).date())
+
+    @property
+    def paid(self) -> Floats:
+        """Group x day in USD, credits taken off, as `spent` adds them up."""
+        return self.amounts if self.net is None else self.net
 
     @property
     def history(self) -> Floats:
@@ -89,13 +97,13 @@ class Panel:
         """The panel of these groups, in this order; one that never spent anything has zeros."""
         keys = list(keys)
         place = {key: number for number, key in enumerate(self.keys)}
-        amounts = np.zeros((len(keys), self.amounts.shape[1]))
+        amounts, net = np.zeros((2, len(keys), self.amounts.shape[1]))
         for row, key in enumerate(keys):
             if key in place:
-                amounts[row] = self.amounts[place[key]]
+                amounts[row], net[row] = self.amounts[place[key]], self.paid[place[key]]
         spent = [self.spent[place[key]] if key in place else Decimal(0) for key in keys]
         unpriced = [self.unpriced[place[key]] if key in place and self.unpriced else 0 for key in keys]
-        return replace(self, keys=keys, amounts=amounts, spent=spent, unpriced=unpriced)
+        return replace(self, keys=keys, amounts=amounts, spent=spent, unpriced=unpriced, net=net)
 
 
 def month(day: date) -> tuple[date, date]:
@@ -144,7 +152,8 @@ def daily_spend(  # noqa: PLR0913
     shape = (-1, len(window.buckets(Grain.DAY)))
     if not rows.num_rows:
         return Panel(tuple(by), [], start.astimezone(local).date(), np.zeros((0, shape[1])), [], as_of, now, timezone)
-    amounts = (_floats(rows["cost"]) - np.nan_to_num(_floats(rows["credits"]))).reshape(shape)
+    net = _floats(rows["cost"]).reshape(shape)
+    amounts = net - np.nan_to_num(_floats(rows["credits"])).reshape(shape)
     first = date.fromisoformat(rows["period"][0].as_py()[:10])
     begun = max((month(now.astimezone(local).date())[0] - first).days, 0)
     costs, missing = rows["cost"].to_pylist(), rows["unpriced_requests"].to_pylist()
@@ -153,7 +162,7 @@ def daily_spend(  # noqa: PLR0913
     unpriced = [sum(missing[at + begun : at + shape[1]]) for at in begins]
     names = [rows[name].to_pylist()[:: shape[1]] for name in by]
     keys: list[Key] = list(zip(*names, strict=True)) if by else [()]
-    found = Panel(tuple(by), keys, first, amounts, spent, as_of, now, timezone, unpriced)
+    found = Panel(tuple(by), keys, first, amounts, spent, as_of, now, timezone, unpriced, net)
     return found.chosen(keys[place] for place in np.argsort(-np.nansum(amounts, axis=1), kind="stable"))
 
 
@@ -162,33 +171,34 @@ def given(daily: Mapping[date, Decimal | float | None], now: datetime, timezone:
 
     Args:
         daily: USD for each local day, net of credits; None is a day that is not known, and so is one that is left out
-            between others. The day of `now`, if it is there, is what was spent of it so far.
+            between others. The day of `now`, if it is there, is what was spent of it so far; if it is not, all of it
+            is still to come.
         now: the instant of asking; must carry an offset.
         timezone: the IANA zone of the days.
 
     Raises:
-        UsageError: an amount is not finite, or a day lies after `now`.
+        UsageError: an amount is not finite or too large, or a day lies after `now`.
         UnknownNameError: the zone is not known.
     """
     local = zone(timezone)
     today = now.astimezone(local).date()
-    for day, amount in daily.items():
-        if amount is not None and not isfinite(amount):
-            msg = f"the spend of {day} is {amount}; give a finite amount, or None where it is not known"
-            raise UsageError(msg)
+    for day, usd in daily.items():
+        if usd is not None:
+            amount(usd, f"the spend of {day}")
         if day > today:
             msg = f"the spend of {day} lies after {today}, the day of now; leave future days out"
             raise UsageError(msg)
-    last = max(daily, default=today)
-    as_of = now if last >= today - timedelta(days=1) else midnight(last + timedelta(days=1), local)
+    last = max((day for day in daily if day < today), default=today - timedelta(days=1))
+    as_of = midnight(last + timedelta(days=1), local) if daily.get(today) is None else now
     end = as_of.astimezone(local).date()
     first = min([*daily, end - timedelta(days=1)])
     days = [first + timedelta(days=place) for place in range((end - first).days + 1)]
     begun, after = month(today)
-    amounts = [daily.get(day) for day in days[:-1]] + [daily.get(end) or 0]
-    held = np.array([[np.nan if amount is None else float(amount) for amount in amounts]])
+    found = [daily.get(day) for day in days[:-1]] + [daily.get(end) or 0]
+    net = np.array([[np.nan if usd is None else float(usd) for usd in found]])
     spent = sum((Decimal(str(daily[day] or 0)) for day in daily if begun <= day < after), Decimal(0))
-    return Panel((), [()], first, np.maximum(held, 0.0), [spent], as_of.astimezone(UTC), now.astimezone(UTC), timezone)
+    asked = (as_of.astimezone(UTC), now.astimezone(UTC), timezone)
+    return Panel((), [()], first, np.maximum(net, 0.0), [spent], *asked, net=net)
 
 
 def _floats(column: pa.ChunkedArray) -> Floats:

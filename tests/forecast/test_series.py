@@ -10,12 +10,14 @@ import ibis
 import numpy as np
 import pyarrow as pa
 import pytest
+from sqlalchemy import select
 
 from hanzo_reports.errors import UsageError
 from hanzo_reports.events import SCHEMA
 from hanzo_reports.forecast import daily_spend, forecasts
 from hanzo_reports.forecast.anomalies import anomalies, explained
-from hanzo_reports.forecast.scorecard import OWN, SHIPPED, issued, scorecard
+from hanzo_reports.forecast.scorecard import FEW, OWN, SHIPPED, issued, scorecard
+from hanzo_reports.store.budget_tables import FORECASTS
 from hanzo_reports.store.duck import backend
 from hanzo_reports.store.state import sqlite
 
@@ -91,12 +93,45 @@ def test_an_issued_forecast_is_judged_when_its_month_is_over(state):
     early = scorecard(state, table, JUNE + 30 * DAY)
     assert [(row["class"], row["forecasts"], row["wape"]) for row in early] == [("all", 0, None)]
     every, steady = scorecard(state, table, JUNE + 33 * DAY)
-    assert (every["forecasts"], every["months"], steady["class"], every["basis"]) == (2, 1, "steady", SHIPPED)
+    assert (every["forecasts"], every["months"], steady["class"], every["basis"]) == (2, 1, "steady", FEW)
     assert every["wape"] == pytest.approx(0.25, abs=0.02)  # 400 came, 300 was foreseen
     assert every["bias"] == pytest.approx(-0.25, abs=0.02)
     assert (every["coverage_80"], every["brier"]) == (0, pytest.approx(1, abs=0.15))
     assert every["wape_run_rate"] == pytest.approx(0.25, abs=0.02)
-    assert every["basis"] != OWN
+    assert early[0]["basis"] == SHIPPED
+
+
+def test_from_twenty_judged_forecasts_on_a_scorecard_speaks_for_the_data(state):
+    table = events(*((JUNE + DAY * at + NOON, "a", "m", 10) for at in range(-40, 30)))
+    for day in range(5, 25):
+        now = JUNE + DAY * day
+        issued(state, forecasts(daily_spend(table, now, by=["project"])), ["project"], "UTC", now)
+    assert [row["basis"] for row in scorecard(state, table, JUNE + 33 * DAY)] == [OWN, OWN]
+
+
+@pytest.mark.parametrize(("zone", "off"), [("UTC", 0), ("Asia/Kolkata", 5.5)])
+def test_the_run_rate_beside_it_divides_by_the_time_that_has_passed(state, zone, off):
+    """Ten dollars an hour: 42 hours into June the run rate of its 720 hours is right."""
+    start = JUNE - timedelta(hours=off)
+    table = events(*((start + timedelta(hours=at + 0.5), "a", "m", 10) for at in range(-480, 720)))
+    for hours in (0, 42):
+        now = start + timedelta(hours=hours)
+        issued(state, forecasts(daily_spend(table, now, by=["project"], timezone=zone)), ["project"], zone, now)
+    with state.connect() as connection:
+        rates = [row.run_rate for row in connection.execute(select(FORECASTS).order_by(FORECASTS.c.issued_at))]
+    assert rates == [None, pytest.approx(Decimal(7200))]
+    every, *_ = scorecard(state, table, JUNE + 33 * DAY)
+    assert (every["forecasts"], every["wape_run_rate"]) == (2, pytest.approx(0))
+
+
+def test_a_refund_moves_the_day_on_which_a_limit_was_passed():
+    table = events(
+        *((JUNE + DAY * at + NOON, "a", "m", 100) for at in range(-30, 10)), (JUNE + 2 * DAY, "a", "m", -350)
+    )
+    panel = daily_spend(table, JUNE + 10 * DAY, by=["project"])
+    assert panel.paid[0, -10:-7] == pytest.approx([100, -250, 100])
+    assert panel.amounts[0, -10:-7] == pytest.approx([100, 100, 100])
+    assert forecasts(panel.chosen([("a",)]), [Decimal(600)])[0].exhaustion == (date(2025, 6, 10),) * 3
 
 
 def test_a_day_out_of_line_is_found_with_its_stake_and_its_cause():
