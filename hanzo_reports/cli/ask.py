@@ -71,10 +71,13 @@ def question(noun: str) -> "Callable[..., None]":
         checked_format(format_)
         workspace = options.workspace()
         chosen = {"metrics": words(metrics)} if metrics else {}
-        if noun == "costs" and not metrics and "model" in words(by or ()):
-            from hanzo_reports.metrics.cost import BY_MODEL
+        if noun == "costs":
+            from hanzo_reports.metrics.cost import BY_MODEL, SETS
 
-            chosen = {"metrics": list(BY_MODEL)}
+            if metrics:
+                chosen = {"metrics": [each for name in words(metrics) for each in SETS.get(name, (name,))]}
+            elif "model" in words(by or ()):
+                chosen = {"metrics": list(BY_MODEL)}
         asked = {"by": words(by or ()), "every": every or None, "where": pairs(where or (), "--where"), "top": top}
         result: Result = getattr(workspace, noun)(range_, **chosen, **asked)
         answer(result, format_)

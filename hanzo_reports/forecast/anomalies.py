@@ -28,6 +28,7 @@ FLOOR = 0.75  # the spread is at least this share of the standard deviation: MAD
 STAKE = Decimal(1)
 CAUSES = ("model", "api_key", "user", "project", "endpoint", "service")  # the first that explains most of it is told
 MOST = 50
+_WITHOUT = {cause: f"{'an' if cause[0] in 'aeo' else 'a'} {cause.replace('_', ' ')}" for cause in CAUSES}
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _why(each: Anomaly, events: ibis.Table, by: Sequence[str], timezone: str, wh
         moved = movers(events, window, "cost", [cause], where=where, top=2).to_pyarrow().to_pylist()[0]
         size = moved["contribution"]
         if (size > 0) == (each.stake > 0) and (best is None or abs(size) > abs(best[0])):
-            best = (size, f"{cause} {moved[cause] or 'unknown'}")
+            best = (size, f"{cause} {moved[cause]}" if moved[cause] else f"requests without {_WITHOUT[cause]}")
         if best and abs(best[0]) >= abs(each.stake) / 2:
             break
     if best is None:

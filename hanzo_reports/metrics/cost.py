@@ -18,6 +18,7 @@ METRICS = ("cost", "requests", "cost_per_request", "cost_per_million_tokens", "u
 PARTS = ("input_cost", "output_cost", "cache_read_cost", "cache_write_cost", "unsplit_cost")
 BY_MODEL = ("cost", *PARTS, "cache_savings", *METRICS[1:])
 DIFFERENCES = ("cost", "list_cost", "cost_over_list", "price_differences", "requests", "unpriced_share")
+SETS = {"differences": DIFFERENCES}  # names that stand for several metrics on the command line
 SPLIT = frozenset({*PARTS, "cache_savings", "list_cost", "cost_over_list", "price_differences"})
 
 
@@ -39,8 +40,9 @@ def costs(  # noqa: PLR0913
 
     Source: FOCUS BilledCost; FinOps unit economics.
     """
+    by = list(by)
     table = aggregate(events, window, metrics, by=by, every=every, where=where, top=top)
-    if "cost" not in table.columns or table.columns[0] == "cost":
+    if "cost" not in table.columns or not (by or every):
         return table
     whole = selected(events, window, where, ["cost"]).cost.sum().as_scalar().cast("float64").nullif(0)
     place = table.columns.index("cost") + 1

@@ -12,6 +12,7 @@ import numpy as np
 
 from hanzo_reports.alerts.spending import statuses
 from hanzo_reports.forecast import daily_spend, forecasts
+from hanzo_reports.forecast.backtest import SHIPPED_COVERAGE
 from hanzo_reports.forecast.scorecard import scorecard
 from hanzo_reports.reports.charts import Chart, Line
 from hanzo_reports.reports.cost_board import dollars
@@ -173,26 +174,24 @@ class BudgetBoard(Desk):
 
     def trust(self) -> Part:
         """How good the issued forecasts have been."""
-        row = scorecard(self.ws.budgets.state, self.recent, self.ws.now)[0]
+        row = scorecard(self.ws.budgets.state, self.ws.events, self.ws.now)[0]
+        shipped = ", ".join(f"{share:.0%} on {burst} ones" for burst, share in SHIPPED_COVERAGE.items())
         if not row["forecasts"]:
             found = [
-                (
-                    "80 % of ends",
-                    " lay in the interval on the steady series of the shipped backtest, 73 % on uneven ones.",
-                    "even",
-                ),
+                ("80 % is claimed", f"; of the public series' periods the interval covered {shipped}.", "even"),
                 ("Your own record", " begins when a month is over: each forecast issued is kept and judged.", "even"),
             ]
         else:
             wape, rate = row["wape"], row["wape_run_rate"]
+            beside = "" if rate is None else f"; run-rate arithmetic was {rate:.1%} off"
             found = [
-                (f"{row['forecasts']} forecasts", f" of {row['months']} months could be judged.", "even"),
                 (
-                    f"{wape:.1%} off",
-                    f" on average; run-rate arithmetic was {rate:.1%} off.",
-                    "good" if wape <= rate else "bad",
+                    _count(row["forecasts"], "forecast"),
+                    f" of {_count(row['months'], 'month')} could be judged.",
+                    "even",
                 ),
-                (f"{row['coverage_80']:.0%}", " of months ended in the 80 % interval.", "even"),
+                (f"{wape:.1%} off", f" on average{beside}.", "good" if rate is None or wape <= rate else "bad"),
+                (f"{row['coverage_80']:.0%}", " of them held the month's end in their 80 % interval.", "even"),
                 (percent(row["bias"]), " is the bias: above 0, forecasts were too high.", "even"),
             ]
         return self.notes("How far to trust it", row["basis"].capitalize(), found)
@@ -273,7 +272,7 @@ class BudgetBoard(Desk):
 def _days(panel: Panel, told: Forecast) -> list[dict[str, Any]]:
     """Each day of the month: spent at its end, or the forecast; both meet at the last complete day."""
     first = (told.period_start - panel.first).days
-    total = np.nancumsum(panel.amounts[0, max(first, 0) :])
+    total = np.nancumsum(panel.paid[0, max(first, 0) :])
     known = {told.period_start + timedelta(days=at - min(first, 0)): float(each) for at, each in enumerate(total[:-1])}
     rows: list[dict[str, Any]] = [
         {"day": day, "spent": spent, "p10": None, "p50": None, "p90": None} for day, spent in known.items()
@@ -299,6 +298,10 @@ def _tile(name: str, title: str, amount: Decimal | None, note: str, course: Sequ
         "warning": "",
         "line": sparkline(list(course)),
     }
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _chance(share: float | None) -> str:

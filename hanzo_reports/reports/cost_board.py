@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.metrics.compare import movers
 from hanzo_reports.metrics.cost import BY_MODEL, METRICS, PARTS, costs
+from hanzo_reports.metrics.usage import usage
 from hanzo_reports.reports.charts import Chart, Line
 from hanzo_reports.reports.desk import Desk, Row, cell
 from hanzo_reports.reports.figures import change, full, percent, relative, short, signed
@@ -131,8 +132,9 @@ class CostBoard(Desk):
             over = whole["cost_over_list"]
             rest = f" report a cost more than 1 % off the price list, {signed(over, Unit.USD)} together."
             found.append((f"{whole['price_differences']:,} requests", rest, "bad" if over > 0 else "even"))
-        elif whole["cost"] is not None:
-            found.append(("Reported costs agree", " with the price list to within 1 %.", "good"))
+        elif self._reported:
+            rest = f" of {self._reported:,} requests is more than 1 % off the price list, where that has the model."
+            found.append(("No reported cost", rest, "good"))
         return self.notes("Why", "Against the window before, and the price list", found, wide=True)
 
     def downloads(self, out_dir: str = "") -> Part:
@@ -159,6 +161,12 @@ class CostBoard(Desk):
         cost, requests = short(whole["cost"], Unit.USD), short(whole["requests"], Unit.REQUESTS)
         first = f"{cost} for {requests} requests, {each} per 1,000."
         return self.told(f"{first} {NAMES[biggest]} is {share:.0%} of it.")
+
+    @cached_property
+    def _reported(self) -> int:
+        """The requests whose cost was reported, not computed from the list."""
+        where = {**self.where, "cost_source": "reported"}
+        return answer(usage(self.events, self.span, ["requests"], where=where))["requests"][0].as_py()  # type: ignore[no-any-return]
 
     def _cut_before(self) -> list[Any]:
         table = costs(self.events, self.span.previous(), ["cost"], every=self.grain, where=self.where)

@@ -66,7 +66,7 @@ def test_a_budget_from_set_to_removed(cli, own):
     (kept,) = read(done)
     assert kept == {
         "project": "comerce", "monthly_limit": 5000, "thresholds": "0.5 0.8 1", "on_exceed": "soft_limit",
-        "timezone": "Asia/Kolkata", "forecast_alert": True, "limit_revision": 1,
+        "timezone": "Asia/Kolkata", "forecast_alert": True, "limit_revision": 1, "flagged": True,
     }  # fmt: skip
     assert "no event names the project 'comerce' yet; did you mean 'commerce'?" in done.stderr
     assert len(read(cli("budgets", "list", "-f", "json", store=own))) == 1
@@ -82,6 +82,9 @@ def test_status_check_and_decide(cli, own):
     assert status["share"] > 1
     told = read(cli("budgets", "check", "-f", "json", store=own))
     assert [(row["threshold"], row["notify"]) for row in told] == [(0.5, False), (0.75, False), (0.9, False), (1, True)]
+    assert read(cli("budgets", "check", "-f", "json", store=own)) == told  # looking records nothing
+    assert "1 of 2026-03" not in cli("budgets", "show", "platform", store=own).stdout
+    cli("check", store=own)
     assert read(cli("budgets", "check", "-f", "json", store=own)) == []
     assert "1 of 2026-03" in cli("budgets", "show", "platform", store=own).stdout
     (denied,) = read(cli("budgets", "decide", "platform", "--estimate", "0.37", "-f", "json", store=own, code=4))
@@ -91,6 +94,17 @@ def test_status_check_and_decide(cli, own):
     (allowed,) = read(cli("budgets", *given, store=own))
     assert (allowed["decision"], allowed["event_id"], allowed["reserved"]) == ("allow", "req-1", 0.37)
     assert allowed["expires_at"] == "2026-03-31T12:10:00Z"
+
+
+def test_a_project_that_nothing_names_is_allowed_flagged_and_the_nearest_is_said(cli, own):
+    for given, right in (("platfrom", "platform"), ("lab-2", "lab-1")):
+        cli("budgets", "set", "lab-1", "--monthly", "5", store=own)
+        done = cli("budgets", "decide", given, "--estimate", "1", "-f", "json", store=own)
+        (told,) = read(done)
+        assert (told["decision"], told["flagged"]) == ("allow", True)
+        assert f"did you mean '{right}'?" in done.stderr
+    done = cli("budgets", "decide", "research", "--estimate", "1", "-f", "json", store=own)
+    assert (read(done)[0]["flagged"], done.stderr) == (False, "")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +117,16 @@ def test_status_check_and_decide(cli, own):
         (("budgets", "set", "a", "--monthly", "5", "--tz", "Mars"), "unknown time zone"),
         (("budgets", "decide", "a", "--estimate", "nan"), "finite"),
         (("budgets", "decide", "a", "--estimate", "-1"), "0 or more"),
-        (("budgets", "decide", "a", "--estimate", "1", "--hold", "0"), "at least 1 second"),
+        (("budgets", "decide", "a", "--estimate", "1", "--hold", "0"), "above 0 and at most 2678400 seconds"),
+        (
+            ("budgets", "decide", "a", "--estimate", "1", "--hold", "99999999999999"),
+            "at most 2678400 seconds (31 days)",
+        ),
+        (("budgets", "decide", "a", "--estimate", "1e12"), "the estimate must be at most 1,000,000,000"),
+        (("budgets", "set", "a", "--monthly", "1e12"), "--monthly must be at most 1,000,000,000"),
+        (("forecast", "--limit", "1e12"), "--limit must be at most"),
+        (("forecast", "--charge", "2026-03-31=1e30"), "--charge must be at most"),
+        (("forecast", "--charge", "2026-04-01=5"), "the charge of 2026-04-01 is not in March 2026"),
         (("forecast", "--limit", "0"), "above 0"),
         (("forecast", "--by", "project", "--limit", "5"), "budgets"),
         (("forecast", "--by", "projct"), "did you mean 'project'"),
@@ -132,3 +155,15 @@ def test_costs_by_model_come_apart(cli):
     rows = read(cli("costs", "--range", "all", "--by", "model", "-f", "json"))["data"]
     assert {"input_cost", "output_cost", "cache_read_cost", "cache_write_cost", "cost_share"} <= set(rows[0])
     assert sum(row["cost_share"] or 0 for row in rows) == pytest.approx(1)
+
+
+def test_a_share_of_the_cost_stands_only_where_there_are_groups_or_buckets(cli):
+    asked = ("costs", "--range", "7d", "-m", "requests,cost", "-f", "json")
+    assert "cost_share" not in read(cli(*asked))["data"][0]
+    for more in (("--by", "model"), ("--every", "day")):
+        assert sum(row["cost_share"] or 0 for row in read(cli(*asked, *more))["data"]) == pytest.approx(1)
+
+
+def test_differences_from_the_list_are_asked_for_by_one_name(cli):
+    (row,) = read(cli("costs", "--range", "all", "-m", "differences", "-f", "json"))["data"]
+    assert {"cost", "list_cost", "cost_over_list", "price_differences", "requests", "unpriced_share"} == set(row)

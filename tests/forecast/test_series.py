@@ -150,6 +150,13 @@ def test_a_day_out_of_line_is_found_with_its_stake_and_its_cause():
     assert anomalies(panel, days=5) == []
 
 
+def test_a_cause_without_a_name_is_told_as_one():
+    rows = [(JUNE + DAY * at + NOON, "a", "m", 40 + at % 5) for at in range(60)]
+    table = events(*rows, (JUNE + 50 * DAY, "a", None, 90))
+    (found,) = explained(anomalies(daily_spend(table, JUNE + 60 * DAY, by=["project"])), table, ["project"], "UTC")
+    assert found.why == "requests without a model: +$90.00 on the same weekday before"
+
+
 def test_even_spend_has_no_anomaly_and_a_fall_is_one():
     steady = [(JUNE + DAY * at, "a", "m", 50 + (at * 7) % 9) for at in range(60)]
     assert anomalies(daily_spend(events(*steady), JUNE + 60 * DAY)) == []

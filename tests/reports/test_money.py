@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -13,8 +13,12 @@ from playwright.sync_api import sync_playwright
 import hanzo_reports as hr
 from hanzo_reports.alerts.budgets import Budget
 from hanzo_reports.errors import UnknownNameError, WindowError
+from hanzo_reports.forecast import daily_spend, forecasts
+from hanzo_reports.forecast.scorecard import issued
+from hanzo_reports.forecast.series import given
 from hanzo_reports.metrics.cost import PARTS
 from hanzo_reports.reports.budget_board import BudgetBoard
+from hanzo_reports.reports.budget_board import _days as course
 from hanzo_reports.reports.charts import Chart, Line, drawn
 from hanzo_reports.reports.cost_board import CostBoard
 from hanzo_reports.reports.figures import short
@@ -125,6 +129,59 @@ def test_without_budgets_the_page_says_how_to_set_one(workspace):
     assert "hanzo-reports budgets set" in html(board.budgets())
     assert "No project has a budget" in repr(board.takeaway())
     assert "Fewer budgets than charts" in html(board.burn(0))
+
+
+def loaded(folder, rows, now=NOW):
+    """A workspace of its own with requests from (instant, cost), all of one project and model."""
+    ws = hr.open(str(folder / "lake"), now=now, create=True)
+    lines = ["event_id,timestamp,service,project,model,status,input_tokens,cost"]
+    lines += [f"e{n},{at.isoformat()},gateway,search,m,200,5,{cost}" for n, (at, cost) in enumerate(rows)]
+    (folder / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    ws.ingest("events", [folder / "rows.csv"])
+    return ws
+
+
+def test_trust_is_in_shipped_numbers_until_a_month_is_judged_then_in_ones_own(tmp_path):
+    """January 2025 is judged in March 2026, when its first weeks lie over 402 days back."""
+    january = datetime(2025, 1, 1, 12, tzinfo=UTC)
+    ws = loaded(tmp_path, [(january + timedelta(days=day), 10) for day in range(-40, 60)])
+    shipped = html(BudgetBoard(ws, "mtd").trust())
+    assert "Shipped calibration" in shipped
+    assert "82% on steady ones, 83% on uneven ones, 88% on bursty ones" in shipped
+
+    def issue(days):
+        for day in days:
+            then = january + timedelta(days=day - 0.5)
+            made = forecasts(daily_spend(ws.events, then, by=["project"]))
+            issued(ws.budgets.state, made, ["project"], "UTC", then)
+        return html(BudgetBoard(ws, "mtd").trust())
+
+    few = issue([10])
+    assert "Your data, still few" in few
+    assert "<b>1 forecast</b> of 1 month could be judged" in few
+    assert re.search(r"[01]\.\d% off", few)  # 310 came, and is what it is judged by
+    many = issue(range(8, 29))
+    assert ("Your data" in many, "still few" in many, "Shipped" in many) == (True, False, False)
+
+
+def test_a_refund_is_off_the_course_of_the_month():
+    daily = {date(2026, 2, 1) + timedelta(days=at): 10 for at in range(58)} | {date(2026, 3, 5): -25}
+    panel = given(daily, datetime(2026, 3, 31, tzinfo=UTC))
+    spent = {row["day"]: row["spent"] for row in course(panel, forecasts(panel)[0])}
+    assert [spent[date(2026, 3, day)] for day in (4, 5, 6)] == [40, 15, 25]
+
+
+def test_reported_costs_are_praised_only_where_there_are_some(tmp_path, ws):
+    assert "No reported cost of" in repr(CostBoard(ws, "7d").reasons())
+    now = datetime(2026, 3, 30, tzinfo=UTC)
+    computed = hr.open(str(tmp_path / "lake"), now=NOW, create=True)
+    lines = ["event_id,timestamp,service,project,provider,model,status,input_tokens,output_tokens"]
+    lines += [f"e{n},{now.isoformat()},gateway,search,openai,gpt-4o,200,50,5" for n in range(3)]
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    computed.ingest("events", [tmp_path / "rows.csv"])
+    board = CostBoard(computed, "7d")
+    assert board.whole["cost"] > 0
+    assert "eported cost" not in repr(board.reasons())
 
 
 def test_the_best_model_is_the_one_by_hand(ws):
