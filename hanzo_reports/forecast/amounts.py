@@ -30,7 +30,7 @@ def amount(given: Decimal | float | str, what: str) -> Decimal:
     if not exact.is_finite():
         msg = f"{what} must be a finite number, not {given}"
         raise UsageError(msg)
-    if abs(exact) > MOST:
+    if not -MOST <= exact <= MOST:  # abs() fails on an exponent of millions
         msg = f"{what} must be at most {MOST:,}, not {given}"
         raise UsageError(msg)
     return exact

@@ -26,7 +26,7 @@ class Money(TypeDecorator[Decimal]):
     def process_bind_param(self, value: Decimal | None, dialect: sqlalchemy.Dialect) -> int | None:
         """Whole billionths; a finer part is rounded up."""
         del dialect
-        return None if value is None else int((value / _UNIT).to_integral_value(ROUND_CEILING))
+        return None if value is None else int(value.quantize(_UNIT, ROUND_CEILING).scaleb(9))
 
     def process_result_value(self, value: int | None, dialect: sqlalchemy.Dialect) -> Decimal | None:
         """Dollars."""

@@ -101,7 +101,8 @@ def test_money_is_exact_in_the_database(budgets):
     cents = [Decimal("0.1"), Decimal("0.2"), Decimal("999999999.123456789")]
     kept = [budgets.set(Budget(f"p{n}", cent), JULY) for n, cent in enumerate(cents)]
     assert [budget.monthly_limit for budget in kept] == cents
-    assert Money().process_bind_param(Decimal("0.0000000001"), None) == 1
+    for finer in ("0.0000000001", "1e-9999999"):
+        assert Money().process_bind_param(Decimal(finer), None) == 1
 
 
 def test_a_budget_is_kept_changed_and_removed(budgets):
@@ -434,7 +435,10 @@ def test_two_who_look_at_once_tell_each_crossing_once(address, budgets, spend):
     assert sorted(told) == sorted(itertools.product((f"p{n}" for n in range(40)), ("0.5", "0.75", "0.9")))
 
 
-@pytest.mark.parametrize(("given", "said"), [("1e12", "at most 1,000,000,000"), (-1e10, "at most"), ("x", "number")])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("1e12", "at most 1,000,000,000"), ("-1e99999999", "at most"), (-1e10, "at most"), ("x", "number")],
+)
 def test_an_amount_that_nothing_can_be_done_with_is_named(given, said):
     with pytest.raises(UsageError, match=f"the limit .*{said}"):
         amount(given, "the limit")

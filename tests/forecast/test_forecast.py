@@ -93,6 +93,9 @@ def test_scaling_all_inputs_scales_all_outputs(values, factor):
     other = forecast(days([value * factor for value in values]), NOW, limit=Decimal(repr(1000 * factor)))
     for name in ("p10", "p50", "p90", "low", "high"):
         assert float(getattr(other, name)) == pytest.approx(float(getattr(one, name)) * factor, rel=1e-6)
+    for day, scaled in zip(one.path, other.path, strict=True):
+        for name in ("p10", "p50", "p90"):
+            assert float(getattr(scaled, name)) == pytest.approx(float(getattr(day, name)) * factor, rel=1e-6)
     assert other.p_exceed == pytest.approx(one.p_exceed, abs=2e-3)
     assert other.burst == one.burst
 
