@@ -9,9 +9,11 @@ import ibis
 import pyarrow as pa
 import pytest
 from cryptography.fernet import Fernet
+from ledger import opened, rows
 
 from hanzo_reports import store
 from hanzo_reports.alerts import book, states
+from hanzo_reports.alerts.budgets import Budgets
 from hanzo_reports.alerts.check import check
 from hanzo_reports.alerts.rules import read
 from hanzo_reports.alerts.texts import Voice
@@ -103,3 +105,35 @@ def house(state_database, traffic, clock):
                 return {key[1]: state.phase.value for key, (state, _) in states.load(connection, None).items()}
 
     return House()
+
+
+@pytest.fixture
+def spend():
+    """A function that makes a table of events from (id, instant, project, cost)."""
+    return lambda *made: rows(made, backend(duckdb.connect()))
+
+
+@pytest.fixture
+def lake(tmp_path, spend):
+    """A store with a function `add` for more events."""
+    made = store.open(str(tmp_path / "lake"), create=True)
+
+    def add(*events):
+        made.append(spend(*events), {})
+
+    return made, add
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def address(request, tmp_path):
+    """Where an empty state database is, on each engine."""
+    if request.param == "sqlite":
+        return str(tmp_path / "state.db")
+    return request.getfixturevalue("database").replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture
+def budgets(address):
+    engine = opened(address)
+    yield Budgets(engine)
+    engine.dispose()

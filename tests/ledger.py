@@ -1,0 +1,41 @@
+"""What tests of budgets share: events that cost so much, and the state database opened anew."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import ibis
+import pyarrow as pa
+import sqlalchemy
+
+from hanzo_reports.events import SCHEMA
+from hanzo_reports.store.migrate import migrate
+from hanzo_reports.store.state import sqlite
+
+JULY = datetime(2025, 7, 1, tzinfo=UTC)
+_SCHEMA = ibis.schema({name: dtype.removeprefix("!") for name, dtype in SCHEMA.items()}).to_pyarrow()
+
+
+def rows(made, con):
+    """Events from (id, instant, project, cost)."""
+    made = list(made)
+    columns = {name: [None] * len(made) for name in SCHEMA}
+    columns["event_id"], columns["timestamp"], columns["project"], costs = map(list, zip(*made, strict=True))
+    columns |= {
+        "cost": [None if cost is None else Decimal(cost) for cost in costs],
+        "ingested_at": columns["timestamp"],
+    }
+    columns |= {"service": ["gateway"] * len(made), "status": [200] * len(made), "input_tokens": [1] * len(made)}
+    arrays = {field.name: pa.array(columns[field.name], field.type) for field in _SCHEMA}
+    return con.create_table(ibis.util.gen_name("rows"), pa.table(arrays))
+
+
+def opened(address):
+    """The state database at a file's path or an address."""
+    if "://" not in address:
+        return sqlite(Path(address))
+    engine = sqlalchemy.create_engine(address)
+    migrate(engine, "state", address)
+    return engine
