@@ -116,7 +116,7 @@ def _judged(
 def _text(whole: ir.StructValue, raw: Raw) -> ir.StringValue:
     """A row's text: as CSV where it came from CSV, else as JSON."""
     if raw.delimiter is None:
-        return to_json(whole)
+        return ibis.literal("") + to_json(whole)  # DuckDB's JSON is a type of its own, and what cannot be read is none
     special = f'["\n\r{re.escape(raw.delimiter)}]'
     fields = [whole[name].fill_null("") for name in raw.columns]
     quoted = [ibis.ifelse(f.re_search(special), '"' + f.replace('"', '""') + '"', f) for f in fields]

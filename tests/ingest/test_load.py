@@ -113,6 +113,20 @@ def test_bad_rows_are_kept_with_reason_and_text(lake, log, form):
     assert kept[0]["row"] + 1 == kept[1]["row"]
 
 
+def test_one_line_that_cannot_be_read_does_not_keep_the_others_out(lake, log, tmp_path):
+    path = log("log.jsonl", {"event_id": "a"}, {"event_id": "b"})
+    path.write_text(path.read_text() + '{"event_id": "c", \n')
+    loaded = load(lake, path)
+    assert (loaded.read, loaded.accepted, loaded.quarantined) == (3, 2, 1)
+    web = tmp_path / "access.log"
+    web.write_text('1.2.3.4 - - [10/Oct/2000:13:55:36 -0700] "GET /a HTTP/1.0" 200 23\nnonsense\n')
+    assert load(lake, web, source="access_log").quarantined == 1
+    assert rows(lake.quarantine(), "row", "reason", "raw") == [
+        (2, "not a line of the log's format", "nonsense"),
+        (3, "not a JSON object", '{"event_id": "c", '),
+    ]
+
+
 @FORMS
 def test_equal_bad_rows_are_as_many_as_there_are(lake, log, form):
     bad = {"event_id": None}
