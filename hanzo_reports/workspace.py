@@ -141,10 +141,12 @@ class Workspace(Questions):
 
     def reconciliation(self, range: str | Window = "") -> ibis.Table:
         """What was computed beside what was billed, by UTC day, provider and model; without a range: all bills."""
+        from hanzo_reports.ingest.prices import listed_as
         from hanzo_reports.quality.reconcile import covered, reconciliation
 
         span = None if range else covered(self.store)
-        return reconciliation(self.store, Window(*span, now=self.now) if span else self.window(range or "mtd"))
+        window = Window(*span, now=self.now) if span else self.window(range or "mtd")
+        return reconciliation(self.store, window, listed=listed_as)
 
     def condition(self) -> dict[str, Any]:
         """What the store holds and how fresh it is: counts, instants as ISO 8601, ages in seconds; None: not known."""

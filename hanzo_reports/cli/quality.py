@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hanzo_reports.cli.ask import Format
-from hanzo_reports.cli.options import Options, checked_format, listing, say, single
+from hanzo_reports.cli.options import Options, checked_format, listing, money_listing, say, single
 from hanzo_reports.errors import QualityError, UnreadableError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def bill(
         for row in rows
     ]
     columns = ("day", "provider", "model", "requests", "billed_requests", "cost", "billed_cost", "difference", "off")
-    listing(rows if format_ == "json" else [{name: row[name] for name in columns} for row in shown], format_, columns)
+    money_listing(rows if format_ == "json" else [{name: row[name] for name in columns} for row in shown], format_)
     verdict = workspace.guard("bill", window, tolerance=str(tolerance))
     for check in verdict.checks:
         if check.state in {"failed", "error"}:

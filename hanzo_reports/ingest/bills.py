@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from hanzo_reports.errors import ColumnError, UnreadableError, nearest
-from hanzo_reports.ingest.prices import cards, price_version
-from hanzo_reports.quality.reconcile import name_of
+from hanzo_reports.ingest.openai_bills import Pages, Span, openai
 from hanzo_reports.store.duck import literal
 from hanzo_reports.store.quality_tables import BILLS
 from hanzo_reports.window import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from hanzo_reports.store.base import Store
 
-OPENAI = "openai"
 KEY = [column.name for column in BILLS.primary_key]
-DAY = 86_400
 _FOCUS = ("ChargePeriodStart", "ChargePeriodEnd", "BilledCost", "BillingCurrency")
 _MODEL = ("x_Model", "ServiceName")
 _NOTHING = "['', 'NULL', 'null', 'None', 'NaN']"
@@ -54,6 +49,9 @@ class Billed:
 def load_bills(store: Store, paths: Sequence[Path], *, now: datetime, model_column: str = "") -> Billed:
     """Bills read and kept; a period that is there already is replaced, so that loading twice changes nothing.
 
+    A bill replaces what is kept of its kind and provider about any of its time: for OpenAI its buckets, for FOCUS all
+    from its first to its last instant. Files that are given together are one bill.
+
     Args:
         store: whose state keeps them.
         paths: OpenAI's usage or costs (JSON: pages, buckets, or lines of them) or FOCUS 1.0 to 1.2 (CSV, Parquet).
@@ -61,26 +59,32 @@ def load_bills(store: Store, paths: Sequence[Path], *, now: datetime, model_colu
         model_column: for FOCUS, the column that names the model; empty: `x_Model`, else `ServiceName`.
 
     Raises:
-        UnreadableError: a file is missing, empty or not of these forms; nothing has changed.
+        UnreadableError: a file is missing, empty, not of these forms or cut off (`has_more`), or two tell of the same
+            buckets; nothing has changed.
         ColumnError: a FOCUS file lacks a column; nothing has changed.
     """
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    spans: set[Span] = set()
+    pages = Pages()
     left_out = 0
     for path in paths:
         name = path.name.removesuffix(".gz")
         if name.endswith((".json", ".jsonl", ".ndjson")):
-            found = list(_openai(path))
+            found, told = openai(path, pages)
         else:
-            found, skipped = _focus(path, model_column)
-            left_out += skipped
+            found, left, told = _focus(path, model_column)
+            left_out += left
         if not found:
             msg = f"{path}: no usage in it; give OpenAI's usage buckets as JSON, or a FOCUS file as CSV or Parquet"
             raise UnreadableError(msg)
+        spans |= told
         _gather(rows, found, str(path), iso(now))
+    pages.check()
+    columns = BILLS.c
     with store.state.begin() as connection:
-        for key in rows:
-            match = [BILLS.c[name] == value for name, value in zip(KEY, key, strict=True)]
-            connection.execute(BILLS.delete().where(*match))
+        for kind, provider, first, last in sorted(spans):
+            replaced = (columns.kind == kind, columns.provider == provider)
+            connection.execute(BILLS.delete().where(*replaced, columns.period_start < last, columns.period_end > first))
         connection.execute(BILLS.insert(), list(rows.values()))
     start = min(datetime.fromisoformat(row["period_start"]) for row in rows.values())
     end = max(datetime.fromisoformat(row["period_end"]) for row in rows.values())
@@ -100,81 +104,8 @@ def _gather(rows: dict[tuple[Any, ...], dict[str, Any]], found: list[dict[str, A
             held["cost"] = f"{Decimal(held['cost'] or 0) + line['cost']:f}"
 
 
-def _openai(path: Path) -> Iterator[dict[str, Any]]:
-    for bucket in _buckets(path):
-        try:
-            start, end = (datetime.fromtimestamp(bucket[side], UTC) for side in ("start_time", "end_time"))
-            for result in bucket["results"]:
-                yield _line(result, start, end)
-        except (LookupError, TypeError, ValueError, InvalidOperation) as error:
-            msg = f"{path}: a bucket is not as OpenAI's usage API writes it: {type(error).__name__} {error}"
-            raise UnreadableError(msg) from None
-
-
-def _line(result: dict[str, Any], start: datetime, end: datetime) -> dict[str, Any]:
-    line = {"provider": OPENAI, "period_start": iso(start), "period_end": iso(end), "currency": "USD",
-            "account": result.get("project_id") or "", "requests": None, "input_tokens": None,
-            "output_tokens": None}  # fmt: skip
-    if "amount" in result:
-        model = name_of(str(result.get("line_item") or "").partition(",")[0])
-        currency = str(result["amount"]["currency"]).upper()
-        cost = Decimal(str(result["amount"]["value"]))
-        return line | {"kind": "openai_costs", "model": model, "currency": currency, "cost": cost,
-                       "cost_source": "reported"}  # fmt: skip
-    listed = _priced(result, start)
-    source = None if listed is None else f"computed:{price_version()}"
-    return line | {
-        "kind": "openai_usage", "model": name_of(result.get("model")), "requests": result.get("num_model_requests"),
-        "input_tokens": result.get("input_tokens"), "output_tokens": result.get("output_tokens"), "cost": listed,
-        "cost_source": source,
-    }  # fmt: skip
-
-
-def _priced(result: dict[str, Any], start: datetime) -> Decimal | None:
-    """A bucket's tokens at list price, in the tier of its average request; None: a batch, or no price is known."""
-    model, requests = result.get("model"), result.get("num_model_requests") or 1
-    tokens = [int(result.get(name) or 0) for name in ("input_tokens", "input_cached_tokens", "output_tokens")]
-    if not model or result.get("batch"):
-        return None
-    second, size = int(start.timestamp()), tokens[0] // requests
-    for card in cards(OPENAI, model):
-        holds = card.since <= second < card.until and card.opens <= second % DAY < card.closes
-        if holds and card.above < size + (not size) <= card.upto:
-            slopes = (card.input, card.cache_read, card.output)
-            return card.request * requests + sum(
-                (count * slope for count, slope in zip(tokens, slopes, strict=True)), Decimal(0)
-            )
-    return None
-
-
-def _buckets(path: Path) -> Iterator[dict[str, Any]]:
-    """The buckets of a page, of several, of a list, or of lines of any of these."""
-    try:
-        data = path.read_bytes()
-        text = (gzip.decompress(data) if path.name.endswith(".gz") else data).decode()
-    except (OSError, UnicodeDecodeError, EOFError) as error:
-        msg = f"{path} cannot be read: {error}"
-        raise UnreadableError(msg) from None
-    try:
-        parts = [json.loads(text, parse_float=Decimal)]
-    except ValueError:
-        try:
-            parts = [json.loads(line, parse_float=Decimal) for line in text.splitlines() if line.strip()]
-        except ValueError as error:
-            msg = f"{path}: no JSON: {error}"
-            raise UnreadableError(msg) from None
-    for part in parts:
-        for one in part if isinstance(part, list) else [part]:
-            inside = one.get("data", [one]) if isinstance(one, dict) else [one]
-            for bucket in inside:
-                if not isinstance(bucket, dict) or "results" not in bucket:
-                    msg = f"{path}: no usage buckets; OpenAI's usage API gives a page with `data`, each with `results`"
-                    raise UnreadableError(msg)
-                yield bucket
-
-
-def _focus(path: Path, model_column: str) -> tuple[list[dict[str, Any]], int]:
-    """The usage of a FOCUS file by period, provider, model, account and currency; and how many rows bill no usage."""
+def _focus(path: Path, model_column: str) -> tuple[list[dict[str, Any]], int, set[Span]]:
+    """A FOCUS file's usage by period, provider, model, account and currency; the number of other rows; its time."""
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
     parquet = path.name.endswith(".parquet")
@@ -190,6 +121,9 @@ def _focus(path: Path, model_column: str) -> tuple[list[dict[str, Any]], int]:
     except duckdb.Error as error:
         msg = f"{path}: no FOCUS file: {str(error).splitlines()[0]}"
         raise UnreadableError(msg) from None
+    if any(None in row[:3] for row in found):
+        msg = f"{path}: a row of usage has no ChargePeriodStart or no ChargePeriodEnd; a bill needs both"
+        raise UnreadableError(msg)
     lines = [
         {
             "kind": "focus", "provider": provider, "period_start": iso(start), "period_end": iso(end), "model": model,
@@ -198,12 +132,17 @@ def _focus(path: Path, model_column: str) -> tuple[list[dict[str, Any]], int]:
         }
         for provider, start, end, model, account, currency, cost in found
     ]  # fmt: skip
-    return lines, int(skipped[0]) if skipped else 0
+    spans: dict[str, list[str]] = {}
+    for line in lines:
+        spans.setdefault(line["provider"], []).extend((line["period_start"], line["period_end"]))
+    told = {("focus", provider, min(sides), max(sides)) for provider, sides in spans.items()}
+    return lines, int(skipped[0]) if skipped else 0, told
 
 
 _SUMS = """
     SELECT lower(coalesce({provider}, '')), {start}::TIMESTAMPTZ, {end}::TIMESTAMPTZ,
-        lower(regexp_extract(coalesce({model}, ''), '[^/]*$')), coalesce({account}, ''), upper({currency}),
+        lower(regexp_extract(coalesce({model}, ''), '[^/]*$')), coalesce({account}, ''),
+        upper(coalesce({currency}, '')),
         sum({cost}::DECIMAL(38, 12))
     FROM {source} WHERE NOT ({other}) GROUP BY ALL ORDER BY ALL
 """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from hanzo_reports.ingest.listed import listed
+from hanzo_reports.ingest.prices import listed_as
 from hanzo_reports.metrics.query import selected
 from hanzo_reports.quality import records
 from hanzo_reports.quality.daily import daily
@@ -60,7 +61,7 @@ def _table(store: Store, asked: Suite, window: Window, now: datetime) -> ibis.Ta
     if asked.table == "daily":
         return here(daily(store.events(None, window.end), window))
     if asked.table == "bill":
-        return here(reconciliation(store, window))
+        return here(reconciliation(store, window, listed=listed_as))
     if window.end >= now:  # what claims to be later is in no range, and has to be seen
         window = replace(window, end=datetime.max.replace(tzinfo=UTC))
     events = selected(store.events(window.start, window.end), window, None, ())

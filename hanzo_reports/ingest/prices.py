@@ -193,6 +193,12 @@ def cards(provider: str | None, model: str) -> Iterator[Card]:
                     yield Card(provider, model, *limits, above, upto, *slopes)
 
 
+def listed_as(provider: str, model: str) -> str:
+    """The name that the price list has for a model, whatever version of it is named; of an unknown one, its own."""
+    found = _found(provider, model)
+    return found.id if found else model
+
+
 def _found(provider: str | None, model: str) -> ModelInfo | None:
     """The list's own entry for a model; prefixes like ``anthropic/`` name a provider, or are left out."""
     snapshot, head, rest = get_snapshot(), *model.partition("/")[::2]

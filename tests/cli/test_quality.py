@@ -100,6 +100,9 @@ def test_a_bill_beside_computed_spend(cli, tmp_path):
     (row,) = json.loads(done.stdout)
     assert (row["model"], float(row["cost"]), float(row["billed_cost"])) == ("gpt-4o", 0.0035, 0.0035)
     assert "bill: passed, tolerance 1.00%" in done.stderr
+    told = cli("bill", store=tmp_path / "w").stdout
+    assert "0.0035" in told
+    assert not re.search(r"\dE-\d", told + done.stdout)
     bill.write_text(f"{head}9.5,USD,2026-03-30T00:00:00Z,2026-03-31T00:00:00Z,OpenAI,API,gpt-4o\n")
     off = cli("bill", bill, store=tmp_path / "w", code=3)
     assert "9.50 USD at stake" in off.stderr

@@ -135,7 +135,12 @@ def test_our_own_focus_export_is_a_bill_that_agrees(ws, tmp_path):
         ("a.json", '{"data": [{"start_time": 1}]}', UnreadableError, "no usage buckets"),
         ("a.json", '{"data": [{"start_time": 1, "results": []}]}', UnreadableError, "a bucket is not as OpenAI's"),
         ("a.json", '{"data": []}', UnreadableError, "no usage in it"),
+        ("a.json", '{"data": null}', UnreadableError, "no usage buckets"),
+        ("a.json", '{"start_time": 1, "end_time": 2, "results": ["x"]}', UnreadableError, "a bucket is not as OpenAI's"),
+        ("a.json", '{"start_time": 1, "end_time": 2, "results": [{"amount": {"value": NaN, "currency": "usd"}}]}',
+         UnreadableError, "an amount of NaN"),
         ("a.csv", HEAD, UnreadableError, "no usage in it"),
+        ("a.csv", HEAD + LINE.replace("2025-06-28", ""), UnreadableError, "no ChargePeriodStart or no ChargePeriodEnd"),
         ("a.csv", HEAD.replace("BilledC", "BiledC") + LINE, ColumnError, "no column 'BilledCost'; the nearest is 'BiledCost'"),
         ("a.csv", HEAD + LINE.replace("1", "much", 1), UnreadableError, "no FOCUS file"),
     ],
@@ -154,3 +159,62 @@ def test_amounts_finer_than_a_billionth_are_added_exactly_and_shown_as_money(ws,
     ws.load_bills([path])
     rows = ws.reconciliation("2025-06-27..2025-06-27").to_pyarrow().to_pylist()
     assert [row["billed_cost"] for row in rows if row["provider"] == "x"] == [Decimal("0.000000001")]
+
+
+def cost_of(model, value):
+    return {"object": "organization.costs.result", "line_item": model, "amount": {"value": value, "currency": "usd"}}
+
+
+def test_what_was_charged_is_told_by_one_bill_and_how_often_by_the_usage(ws, usage):
+    ws.load_bills([usage([bucket(4)]), usage([cost_of("gpt-4o, input", 13.99)], name="costs.json")])
+    assert rows(ws) == [("2025-06-27", "gpt-4o", 4, 4, Decimal(14), Decimal("13.99"))]
+
+
+def test_a_revised_bill_replaces_all_that_it_tells_of(ws, usage, tmp_path):
+    ws.load_bills([usage([bucket(4), bucket(7, "gpt-4o-mini")], [bucket(4)])])
+    ws.load_bills([usage([bucket(2, project_id="a"), bucket(2, project_id="b")], [])])
+    assert rows(ws) == [("2025-06-27", "gpt-4o", 4, 4, Decimal(14), Decimal(14))]
+    path = tmp_path / "focus.csv"
+    other = LINE.replace(",x,y,z", ",OpenAI,y,gpt-4o")
+    path.write_text(HEAD + other + other.replace("2025-06-28", "2025-06-29").replace("2025-06-27", "2025-06-28"))
+    ws.load_bills([path])
+    path.write_text(HEAD + other.replace("2025-06-28", "2025-06-27T12:00:00Z").replace("1,", "13.5,", 1))
+    ws.load_bills([path])
+    assert [row[5] for row in rows(ws)] == [Decimal("13.5"), Decimal(1)]
+
+
+def test_each_usage_of_the_api_is_a_bill_of_its_own(ws, usage):
+    embedded = bucket(3, "text-embedding-3-small", object="organization.usage.embeddings.result")
+    ws.load_bills([usage([bucket(4)])])
+    ws.load_bills([usage([embedded], name="embeddings.json")])
+    assert [row[1] for row in rows(ws)] == ["gpt-4o", "text-embedding-3-small"]
+    with pytest.raises(UnreadableError, match=r"usage\.json tells of 2025-06-27T00:00:00Z to .* too; give one of them"):
+        ws.load_bills([usage([bucket(4)]), usage([bucket(4)], name="again.json")])
+
+
+def test_a_bill_that_is_cut_off_is_refused_until_its_other_pages_are_there(ws, usage):
+    first = usage([bucket(4)])
+    first.write_text(first.read_text().replace('"has_more": false', '"has_more": true'))
+    with pytest.raises(UnreadableError, match=r"usage\.json: the bill is cut off at 2025-06-28T00:00:00Z: has_more"):
+        ws.load_bills([first])
+    following = usage([], [bucket(4)], name="next.json")
+    page = json.loads(following.read_text())
+    following.write_text(json.dumps(page | {"data": page["data"][1:]}))
+    assert ws.load_bills([first, following]).lines == 2
+
+
+def test_a_charge_for_more_than_a_day_is_compared_over_its_days(ws, tmp_path):
+    path = tmp_path / "focus.csv"
+    path.write_text(
+        HEAD + "28,USD,Usage,2025-06-01,2025-06-30,OpenAI,y,gpt-4o\n3,USD,Usage,2025-06-28,2025-06-29,OpenAI,y,z\n"
+    )
+    ws.load_bills([path])
+    assert rows(ws) == [
+        ("2025-06-01..2025-06-29", "gpt-4o", 8, None, Decimal(28), Decimal(28)),
+        ("2025-06-28", "z", None, None, None, Decimal(3)),
+    ]
+
+
+def test_a_version_of_a_model_is_the_model_that_the_price_list_has(ws, usage):
+    ws.load_bills([usage([bucket(4, "gpt-4o-2024-08-06"), bucket(1, "gpt-4o-2024-05-13")])])
+    assert [row[1:4] for row in rows(ws)] == [("gpt-4o-2024-05-13", None, 1), ("gpt-4o-2024-08-06", 4, 4)]
