@@ -118,8 +118,7 @@ class Workspace(Questions):
             raise UsageError(msg)
         days = replace(window, timezone="UTC")
         events = selected(self.store.events(window.start, window.end), days, asked.get("where"), ())
-        priced = events.filter(events.cost.notnull())
-        return charges(listed(priced) if priced.get_backend().name == "duckdb" else priced, days)
+        return charges(listed(events.filter(events.cost.notnull())), days)
 
     def guard(self, suite: str = "events", range: str | Window = "7d", **given: str) -> Verdict:
         """What a suite says about the events of a range, kept beside the data; see `hanzo_reports.quality.guard.guard`.

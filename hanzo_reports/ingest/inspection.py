@@ -64,8 +64,7 @@ def _table(store: Store, asked: Suite, window: Window, now: datetime) -> ibis.Ta
         return here(reconciliation(store, window, listed=listed_as))
     if window.end >= now:  # what claims to be later is in no range, and has to be seen
         window = replace(window, end=datetime.max.replace(tzinfo=UTC))
-    events = selected(store.events(window.start, window.end), window, None, ())
-    return listed(events) if events.get_backend().name == "duckdb" else events
+    return listed(selected(store.events(window.start, window.end), window, None, ()))
 
 
 def here(table: ibis.Table) -> ibis.Table:

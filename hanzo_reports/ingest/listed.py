@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import ibis
 
+from hanzo_reports.ingest.parts import parts
 from hanzo_reports.ingest.prices import price
+from hanzo_reports.metrics.dialect import engine
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -16,11 +18,14 @@ def listed(events: ir.Table) -> ir.Table:
     """Stored events with the columns of `beside_list`; their own cost stays as it was taken.
 
     Args:
-        events: columns of the event, on a DuckDB connection.
+        events: columns of the event, on any engine; on DuckDB by the prices' own decimals, elsewhere by floats.
     """
-    kept = {"_cost": events["cost"], "_cost_source": events["cost_source"]}
-    priced = price(events.mutate(**kept))
-    own = priced.mutate(cost=priced["_cost"], cost_source=priced["_cost_source"])
+    if engine(events) != "duckdb":
+        own = parts(events).rename(_list_cost="list_cost")
+    else:
+        kept = {"_cost": events["cost"], "_cost_source": events["cost_source"]}
+        priced = price(events.mutate(**kept))
+        own = priced.mutate(cost=priced["_cost"], cost_source=priced["_cost_source"])
     return beside_list(own).select(*events.columns, "cost_difference", "cost_to_list")
 
 

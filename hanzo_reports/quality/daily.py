@@ -97,7 +97,7 @@ def daily(events: ir.Table, window: Window) -> ir.Table:
         _before=days.requests.lag(WEEK).over(before),
         _last=days.last_event.max().over(ibis.window(preceding=None, following=0, order_by=days.period)),
     )
-    earlier = ibis.ifelse(days.complete, days["_before"], ibis.null("int64"))
+    earlier = ibis.ifelse(days.complete, days["_before"], ibis.null())  # of no type: ClickHouse counts without a sign
     silent = days["_closed"].epoch_seconds() - days["_last"].epoch_seconds()
     found = days.select(
         "day", "complete", "requests",

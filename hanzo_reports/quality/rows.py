@@ -224,7 +224,7 @@ def row_test(expectation: Expectation) -> RowTest | None:
 
 def flagged(name: str) -> RowTest:
     """The test of a query on single rows, whose answer stands in a column of the table."""
-    return RowTest(METRIC, lambda table: table[name], None, None, None)
+    return RowTest(METRIC, lambda table: table[name].cast("boolean"), None, None, None)  # of ClickHouse it is a number
 
 
 def _repeats_need_company(_: ir.Table) -> ir.BooleanValue:
