@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from hanzo_reports.events import TIMESTAMP
+from hanzo_reports.ingest.inspection import here
 from hanzo_reports.metrics.query import bucket_key
 from hanzo_reports.units import Grain
 
@@ -48,7 +49,7 @@ def charges(events: ir.Table, window: Window) -> ir.Table:
         _tokens=ibis._["_tokens"].sum(), _requests=ibis._.count(),
         _input=ibis._.input_tokens.sum(), _output=ibis._.output_tokens.sum(),
     )  # fmt: skip
-    return _named(sums.order_by("_day", *GROUP), window)
+    return _named(here(sums).order_by("_day", *GROUP), window)  # few rows, named alike whatever summed them up
 
 
 def _named(rows: ir.Table, window: Window) -> ir.Table:

@@ -23,16 +23,17 @@ TOKENS = {"model": "gpt-4o", "provider": "openai", "input_tokens": 1_000_000, "o
 def ws(request, tmp_path, now):
     """An empty workspace on each kind of store."""
     if request.param == "lake":
-        return hr.open(str(tmp_path / "lake"), now=now, create=True)
-    if request.param == "postgres":
-        return Workspace(store.open(request.getfixturevalue("database"), create=True), "UTC", now)
-    import clickhouse_connect  # noqa: PLC0415  # slow to load
+        yield hr.open(str(tmp_path / "lake"), now=now, create=True)
+    elif request.param == "postgres":
+        yield Workspace(store.open(request.getfixturevalue("database"), create=True), "UTC", now)
+    else:
+        import clickhouse_connect  # noqa: PLC0415  # slow to load
 
-    kept = clickhouse_connect.get_client(dsn="chdb://memory")
-    request.addfinalizer(kept.close)
-    request.addfinalizer(lambda: kept.command("DROP DATABASE IF EXISTS guarded"))
-    place = "chdb://memory/guarded"
-    return Workspace(store.open(place, create=True, state=str(tmp_path / "state.db")), "UTC", now)
+        kept = clickhouse_connect.get_client(dsn="chdb://memory")
+        place = "chdb://memory/guarded"
+        yield Workspace(store.open(place, create=True, state=str(tmp_path / "state.db")), "UTC", now)
+        kept.command("DROP DATABASE IF EXISTS guarded")
+        kept.close()
 
 
 @pytest.fixture
@@ -75,7 +76,6 @@ def test_what_the_gate_holds_back_is_released_once_on_each_store(ws, log, now):
     assert ws.store.quarantine().count().to_pyarrow().as_py() == 1
 
 
-@pytest.mark.parametrize("ws", ["lake", "postgres"], indirect=True)
 def test_the_list_cost_of_a_charge_is_known_on_each_store(ws, log, tmp_path):
     ws.ingest("events", [log(TOKENS | {"cost": 2.75})])
     ws.export(tmp_path / "focus.csv", "focus", "7d")
