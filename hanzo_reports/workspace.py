@@ -69,7 +69,7 @@ class Workspace(Questions):
             mapping_file=None if mapping_file is None else Path(mapping_file), constants=constants or {}, suite=suite,
         )  # fmt: skip
 
-    def release(self, *, mapping_file: str | Path | None = None, suite: str = "events", **chosen: Any) -> Released:  # noqa: ANN401
+    def release(self, *, mapping_file: str | Path | None = None, suite: str = "", **chosen: Any) -> Released:  # noqa: ANN401
         """Quarantined rows checked again; see `hanzo_reports.ingest.release.release`."""
         from hanzo_reports.ingest.release import release
 

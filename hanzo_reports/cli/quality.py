@@ -43,11 +43,13 @@ def guard(
     options: Options = context.obj
     checked_format(format_, ("table", "json", "html"))
     given = single(set_ or (), "--set")
+    from hanzo_reports.ingest.inspection import inspected
     from hanzo_reports.quality.suites import names
 
     workspace = options.workspace()
     window = workspace.window(range_)
-    verdicts = [workspace.guard(name, window, **given) for name in ([suite] if suite else names())]
+    asked = [suite] if suite else names()
+    verdicts = [inspected(workspace.store, name, window, now=workspace.now, given=given) for name in asked]
     if format_ == "html":
         from hanzo_reports.reports.quality import page
 

@@ -94,6 +94,9 @@ def release(
         list[str] | None,
         typer.Option("--set", metavar="COLUMN=VALUE", help="One value for all rows.", show_default=False),
     ] = None,
+    guard: Annotated[
+        str, typer.Option(metavar="SUITE", help="The expectations to meet; those that held a row back, if empty.")
+    ] = "",
     format_: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table or json.")] = "table",
 ) -> None:
     """Check the rows again after a fix; what passes is loaded, once, and leaves."""
@@ -101,7 +104,13 @@ def release(
     options: Options = context.obj
     constants = single(set_ or (), "--set")
     done = options.workspace().release(
-        mapping_file=map_, constants=constants, load=load, source=source, reason=reason, ids=words(ids or ())
+        mapping_file=map_,
+        suite=guard,
+        constants=constants,
+        load=load,
+        source=source,
+        reason=reason,
+        ids=words(ids or ()),
     )
     columns = ("checked", "released", "accepted", "duplicates", "kept")
     listing([{name: getattr(done, name) for name in columns}], format_, columns)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 GUARD = "events"  # the suite that every load meets unless it is told otherwise
 FEW = 250_000  # rows that are held in memory, about 50 MiB
-REJECTED = ("_raw", "_reason", "_file", "_row")
+REJECTED = ("_raw", "_reason", "_file", "_row", "_header")
 _INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -65,6 +65,7 @@ def judged(  # noqa: PLR0913, PLR0917  # all of them are what is judged, by what
     Raises:
         QualityError: something critical fails that is no row's own fault, or cannot be evaluated.
     """
+    about = {**about, "shipped": asked.shipped}
     verdict = guard(_held(beside_list(rows), count), asked, now=now, scope="load", about=about)
     records.save(store, verdict)
     if verdict.blocking:
@@ -88,11 +89,17 @@ def unheld(verdict: Verdict) -> ibis.Table:
     return clean
 
 
-def withheld(verdict: Verdict) -> ibis.Table:
-    """The rows that go to the quarantine, in REJECTED's columns: the event as JSON is their text."""
+def withheld(verdict: Verdict, asked: Suite) -> ibis.Table:
+    """The rows that go to the quarantine, in REJECTED's columns: the event as JSON is their text.
+
+    Args:
+        verdict: what holds them back.
+        asked: by which suite; one that does not come with the package is named in the reasons, for a release.
+    """
     bad: ibis.Table = verdict.quarantine
     values = {name: bad[name] for name in SCHEMA if name != "ingested_at"}
     event = ibis.struct({**values, "timestamp": bad["timestamp"].strftime(_INSTANT)})
-    reason = ibis.literal(GUARDED) + bad[REASONS].replace("; ", f"; {GUARDED}")
+    begin = GUARDED if asked.shipped else f"{GUARDED}({asked.path}) "
+    reason = ibis.literal(begin) + bad[REASONS].replace("; ", f"; {begin}")
     text = ibis.literal("") + to_json(event)  # DuckDB's JSON is a type of its own, other rows' texts are none
-    return bad.mutate(_raw=text, _reason=reason).select(*REJECTED)
+    return bad.mutate(_raw=text, _reason=reason, _header=ibis.null("string")).select(*REJECTED)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from hanzo_reports.errors import UnknownNameError
 from hanzo_reports.ingest.listed import listed
 from hanzo_reports.ingest.prices import listed_as
 from hanzo_reports.metrics.query import selected
 from hanzo_reports.quality import records
 from hanzo_reports.quality.daily import daily
 from hanzo_reports.quality.guard import guard
-from hanzo_reports.quality.parameters import parameters
+from hanzo_reports.quality.parameters import DEFAULTS, parameters
 from hanzo_reports.quality.reconcile import billed, reconciliation
 from hanzo_reports.quality.suites import suite
 from hanzo_reports.store.duck import backend
@@ -43,14 +44,18 @@ def inspected(
         given: parameters of the suite.
 
     Raises:
-        UnknownNameError: there is no such suite.
+        UnknownNameError: there is no such suite, or it has no such parameter.
         SuiteError: the suite cannot be read.
         StoreError: the store cannot be read.
     """
     asked = suite(name, parameters(now, given or {}))
+    for key in given or {}:
+        if key not in asked.parameters | DEFAULTS.keys():
+            raise UnknownNameError("parameter", key, sorted(asked.parameters | DEFAULTS.keys()), str(asked.path))
     if asked.table == "bill" and not asked.skip and not billed(store):
         asked = replace(asked, skip="no bill is loaded; load one with `hanzo-reports bill FILE`")
-    about: dict[str, Any] = {"store": store.url, "version": store.version, "window": window.name, **window.as_json()}
+    about: dict[str, Any] = {"store": store.url, "version": store.version, "window": window.name, **window.as_json(),
+                             "shipped": asked.shipped}  # fmt: skip
     table = store.events().limit(0) if asked.skip else _table(store, asked, window, now)
     verdict = guard(table, asked, now=now, about=about)
     records.save(store, verdict)

@@ -133,8 +133,8 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
             held = verdict.quarantined
         if verdict:
             good = unheld(verdict)
-        if verdict and held:
-            bad = bad.select(*REJECTED).union(withheld(verdict))
+        if asked and verdict and held:
+            bad = bad.select(*REJECTED).union(withheld(verdict, asked))
         quarantined = counts.bad + held
         if quarantined and not again:
             store.quarantine(rejected(bad, load_id=load_id, source=source, now=now))

@@ -12,6 +12,7 @@ import ibis
 from hanzo_reports.ingest.cells import cells, joined, meets
 from hanzo_reports.ingest.columns import TYPES, Check, column, limits, required_text
 from hanzo_reports.ingest.keys import hashed, masked
+from hanzo_reports.ingest.readers import digest
 from hanzo_reports.ingest.source import MAPPABLE, load_source
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def project(raws: Sequence[Raw], source: Source) -> ibis.Table:
 
     Returns:
         One row per request: the event's columns but ingested_at, then `_reason` (NULL: a good row; else reasons joined
-        by "; "), `_raw` (a bad row's text, secrets masked; NULL for good rows), `_file`, `_row` (from 1), and, where
-        the source ranks rows with one id, `_version`.
+        by "; "), `_raw` (a bad row's text, secrets masked; NULL for good rows), `_file`, `_row` (from 1), `_header` (of
+        CSV, a hash of the file's first line; else NULL), and, where the source ranks rows with one id, `_version`.
 
     Raises:
         ColumnError: a column of a Parquet file has a type that cannot be what it is mapped to.
@@ -110,6 +111,7 @@ def _judged(
         _raw=ibis.ifelse(reason.notnull(), text, ibis.null("string")),
         _file=events["_file"],
         _row=events["_row"],
+        _header=ibis.null("string") if raw.delimiter is None else ibis.literal(digest((raw.delimiter, *raw.columns))),
     )
 
 

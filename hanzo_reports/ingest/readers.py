@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import re
 from dataclasses import dataclass
@@ -81,14 +82,32 @@ def _layout(file: File) -> tuple[str, ...]:
     """What files must share to be one table: for CSV the delimiter and the header, else how they are read."""
     if file.kind != "csv":
         return ("log",) if file.kind == "log" else ("parquet",) if file.kind == "parquet" else ("json",)
-    first = file.head.lstrip("\r\n").partition("\n")[0]
-    delimiter = max(DELIMITERS, key=first.count)
+    return ("csv", *header(file.head, file.path))
+
+
+def header(head: str, path: Path) -> tuple[str, ...]:
+    """The delimiter of a CSV file, and the names of its columns.
+
+    Args:
+        head: the text that the file begins with.
+        path: the file, for errors.
+
+    Raises:
+        UnreadableError: it is no header.
+    """
+    text = head.lstrip("\r\n")
+    delimiter = max(DELIMITERS, key=text.partition("\n")[0].count)
     try:
-        header = next(csv.reader(io.StringIO(file.head.lstrip("\r\n")), delimiter=delimiter))
+        columns = next(csv.reader(io.StringIO(text), delimiter=delimiter), [])
     except csv.Error as error:
-        msg = f"{file.path}: its first line is no CSV header; {error}"
+        msg = f"{path}: its first line is no CSV header; {error}"
         raise UnreadableError(msg) from error
-    return ("csv", delimiter, *(column.strip() for column in header))
+    return (delimiter, *(column.strip() for column in columns))
+
+
+def digest(header: Sequence[str]) -> str:
+    """A short hash of what `header` gives, by which a header is known again."""
+    return hashlib.sha256("\x1f".join(header).encode()).hexdigest()[:8]
 
 
 def _raw(con: Backend, source: Source, kind: str, header: Sequence[str], group: Sequence[File]) -> Raw:

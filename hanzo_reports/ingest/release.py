@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hanzo_reports.errors import ReportsError, UsageError
+from hanzo_reports.errors import ReportsError, UnreadableError, UsageError
 from hanzo_reports.ingest.gate import GUARD
 from hanzo_reports.ingest.load import ingest
+from hanzo_reports.ingest.mapping import load_source
+from hanzo_reports.ingest.readers import digest, header
+from hanzo_reports.ingest.stage import HEADED, UNIQUE
 from hanzo_reports.quality.quarantine import GUARDED, matching
 
 if TYPE_CHECKING:
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from hanzo_reports.store.base import Store
 
 EVENTS = "events"  # the source that rows of the guard are read as: their text is the event
+_OWN = re.compile(rf"{GUARDED}\((.+?\.ya?ml)\) ")  # how the reasons of a suite begin that does not come along
 _TABLES, _LINES = (".csv", ".tsv"), (".log", ".txt")
 
 
@@ -55,12 +60,16 @@ class _Batch:
     Args:
         source: as what.
         file: the file that they came from; empty: it does not matter.
+        suite: the expectations that they have to meet.
+        header: the hash of the file's first line when they were loaded; empty: not known, or it has none.
         ids: their quarantine ids.
         texts: and their texts, in the same order.
     """
 
     source: str
     file: str
+    suite: str
+    header: str
     ids: tuple[str, ...]
     texts: tuple[str, ...]
 
@@ -75,7 +84,7 @@ def release(  # noqa: PLR0913  # what to choose, and how to read it
     ids: Sequence[str] = (),
     mapping_file: Path | None = None,
     constants: Mapping[str, str] | None = None,
-    suite: str = GUARD,
+    suite: str = "",
 ) -> Released:
     """Quarantined rows read, mapped, priced and judged again; those that pass are loaded and leave the quarantine.
 
@@ -88,16 +97,19 @@ def release(  # noqa: PLR0913  # what to choose, and how to read it
         ids: only these; the starts of their ids.
         mapping_file: the mapping of a source of one's own, as it is now; needs `source`.
         constants: columns set to one value, as when they were loaded.
-        suite: the expectations they must meet.
+        suite: the expectations they must meet; empty: for each row those that held it back, else ``events``.
 
     Raises:
         UsageError: a mapping is given, and no source that it is of.
+        MappingError: the mapping cannot be read; nothing has changed.
         QualityError: a batch as a whole cannot be trusted.
         StoreError: the store cannot be written.
     """
     if mapping_file and not source:
         msg = "--map is the mapping of one source; say which with --source"
         raise UsageError(msg)
+    if mapping_file:
+        load_source(source, mapping_file, constants or {})
     batches = _batches(store, load, source, reason, ids)
     accepted = duplicates = kept = 0
     notes: list[str] = []
@@ -106,9 +118,10 @@ def release(  # noqa: PLR0913  # what to choose, and how to read it
             try:
                 path = _written(batch, temporary)
                 own = None if batch.source == EVENTS and batch.source != source else mapping_file
+                fixed = constants if own or batch.source != EVENTS else {}
                 done = ingest(
-                    store, batch.source, [path], now=now, mapping_file=own,
-                    constants=constants if own or batch.source != EVENTS else {}, suite=suite, again=True,
+                    store, batch.source, [path], now=now, mapping_file=own, constants=fixed,
+                    suite=suite or batch.suite, again=True,
                 )  # fmt: skip
             except (ReportsError, OSError) as error:
                 kept += len(batch.ids)
@@ -128,15 +141,16 @@ def _batches(store: Store, load: str, source: str, reason: str, ids: Sequence[st
     """The chosen rows, those that are read alike together."""
     rows = matching(store.quarantine(), load=load, source=source, reason=reason, ids=ids)
     wanted = rows.order_by("source", "file", "row").select("quarantine_id", "source", "file", "reason", "raw")
-    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    found: dict[tuple[str, str, str, str], list[tuple[str, str]]] = {}
     for row in wanted.to_pyarrow().to_pylist():
         guarded = row["reason"].startswith(GUARDED)
         file = "" if guarded or not _kind(row["file"] or "") else row["file"]
-        key = (EVENTS if guarded else row["source"], file)
-        found.setdefault(key, []).append((row["quarantine_id"], row["raw"] or ""))
+        own, id_ = _OWN.match(row["reason"]), row["quarantine_id"]
+        under = id_[UNIQUE + 1 :] if id_[UNIQUE : UNIQUE + 1] == HEADED else ""
+        key = (EVENTS if guarded else row["source"], file, own[1] if own else GUARD, under)
+        found.setdefault(key, []).append((id_, row["raw"] or ""))
     return [
-        _Batch(name, file, tuple(one for one, _ in pairs), tuple(text for _, text in pairs))
-        for (name, file), pairs in found.items()
+        _Batch(*key, tuple(one for one, _ in pairs), tuple(text for _, text in pairs)) for key, pairs in found.items()
     ]
 
 
@@ -155,6 +169,9 @@ def _written(batch: _Batch, folder: Path) -> Path:
         return path
     path = folder / f"again{kind}"
     head = f"{_first_line(Path(batch.file))}\n" if kind in _TABLES else ""
+    if head and batch.header and digest(header(head, Path(batch.file))) != batch.header:
+        msg = f"the first line of {batch.file} is not the one that they were loaded with; put that file back"
+        raise UnreadableError(msg)
     path.write_text(head + "".join(f"{text}\n" for text in batch.texts), encoding="utf-8")
     return path
 

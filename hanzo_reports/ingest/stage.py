@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ibis.backends.duckdb import Backend
 
 _PLACE = ["_file", "_row"]
+HEADED, UNIQUE = "-", 55  # in an id, what stands before a header's hash, and the digits before that
 
 
 def named(rows: ibis.Table) -> ibis.Table:
@@ -100,13 +101,16 @@ def rejected(bad: ibis.Table, *, load_id: str, source: str, now: datetime) -> ib
     """The bad rows as the quarantine keeps them.
 
     A row's id is made of the source, its text and its number among equal texts of the load, so that the same row is
-    quarantined once however often its file is loaded, and two equal rows of a file are two.
+    quarantined once however often its file is loaded, and two equal rows of a file are two. A row of a CSV file has
+    the hash of the file's first line at the end of its id, since the row means nothing under another one.
     """
     text = bad["_raw"].fill_null("")
     number = ibis.row_number().over(group_by=text, order_by=[bad[name] for name in _PLACE])
     identity = ibis.literal(source) + "\n" + number.cast("string") + "\n" + text
+    own = identity.hexdigest("sha256")
+    under = own.substr(0, UNIQUE) + HEADED + bad["_header"]
     return bad.select(
-        quarantine_id=identity.hexdigest("sha256"),
+        quarantine_id=under.coalesce(own),
         load_id=ibis.literal(load_id),
         source=ibis.literal(source),
         file=bad["_file"],

@@ -52,6 +52,18 @@ def history(store: Store, most: int = 200) -> list[Verdict]:
     return sorted((one for verdicts in _all(store, most).values() for one in verdicts), key=lambda one: one.at)
 
 
+def current(store: Store) -> list[Verdict]:
+    """The newest verdicts that tell of the data as they are: of the package's suites, and of the last load.
+
+    A suite of one's own is on the page about the data's quality; it says nothing of the data to other pages. What an
+    earlier load was like is told by the suites about the store.
+    """
+    known = newest(store)
+    loads = [one for one in known if one.scope == "load"]
+    last = max(loads, key=lambda one: one.at, default=None)
+    return [one for one in known if one is last or (one.scope != "load" and one.about.get("shipped", True))]
+
+
 def badge(verdicts: Iterable[Verdict]) -> dict[str, Any] | None:
     """What a page and a manifest say about the data; None: it was never checked.
 
@@ -115,6 +127,11 @@ def _insert(store: Store, at: str, verdict: Verdict) -> None:
         name = f"{at}-{connection.execute(same).scalar_one():04d}-{uuid4().hex[:8]}"
         row = {"verdict_id": name, "suite": verdict.suite, "scope": verdict.scope, "verdict": verdict.text()}
         connection.execute(VERDICTS.insert().values(row))
+        own = (VERDICTS.c.suite == verdict.suite, VERDICTS.c.scope == verdict.scope)
+        names = sqlalchemy.select(VERDICTS.c.verdict_id).where(*own).order_by(VERDICTS.c.verdict_id.desc())
+        oldest = connection.execute(names.offset(KEPT - 1).limit(1)).scalar_one_or_none()
+        if oldest:
+            connection.execute(VERDICTS.delete().where(*own, VERDICTS.c.verdict_id < oldest))
 
 
 def _rows(store: Store, most: int) -> dict[str, list[Verdict]]:

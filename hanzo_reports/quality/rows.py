@@ -195,6 +195,37 @@ TYPES = {
     "expect_select_column_values_to_be_unique_within_record": "select_column_values.unique.within_record",
 }
 
+_ANY = {"row_condition", "mostly"}
+_BOUNDS = {"min_value", "max_value", "strict_min", "strict_max"}
+_OWN: dict[str, set[str]] = {  # what a metric's test takes beside its column or columns
+    "column_values.between": _BOUNDS,
+    "column_values.in_set": {"value_set"},
+    "column_values.not_in_set": {"value_set"},
+    "column_values.match_regex": {"regex"},
+    "column_values.not_match_regex": {"regex"},
+    "column_values.match_regex_list": {"regex_list", "match_on"},
+    "column_values.not_match_regex_list": {"regex_list"},
+    "column_values.match_like_pattern": {"like_pattern"},
+    "column_values.not_match_like_pattern": {"like_pattern"},
+    "column_values.match_like_pattern_list": {"like_pattern_list", "match_on"},
+    "column_values.not_match_like_pattern_list": {"like_pattern_list"},
+    "column_values.value_length.between": _BOUNDS,
+    "column_values.value_length.equals": {"value"},
+    "column_pair_values.a_greater_than_b": {"or_equal"},
+    "column_pair_values.in_set": {"value_pairs_set"},
+    "multicolumn_sum.equal": {"sum_total"},
+}
+
+
+def _named(metric: str) -> set[str]:
+    if metric in _PAIR:
+        return {"column_A", "column_B", "ignore_row_if"}
+    return {"column_list", "ignore_row_if"} if metric in _SEVERAL or "compound" in metric else {"column"}
+
+
+ARGUMENTS = {kind: _ANY | _named(metric) | _OWN.get(metric, set()) for kind, metric in TYPES.items()}
+ARGUMENTS["unexpected_rows_expectation"] = {"unexpected_rows_query"}
+
 
 def row_test(expectation: Expectation) -> RowTest | None:
     """What an expectation asks of each row; None: it asks something of the table, or its type is not known here."""

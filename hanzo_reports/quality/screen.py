@@ -3,7 +3,7 @@
 An expectation about rows of which none is unexpected holds, whatever share of them it allows to be; so does one about
 columns that are all there, or about a number of rows that is within its bounds. Where all of a suite's expectations
 are of that kind and none is violated, Great Expectations has nothing to decide, and its import can be spared. As soon
-as one is violated, or is of another kind, it judges all of them.
+as one is violated, is of another kind or has an argument that is not known here, it judges all of them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from hanzo_reports.quality.findings import seen_rows, seen_table
 from hanzo_reports.quality.measure import Scan, Subject
+from hanzo_reports.quality.rows import ARGUMENTS as ROW_ARGUMENTS
 from hanzo_reports.quality.verdict import Check, State
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 COUNTS = "counts"
 _COLUMNS, _ROWS = "expect_table_columns_to_match_set", "expect_table_row_count_to_be_between"
+_PLAIN = {
+    _COLUMNS: {"column_set", "exact_match"},
+    _ROWS: {"min_value", "max_value", "strict_min", "strict_max"},
+}  # the arguments that are understood here
 
 
 @dataclass(frozen=True)
@@ -39,10 +44,12 @@ def screened(subject: Subject) -> Screened | None:
     """The checks of a table in which nothing is unexpected; None: something is, or the counts cannot tell."""
     skipped = {one.id: missing for one in subject.suite.expectations if (missing := _missing(subject, one))}
     asked = [one for one in subject.suite.expectations if one.id not in skipped]
-    plain = {one.id for one in asked if one.type in {_COLUMNS, _ROWS}}
+    plain = {one.id for one in asked if one.type in _PLAIN}
     if subject.errors or any(one.id not in plain | set(subject.tests) for one in asked):
         return None
     if any(name not in subject.table.columns for one in asked for name in one.columns):
+        return None
+    if any(one.kwargs.keys() - (_PLAIN.get(one.type) or ROW_ARGUMENTS.get(one.type, set())) for one in asked):
         return None
     scan = Scan(subject.flagged)
     rows = scan.add(subject.flagged.count())

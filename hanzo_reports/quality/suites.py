@@ -23,6 +23,8 @@ SEVERITIES = ("critical", "warning", "info")
 TABLES = ("events", "daily", "rollup", "bill")
 _SUITE_KEYS = ("name", "expectations", "meta", "notes", "id")
 _KEYS = ("type", "kwargs", "id", "severity", "description", "meta", "notes")
+_META = ("title", "table", "skip")
+_ONE_META = ("needs", "otherwise", "at_stake", "by")
 _COLUMNS = ("column", "column_A", "column_B", "column_list", "column_set")
 
 
@@ -61,13 +63,15 @@ class Suite:
     """A file of expectations about one table.
 
     Args:
-        name: the file's name without its ending.
+        name: the file's name without its ending; another than that of a suite of the package.
         path: the file.
         title: what it is about, in a line.
         table: the table that it judges: ``events``, ``daily``, ``rollup`` or ``bill``.
         skip: why it is not judged at all; empty: it is.
         expectations: in the file's order.
         digest: SHA-256 of the file.
+        shipped: whether it comes with the package.
+        parameters: the names that it has a value given for.
     """
 
     name: str
@@ -77,6 +81,8 @@ class Suite:
     skip: str
     expectations: tuple[Expectation, ...]
     digest: str
+    shipped: bool = True
+    parameters: frozenset[str] = frozenset()
 
 
 def names() -> list[str]:
@@ -113,7 +119,7 @@ def suite(name: str, params: Mapping[str, Any]) -> Suite:
         msg = f"the suite {path} cannot be read: {error.strerror or error}"
         raise SuiteError(msg) from None
     given = _mapping(path, _parsed(path, content), "the file", _SUITE_KEYS)
-    meta = _mapping(path, given.get("meta") or {}, "meta", None)
+    meta = _filled(path, "meta", _mapping(path, given.get("meta") or {}, "meta", _META), params)
     if not isinstance(given.get("expectations"), list) or not given["expectations"]:
         msg = f"{path}: `expectations` must be a list of at least one; see {folder() / 'events.yaml'}"
         raise SuiteError(msg)
@@ -125,8 +131,15 @@ def suite(name: str, params: Mapping[str, Any]) -> Suite:
     if twice := next((name for name in ids if ids.count(name) > 1), None):
         msg = f"{path}: two expectations are called {twice!r}; give one of them another `id`"
         raise SuiteError(msg)
-    digest = hashlib.sha256(content).hexdigest()
-    return Suite(path.stem, path, str(meta.get("title", "")), table, str(meta.get("skip", "")), expectations, digest)
+    digest, path = hashlib.sha256(content).hexdigest(), path.resolve()
+    shipped = path.parent == folder().resolve()
+    called = path.stem
+    if not shipped and called in names():
+        called += f"-{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    return Suite(
+        called, path, str(meta.get("title", "")), table, str(meta.get("skip", "")), expectations, digest, shipped,
+        frozenset(_identifiers(Template(content.decode(errors="replace")))),
+    )  # fmt: skip
 
 
 def _parsed(path: Path, content: bytes) -> object:
@@ -153,8 +166,9 @@ def _expectation(path: Path, number: int, given: object, params: Mapping[str, An
     severity = str(found.get("severity", "critical"))
     if severity not in SEVERITIES:
         raise UnknownNameError("severity", severity, SEVERITIES, f"{path}, {where}")
-    meta = _mapping(path, found.get("meta") or {}, f"{where}, meta", None)
-    one = Expectation(str(found.get("id", "")), kind, filled, severity, str(found.get("description", "")), meta)
+    meta = _mapping(path, found.get("meta") or {}, f"{where}, meta", _ONE_META)
+    meta, told = _filled(path, f"{where} ({kind})", [meta, str(found.get("description", ""))], params)
+    one = Expectation(str(found.get("id", "")), kind, filled, severity, str(told), meta)
     id_ = one.id or "_".join([kind.removeprefix("expect_"), *one.columns])
     return Expectation(id_, kind, filled, severity, one.description or kind.replace("_", " "), meta)
 

@@ -59,6 +59,11 @@ class QualityBoard:
         return records.newest(self.ws.store)
 
     @cached_property
+    def current(self) -> list[Verdict]:
+        """Those of them that tell whether the data can be trusted; see `hanzo_reports.quality.records.current`."""
+        return records.current(self.ws.store)
+
+    @cached_property
     def days(self) -> pa.Table:
         """The days of the range; see `hanzo_reports.quality.daily.daily`."""
         events = self.ws.store.events(self.span.start - timedelta(days=8), self.span.end)
@@ -74,7 +79,7 @@ class QualityBoard:
         """Whether the numbers can be trusted: checks, freshness, quarantine, prices."""
         days = self.days.to_pylist()
         held = answer(self.ws.store.quarantine().aggregate(rows=lambda t: t.count())).to_pylist()[0]["rows"]
-        return self._part("tiles", "", views.tiles(self.verdicts, days, held))
+        return self._part("tiles", "", views.tiles(self.current, days, held))
 
     def checks(self) -> Part:
         """Every check of the newest verdicts, what failed first."""
@@ -120,9 +125,7 @@ class QualityBoard:
 
     def takeaway(self) -> Part:
         """Whether these numbers can be trusted, in a sentence or two."""
-        return self._part(
-            "takeaway", "", views.takeaway(self.verdicts, self.days.to_pylist(), self.reasons.to_pylist())
-        )
+        return self._part("takeaway", "", views.takeaway(self.current, self.days.to_pylist(), self.reasons.to_pylist()))
 
     def _part(
         self, kind: str, title: str, view: View, *, wide: bool = True, facts: dict[str, Any] | None = None
