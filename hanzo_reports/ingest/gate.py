@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -16,13 +18,14 @@ from hanzo_reports.quality import records
 from hanzo_reports.quality.guard import guard
 from hanzo_reports.quality.parameters import parameters
 from hanzo_reports.quality.quarantine import GUARDED
+from hanzo_reports.quality.rows import TYPES, UNIQUE
 from hanzo_reports.quality.split import REASONS
 from hanzo_reports.quality.suites import suite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
+    import ibis.expr.types as ir
     from ibis.backends.duckdb import Backend
 
     from hanzo_reports.quality.suites import Suite
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 GUARD = "events"  # the suite that every load meets unless it is told otherwise
 FEW = 250_000  # rows that are held in memory, about 50 MiB
 REJECTED = ("_raw", "_reason", "_file", "_row", "_header")
+SINGLE = {kind for kind, metric in TYPES.items() if metric in UNIQUE}
 _INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -50,7 +54,13 @@ def expected(name: str, now: datetime) -> Suite:
 
 
 def judged(  # noqa: PLR0913, PLR0917  # all of them are what is judged, by what and when
-    store: Store, rows: ibis.Table, count: int, asked: Suite, now: datetime, about: Mapping[str, Any]
+    store: Store,
+    rows: ibis.Table,
+    count: int,
+    asked: Suite,
+    now: datetime,
+    about: Mapping[str, Any],
+    copies: ibis.Table | None = None,
 ) -> Verdict:
     """The verdict on the rows of a load, kept beside the data.
 
@@ -61,18 +71,39 @@ def judged(  # noqa: PLR0913, PLR0917  # all of them are what is judged, by what
         asked: the suite.
         now: when they are accepted.
         about: the load.
+        copies: the same with all rows that share an id; None: each id is there once. Where the one that would stay is
+            held back, the others are judged as well, and may be among the clean rows, several to an id.
 
     Raises:
         QualityError: something critical fails that is no row's own fault, or cannot be evaluated.
     """
     about = {**about, "shipped": asked.shipped}
     verdict = guard(_held(beside_list(rows), count), asked, now=now, scope="load", about=about)
+    if copies is not None and verdict.quarantined:
+        verdict = _with_copies(verdict, rows, copies, asked)
     records.save(store, verdict)
     if verdict.blocking:
         told = "; ".join(f"{check.description} ({check.id}): {check.seen or check.state}" for check in verdict.blocking)
         msg = f"{about['files']}: nothing is accepted: {told}; see {asked.path}"
         raise QualityError(msg)
     return verdict
+
+
+def _with_copies(first: Verdict, rows: ibis.Table, copies: ibis.Table, asked: Suite) -> Verdict:
+    """The verdict with all copies of what was held back; that ids are unique, the first verdict tells."""
+    ids = first.quarantine.select("event_id").distinct()  # type: ignore[union-attr]  # it was just made
+    some = copies.semi_join(ids, "event_id")
+    count = some.count().to_pyarrow().as_py()
+    if count == first.quarantined:
+        return first
+    others = rows.anti_join(ids, "event_id")
+    kept = tuple(one for one in asked.expectations if not (one.type in SINGLE and "event_id" in one.columns))
+    every = _held(beside_list(others.union(some.select(*others.columns))), (first.rows or 0) + count)
+    found = guard(
+        every, replace(asked, expectations=kept), now=datetime.fromisoformat(first.at), scope="load", about=first.about
+    )
+    checks = {check.id: check for check in found.checks}
+    return replace(found, checks=tuple(checks.get(check.id, check) for check in first.checks))
 
 
 def _held(rows: ibis.Table, count: int) -> ibis.Table:
@@ -97,9 +128,17 @@ def withheld(verdict: Verdict, asked: Suite) -> ibis.Table:
         asked: by which suite; one that does not come with the package is named in the reasons, for a release.
     """
     bad: ibis.Table = verdict.quarantine
-    values = {name: bad[name] for name in SCHEMA if name != "ingested_at"}
+    values = {name: _written(bad[name]) for name in SCHEMA if name != "ingested_at"}
     event = ibis.struct({**values, "timestamp": bad["timestamp"].strftime(_INSTANT)})
     begin = GUARDED if asked.shipped else f"{GUARDED}({asked.path}) "
     reason = ibis.literal(begin) + bad[REASONS].replace("; ", f"; {begin}")
     text = ibis.literal("") + to_json(event)  # DuckDB's JSON is a type of its own, other rows' texts are none
     return bad.mutate(_raw=text, _reason=reason, _header=ibis.null("string")).select(*REJECTED)
+
+
+def _written(value: ir.Value) -> ir.Value:
+    """A value that JSON has a way to write: a number that is none, or without end, as a text."""
+    if not value.type().is_floating():
+        return value
+    odd = value.isnan() | value.isinf()
+    return ibis.ifelse(odd.fill_null(False), to_json(value.cast("string")), to_json(value))  # noqa: FBT003

@@ -123,16 +123,22 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
         load_id, bad, good = uuid4().hex, rows.filter(rows["_reason"].notnull()), rows
         if counts.bad:
             good = rows.filter(rows["_reason"].isnull())
+        copies = good if counts.repeats else None
         if counts.repeats:
             good = unique(good, described.newest)
         kept = good.count().to_pyarrow().as_py() if counts.repeats else counts.good.rows
         verdict, held = None, 0
         if asked and kept:
             with steps.until(_GUARDED):
-                verdict = judged(store, good, kept, asked, now, {"load": load_id, "source": source, "files": names})
+                about = {"load": load_id, "source": source, "files": names}
+                verdict = judged(store, good, kept, asked, now, about, copies)
             held = verdict.quarantined
+        passed = kept - held
         if verdict:
             good = unheld(verdict)
+        if counts.repeats and held:
+            good = unique(good, described.newest)
+            passed = good.count().to_pyarrow().as_py()
         if asked and verdict and held:
             bad = bad.select(*REJECTED).union(withheld(verdict, asked))
         quarantined = counts.bad + held
@@ -140,7 +146,7 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
             store.quarantine(rejected(bad, load_id=load_id, source=source, now=now))
         said = {
             "load_id": load_id, "source": source, "paths": names, "at": iso(now), "read": counts.read,
-            "quarantined": quarantined, "repeated": counts.good.rows - kept,
+            "quarantined": quarantined, "repeated": counts.good.rows - held - passed,
         }  # fmt: skip
         with steps.until(1):
             seen = None if counts.repeats or held else counts.good

@@ -93,7 +93,7 @@ def unique(good: ibis.Table, newest: str | None) -> ibis.Table:
         order.insert(0, copies[newest].desc(nulls_first=False))
     rank = ibis.row_number().over(group_by="event_id", order_by=order)
     ranked = copies.select(*_PLACE, rank=rank)
-    later = con.create_table("later", ranked.filter(ranked["rank"] > 0).select(_PLACE), temp=True)
+    later = con.create_table(gen_name("later"), ranked.filter(ranked["rank"] > 0).select(_PLACE), temp=True)
     return good.anti_join(later, _PLACE)
 
 

@@ -73,8 +73,9 @@ def daily(events: ir.Table, window: Window) -> ir.Table:
         One row per day, in order: `day` (local date as text), `complete` (whether the day is over), `requests`,
         `requests_week_before` (NULL on a day that is not over), `volume_ratio` (requests over those; NULL without any),
         `unpriced` and `unpriced_share` (of requests with tokens), `free_answers` (output tokens at a cost of 0),
-        `duplicates` (ids that are there again), `same_calls` (ids that differ, of calls that do not) and
-        `hours_without_events` (from the last event to the day's end, or to now).
+        `duplicates` (ids that are there again), `same_calls` (ids that differ, of calls that do not),
+        `hours_without_events` (from the last event to the day's end, or to now; NULL: none in the window and the week
+        before it) and `begun` (whether the first event of all came before the day's end; true where there is none).
     """
     now = window.now or window.end
     where = zone(window.timezone)
@@ -97,6 +98,8 @@ def daily(events: ir.Table, window: Window) -> ir.Table:
         _before=days.requests.lag(WEEK).over(before),
         _last=days.last_event.max().over(ibis.window(preceding=None, following=0, order_by=days.period)),
     )
+    known = events.filter(events.timestamp < _utc(min(end, now)))
+    first_ever = known.aggregate(first=known.timestamp.min()).as_scalar()
     earlier = ibis.ifelse(days.complete, days["_before"], ibis.null())  # of no type: ClickHouse counts without a sign
     silent = days["_closed"].epoch_seconds() - days["_last"].epoch_seconds()
     found = days.select(
@@ -107,5 +110,6 @@ def daily(events: ir.Table, window: Window) -> ir.Table:
         unpriced_share=days.unpriced.cast("float64") / days.with_tokens.nullif(0),
         free_answers=days.free_answers, duplicates=days.duplicates, same_calls=days.same_calls,
         hours_without_events=silent / 3600.0,
+        begun=(days["_closed"] > first_ever).fill_null(True),
     )  # fmt: skip
     return found.filter(found.day >= first.isoformat()).order_by("day")

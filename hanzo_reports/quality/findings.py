@@ -79,8 +79,7 @@ def examples(table: ir.Table, test: RowTest, one: Expectation) -> tuple[dict[str
     wanted = dict.fromkeys((*_NAMES, *one.columns, one.meta.get("by"), one.meta.get("at_stake")))
     names = [name for name in wanted if name in table.columns]
     if test.keys:
-        inside = test.inside(table).drop_null(list(test.keys))
-        groups = inside.group_by(list(test.keys)).aggregate(copies=ibis._.count())
+        groups = test.keyed(table).group_by(list(test.keys)).aggregate(copies=ibis._.count())
         found = groups.filter(groups["copies"] > 1)
     else:
         found = table.filter(test.bad(table)).select(*(names or table.columns[:EXAMPLES]))

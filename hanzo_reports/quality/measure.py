@@ -130,7 +130,7 @@ class Subject:
             missing = column(table, test.value).isnull()
             nulls = scan.add(table.count(where=missing if where is None else missing & where))
         if test.keys:
-            return lambda: Counted(rows(), nulls(), looked_at(), repeats(test.inside(table), test, rows()))
+            return lambda: Counted(rows(), nulls(), looked_at(), repeats(test.keyed(table), test, rows()))
         bad = scan.add(table.count(where=test.bad(table)))
         return lambda: Counted(rows(), nulls(), looked_at(), bad())
 
@@ -140,12 +140,17 @@ def _none() -> int:
 
 
 def repeats(table: ir.Table, test: RowTest, rows: int) -> int:
-    """How many rows share their key with another; NULL is no key.
+    """How many rows share their key with another.
+
+    Args:
+        table: rows that have a key.
+        test: whose uniqueness is asked for.
+        rows: about how many there are.
 
     An engine of this process compares the keys' hashes, a part of them at a time, so that memory does not grow with
     the table; only where hashes are equal the keys themselves are compared. A server sees to its own memory.
     """
-    known, keys = table.drop_null(list(test.keys)), list(test.keys)
+    known, keys = table, list(test.keys)
     if known.get_backend().name not in IN_PROCESS:
         return _repeated(known, keys)
     parts = 1 << max(0, rows.bit_length() - PART_BITS)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from hanzo_reports.quality.verdict import Status, Verdict
+from hanzo_reports.window import iso
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from hanzo_reports.store.base import Store
 
@@ -47,9 +49,10 @@ def newest(store: Store) -> list[Verdict]:
     return [verdicts[-1] for verdicts in _all(store, 1).values() if verdicts]
 
 
-def history(store: Store, most: int = 200) -> list[Verdict]:
-    """Verdicts in the order of time, at most so many of each suite and scope."""
-    return sorted((one for verdicts in _all(store, most).values() for one in verdicts), key=lambda one: one.at)
+def history(store: Store, since: datetime) -> list[Verdict]:
+    """The verdicts from an instant on, in the order of time; at most KEPT of each suite and scope are there."""
+    found = _all(store, KEPT, _sortable(iso(since)))
+    return sorted((one for verdicts in found.values() for one in verdicts), key=lambda one: one.at)
 
 
 def current(store: Store) -> list[Verdict]:
@@ -105,12 +108,15 @@ def _sortable(at: str) -> str:
     return f"{head.replace('-', '').replace(':', '')}{fraction:0<6}Z"
 
 
-def _all(store: Store, most: int) -> dict[str, list[Verdict]]:
+def _all(store: Store, most: int, since: str = "") -> dict[str, list[Verdict]]:
     folder = _folder(store)
     if folder is None:
-        return _rows(store, most)
+        return _rows(store, most, since)
     places = sorted(path for path in folder.glob("*") if path.is_dir()) if folder.is_dir() else []
-    return {place.name: [_read(path) for path in sorted(place.glob("*.json"))[-most:]] for place in places}
+    return {
+        place.name: [_read(path) for path in sorted(place.glob("*.json"))[-most:] if path.name >= since]
+        for place in places
+    }
 
 
 def _read(path: Path) -> Verdict:
@@ -134,7 +140,7 @@ def _insert(store: Store, at: str, verdict: Verdict) -> None:
             connection.execute(VERDICTS.delete().where(*own, VERDICTS.c.verdict_id < oldest))
 
 
-def _rows(store: Store, most: int) -> dict[str, list[Verdict]]:
+def _rows(store: Store, most: int, since: str) -> dict[str, list[Verdict]]:
     import sqlalchemy  # noqa: PLC0415  # as above
 
     from hanzo_reports.store.quality_tables import VERDICTS  # noqa: PLC0415  # as above
@@ -144,7 +150,8 @@ def _rows(store: Store, most: int) -> dict[str, list[Verdict]]:
         partition_by=[columns.suite, columns.scope], order_by=columns.verdict_id.desc()
     )
     ranked = sqlalchemy.select(VERDICTS, place.label("place")).subquery()
-    asked = sqlalchemy.select(ranked).where(ranked.c.place <= most).order_by(ranked.c.verdict_id)
+    wanted = (ranked.c.place <= most, ranked.c.verdict_id >= since)
+    asked = sqlalchemy.select(ranked).where(*wanted).order_by(ranked.c.verdict_id)
     found: dict[str, list[Verdict]] = {}
     with store.state.connect() as connection:
         rows: Sequence[Any] = connection.execute(asked).all()

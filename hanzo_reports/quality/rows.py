@@ -1,7 +1,9 @@
 """Row expectations as Ibis predicates: which rows are unexpected, in SQL's logic, where a comparison with NULL is none.
 
 A type's meaning stays with Great Expectations; here stands what its metrics compute on a row, for any engine. Two
-things differ: NaN, which SQL sorts above every number, is outside of any bounds, and a text can be an instant.
+things differ: NaN, which SQL sorts above every number, is outside of any bounds, and a text can be an instant. Its
+engines do not agree on pairs and sums in which a value is missing and that `ignore_row_if` keeps: as with pandas they
+do not hold, and in a compound key a missing value equals another.
 """
 
 from __future__ import annotations
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     Predicate: TypeAlias = Callable[[ir.Table], ir.BooleanValue]
 
 UNIQUE = {"column_values.unique", "compound_columns.unique"}
+IGNORED = {  # rows that are left out of pairs, and of several columns: without any value, without one, none
+    True: ("both_values_are_missing", "either_value_is_missing", "neither"),
+    False: ("all_values_are_missing", "any_value_is_missing", "never"),
+}
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
     "IN": lambda column, values: column.isin(values), "NOT_IN": lambda column, values: column.notin(values),
@@ -61,6 +67,11 @@ class RowTest:
     def inside(self, table: ir.Table) -> ir.Table:
         """The rows that are looked at."""
         return table if self.within is None else table.filter(self.within(table))
+
+    def keyed(self, table: ir.Table) -> ir.Table:
+        """Of them, for uniqueness, those that have a key; of several columns that is every one."""
+        found = self.inside(table)
+        return found if self.value is None else found.drop_null([self.value])
 
 
 def column(table: ir.Table, name: str) -> Any:
@@ -146,11 +157,11 @@ def _equal_pair(a: Any, b: Any, _: Arguments) -> Any:
 
 
 def _greater(a: Any, b: Any, given: Arguments) -> Any:
-    return ((a >= b) | (a.isnull() & b.isnull())) if given.get("or_equal") else a > b
+    return (((a >= b) | (a.isnull() & b.isnull())) if given.get("or_equal") else a > b).fill_null(False)
 
 
 def _pair_in_set(a: Any, b: Any, given: Arguments) -> Any:
-    return functools.reduce(operator.or_, [(a == x) & (b == y) for x, y in given["value_pairs_set"]])
+    return functools.reduce(operator.or_, [(a == x) & (b == y) for x, y in given["value_pairs_set"]]).fill_null(False)
 
 
 _PAIR: dict[str, Callable[[Any, Any, Arguments], Any]] = {
@@ -162,11 +173,13 @@ _PAIR: dict[str, Callable[[Any, Any, Arguments], Any]] = {
 
 def _differ(values: Sequence[Any], _: Arguments) -> Any:
     pairs = [(a, b) for place, a in enumerate(values) for b in values[place + 1 :]]
-    return ~functools.reduce(operator.or_, [(a == b) | (a.isnull() & b.isnull()) for a, b in pairs])
+    return ~functools.reduce(operator.or_, [(a == b) | (a.isnull() & b.isnull()) for a, b in pairs]).fill_null(False)
 
 
 _SEVERAL: dict[str, Callable[[Sequence[Any], Arguments], Any]] = {
-    "multicolumn_sum.equal": lambda values, k: functools.reduce(operator.add, values) == k["sum_total"],
+    "multicolumn_sum.equal": lambda values, k: (functools.reduce(operator.add, values) == k["sum_total"]).fill_null(
+        False
+    ),
     "select_column_values.unique.within_record": _differ,
 }
 
@@ -232,15 +245,18 @@ def row_test(expectation: Expectation) -> RowTest | None:
     metric, given = TYPES.get(expectation.type, ""), expectation.kwargs
     where = condition(expectation)
     if metric in UNIQUE:
-        keys = tuple(given.get("column_list") or [given["column"]])
-        return RowTest(metric, _repeats_need_company, where, where, keys[0] if len(keys) == 1 else None, keys)
+        if "column_list" not in given:
+            return RowTest(metric, _repeats_need_company, where, where, given["column"], (given["column"],))
+        keys = tuple(given["column_list"])
+        within = _both(where, _looked_at(keys, given, pair=False))
+        return RowTest(metric, _repeats_need_company, within, where, None, keys)
     if metric in _COLUMN:
         name, test = given.get("column", ""), _COLUMN[metric]
         whole = metric in {"column_values.nonnull", "column_values.null"}
         return RowTest(metric, lambda t: test(column(t, name), given), where, where, None if whole else name)
     if metric in _PAIR or metric in _SEVERAL:
         names = given.get("column_list") or [given.get("column_A", ""), given.get("column_B", "")]
-        within = _both(where, _looked_at(names, given, metric in _PAIR))
+        within = _both(where, _looked_at(names, given, pair=metric in _PAIR))
 
         def unexpected(table: ir.Table) -> ir.BooleanValue:
             values = [column(table, name) for name in names]
@@ -262,12 +278,12 @@ def _repeats_need_company(_: ir.Table) -> ir.BooleanValue:
     return ibis.literal(value=False)
 
 
-def _looked_at(names: Sequence[str], given: Arguments, pair: bool) -> Predicate | None:  # noqa: FBT001
+def _looked_at(names: Sequence[str], given: Arguments, *, pair: bool) -> Predicate | None:
     """The rows that `ignore_row_if` leaves."""
-    ignore = given.get("ignore_row_if", "both_values_are_missing" if pair else "all_values_are_missing")
-    if ignore == "never":
+    ignore = given.get("ignore_row_if", IGNORED[pair][0])
+    if ignore not in IGNORED[pair][:2]:
         return None
-    join = operator.and_ if ignore in {"both_values_are_missing", "all_values_are_missing"} else operator.or_
+    join = operator.and_ if ignore == IGNORED[pair][0] else operator.or_
     return lambda table: ~functools.reduce(join, [column(table, name).isnull() for name in names])
 
 

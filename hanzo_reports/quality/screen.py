@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from hanzo_reports.quality.findings import seen_rows, seen_table
 from hanzo_reports.quality.measure import Scan, Subject
 from hanzo_reports.quality.rows import ARGUMENTS as ROW_ARGUMENTS
+from hanzo_reports.quality.rows import IGNORED
 from hanzo_reports.quality.verdict import Check, State
 
 if TYPE_CHECKING:
@@ -49,12 +50,12 @@ def screened(subject: Subject) -> Screened | None:
         return None
     if any(name not in subject.table.columns for one in asked for name in one.columns):
         return None
-    if any(one.kwargs.keys() - (_PLAIN.get(one.type) or ROW_ARGUMENTS.get(one.type, set())) for one in asked):
+    if not all(_understood(one) for one in asked):
         return None
     scan = Scan(subject.flagged)
     rows = scan.add(subject.flagged.count())
-    waiting = {one.id: subject.counts(scan, one) for one in asked if one.id not in plain}
     try:
+        waiting = {one.id: subject.counts(scan, one) for one in asked if one.id not in plain}
         scan.run()
         counted = {name: count() for name, count in waiting.items()}
     except Exception:  # noqa: BLE001  # whatever keeps it from being counted, the guard finds out which it is
@@ -82,6 +83,19 @@ def _missing(subject: Subject, one: Expectation) -> str:
     """Why an expectation is skipped; empty: it is not."""
     missing = [name for name in one.meta.get("needs", ()) if name not in subject.table.columns]
     return str(one.meta.get("otherwise", f"the table has no {missing[0]}")) if missing else ""
+
+
+def _understood(one: Expectation) -> bool:
+    """Whether all that an expectation is given means something here; if not, it may be no expectation at all."""
+    given, known = one.kwargs, _PLAIN.get(one.type) or ROW_ARGUMENTS.get(one.type, set())
+    mostly = given.get("mostly", 1)
+    return (
+        not given.keys() - known
+        and ("ignore_row_if" not in given or given["ignore_row_if"] in IGNORED["column_A" in known])
+        and ("min_value" not in known or given.get("min_value") is not None or given.get("max_value") is not None)
+        and isinstance(mostly, int | float)
+        and 0 <= mostly <= 1
+    )
 
 
 def _violated(subject: Subject, one: Expectation, rows: int) -> bool:

@@ -44,14 +44,17 @@ def split(
 
 
 def _marked(table: ir.Table, test: RowTest, mark: str) -> ir.Table:
-    """The rows, with a mark on each copy but the first; only rows that have copies are ordered."""
+    """The rows, with a mark on each copy but the first; of keys that are one column, only the copies are ordered."""
     inside, keys = test.inside(table), list(test.keys)
-    groups = inside.drop_null(keys).group_by(keys).aggregate(_n=ibis._.count())
-    shared = groups.filter(groups["_n"] > 1).select(keys)
-    copies = inside.semi_join(shared, keys)
-    order = [copies[name] for name in _ORDER if name in copies.columns]
-    rank = ibis.row_number().over(group_by=keys, order_by=order or keys)
-    parts = [copies.mutate(**{mark: rank > 0}), inside.anti_join(shared, keys).mutate(**{mark: False})]
+    order = [name for name in _ORDER if name in table.columns] or keys
+    rank = ibis.row_number().over(group_by=keys, order_by=order)
+    if test.value is None:  # a window takes missing values for equal, a join does not
+        parts = [inside.mutate(**{mark: rank > 0})]
+    else:
+        groups = test.keyed(table).group_by(keys).aggregate(_n=ibis._.count())
+        shared = groups.filter(groups["_n"] > 1).select(keys)
+        copies, others = inside.semi_join(shared, keys), inside.anti_join(shared, keys)
+        parts = [copies.mutate(**{mark: rank > 0}), others.mutate(**{mark: False})]
     if test.within is not None:
         outside = table.filter(~test.within(table).fill_null(False))
         parts.append(outside.mutate(**{mark: False}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -141,7 +142,7 @@ class Verdict:
         """The verdict as JSON, money as texts with all digits."""
         told = {name: value for name, value in vars(self).items() if name not in {"clean", "quarantine"}}
         told |= {"format": FORMAT, "status": self.status.value, "checks": [asdict(check) for check in self.checks]}
-        return json.dumps(told, indent=1, default=_said, ensure_ascii=False)
+        return json.dumps(_finite(told), indent=1, default=_said, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def read(cls, text: str, where: str) -> Verdict:
@@ -168,6 +169,15 @@ def _check(told: dict[str, Any]) -> Check:
     if told["at_stake"] is not None:
         told["at_stake"] = Decimal(told["at_stake"])
     return Check(**told)
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401  # whatever a verdict holds
+    """The same with texts for the numbers that JSON has no way to write."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _said(value: object) -> str:

@@ -154,14 +154,24 @@ def reasons(found: Sequence[Mapping[str, Any]]) -> View:
 
 
 def trend_chart(kept: Sequence[Verdict], now: datetime, timezone: str, days: int) -> Chart:
-    """Failed checks and quarantined rows by local day."""
+    """Failed checks by local day, of each suite's last verdict, and quarantined rows of all loads.
+
+    Args:
+        kept: in the order of time.
+        now: the end of the last day.
+        timezone: in which days are cut.
+        days: how many.
+    """
     where = zone(timezone)
-    failed: Counter[str] = Counter()
+    last: dict[tuple[str, str, str], Verdict] = {}
     held: Counter[str] = Counter()
     for verdict in kept:
         day = datetime.fromisoformat(verdict.at).astimezone(where).date().isoformat()
-        failed[day] += sum(check.state in OPEN and check.severity != "info" for check in verdict.checks)
+        last[day, verdict.suite, verdict.scope] = verdict
         held[day] += verdict.quarantined if verdict.scope == "load" else 0
+    failed: Counter[str] = Counter()
+    for (day, _, _), verdict in last.items():
+        failed[day] += sum(check.state in OPEN and check.severity != "info" for check in verdict.checks)
     today = now.astimezone(where).date()
     dates = [(today - timedelta(days=back)).isoformat() for back in range(days - 1, -1, -1)]
     rows = [

@@ -14,7 +14,7 @@ import yaml
 from hanzo_reports.quality import suites
 from hanzo_reports.quality.guard import guard
 from hanzo_reports.quality.measure import Scan, Subject, repeats
-from hanzo_reports.quality.rows import TYPES
+from hanzo_reports.quality.rows import ARGUMENTS, IGNORED, TYPES
 from hanzo_reports.quality.screen import screened
 from hanzo_reports.quality.suites import Expectation, Suite
 from hanzo_reports.quality.verdict import State
@@ -91,6 +91,19 @@ TABLES = [
     ("expect_column_distinct_values_to_contain_set", {"column": "s", "value_set": ["x", "y"]}),
     ("expect_column_distinct_values_to_equal_set", {"column": "s", "value_set": ["x", "y"]}),
 ]
+ROWS += [  # each way to leave rows out, or none, where a value or all of them are missing
+    (kind, {**kwargs, **({"ignore_row_if": ignore} if ignore else {})})
+    for kind, kwargs, ways in [
+        ("expect_column_pair_values_to_be_equal", {"column_A": "a", "column_B": "b"}, IGNORED[True]),
+        ("expect_column_pair_values_a_to_be_greater_than_b", {"column_A": "a", "column_B": "b"}, IGNORED[True]),
+        ("expect_column_pair_values_to_be_in_set", {"column_A": "a", "column_B": "b", "value_pairs_set": [[1, 1], [3, 3]]},
+         IGNORED[True]),
+        ("expect_compound_columns_to_be_unique", {"column_list": ["a", "b"]}, IGNORED[False]),
+        ("expect_multicolumn_sum_to_equal", {"column_list": ["a", "b"], "sum_total": 4}, IGNORED[False]),
+        ("expect_select_column_values_to_be_unique_within_record", {"column_list": ["a", "b"]}, IGNORED[False]),
+    ]
+    for ignore in (None, *ways)
+]  # fmt: skip
 WORDS = [None, "", "x", "y", "xy", "yy", "xyz"]
 SEEDS = (1, 2, 3)
 
@@ -100,7 +113,7 @@ def drawn(seed):
     choice = random.Random(seed)  # noqa: S311  # any numbers will do
     numbers = [None, *range(-1, 6)]
     rows = [(choice.choice(numbers), choice.choice(numbers), choice.choice(WORDS)) for _ in range(seed * 4)]
-    return [(1, 2, "x"), (3, 3, "y"), *rows]
+    return [(1, 2, "x"), (3, 3, "y"), (None, 3, "x"), (None, 3, None), (None, None, None), (None, None, None), *rows]
 
 
 def made(cases):
@@ -179,6 +192,9 @@ def test_each_type_stands_for_the_metric_of_great_expectations():
     from great_expectations.expectations.registry import get_expectation_impl  # noqa: PLC0415  # takes seconds
 
     assert {kind: get_expectation_impl(kind).map_metric for kind in TYPES} == TYPES
+    assert {kind: names - set(get_expectation_impl(kind).__fields__) for kind, names in ARGUMENTS.items()} == {
+        kind: set() for kind in ARGUMENTS
+    }
 
 
 def test_every_type_of_the_shipped_suites_is_measured_where_the_table_lives():
@@ -223,6 +239,13 @@ def test_row_conditions_and_mostly_are_honoured_in_counts_and_in_the_split(local
     )
 
 
+def test_the_copies_of_a_compound_key_with_a_missing_value_leave_but_the_first(local):
+    table, _ = tables([(None, 3, "x"), (None, 3, "y"), (None, None, "z"), (None, None, "z"), (1, 3, "x")], local)
+    verdict = guard(table, made([("expect_compound_columns_to_be_unique", {"column_list": ["a", "b"]})]), now=NOW)
+    assert (verdict.checks[0].unexpected, verdict.quarantined, verdict.checks[0].rows) == (2, 1, 3)
+    assert verdict.clean.count().to_pyarrow().as_py() == 4
+
+
 def test_keys_that_are_too_many_for_one_look_are_compared_in_parts(local, monkeypatch):
     monkeypatch.setattr("hanzo_reports.quality.measure.PART_BITS", 3)
     names = [f"id {number % 90}" for number in range(100)] + [None] * 5
@@ -231,4 +254,5 @@ def test_keys_that_are_too_many_for_one_look_are_compared_in_parts(local, monkey
     counted = subject.counts(scan := Scan(table), subject.suite.expectations[0])
     scan.run()
     assert counted().unexpected == 20
-    assert repeats(table, subject.tests["e0"], 105) == 20
+    test = subject.tests["e0"]
+    assert repeats(test.keyed(table), test, 105) == 20
