@@ -63,7 +63,9 @@ def ingest(
         loaded = workspace.ingest(source, paths, mapping_file=map_, constants=constants, progress=moved, suite=suite)
     report_load(loaded, format_)
     if loaded.quarantined == loaded.read:
-        msg = f"none of the {loaded.read:,} rows is an event of {source!r}; see `hanzo-reports quarantine list`"
+        held = loaded.verdict.quarantined if loaded.verdict else 0
+        why = f"is an event of {source!r}" if not held else f"is accepted, of which the guard holds {held:,} back"
+        msg = f"none of the {loaded.read:,} rows {why}; see `hanzo-reports quarantine list`"
         raise UnreadableError(msg)
 
 

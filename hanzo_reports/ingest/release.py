@@ -117,8 +117,8 @@ def release(  # noqa: PLR0913  # what to choose, and how to read it
         with store.scratch() as temporary:
             try:
                 path = _written(batch, temporary)
-                own = None if batch.source == EVENTS and batch.source != source else mapping_file
-                fixed = constants if own or batch.source != EVENTS else {}
+                aside = batch.source == EVENTS != source  # rows of the guard, whose text is the event
+                own, fixed = (None, {}) if aside else (mapping_file, constants)
                 done = ingest(
                     store, batch.source, [path], now=now, mapping_file=own, constants=fixed,
                     suite=suite or batch.suite, again=True,

@@ -20,7 +20,7 @@ from hanzo_reports.errors import SuiteError, nearest
 from hanzo_reports.quality import metrics, queries
 from hanzo_reports.quality.findings import breakdown, examples, seen_rows, seen_table
 from hanzo_reports.quality.measure import Scan, Subject, in_a_line
-from hanzo_reports.quality.rows import condition
+from hanzo_reports.quality.rows import column, condition
 from hanzo_reports.quality.screen import COUNTS, screened
 from hanzo_reports.quality.split import REASONS, split
 from hanzo_reports.quality.verdict import Check, State, Verdict
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hanzo_reports.quality.suites import Expectation, Suite
 
 SAMPLE = 10_000  # rows that an expectation sees that Great Expectations has to compute itself
+TYPED = {"expect_column_values_to_be_of_type", "expect_column_values_to_be_in_type_list"}  # each engine has its own
 _BASIC = {"result_format": {"result_format": "BASIC", "partial_unexpected_count": 0}}
 
 
@@ -165,7 +166,7 @@ class _Bench:
     def _of_table(self, one: Expectation, scan: Scan) -> Callable[[], Check] | Check:
         expectation = self._expectations[one.id]
         needs = _needs(expectation)
-        if needs is None or not all(_known(need.metric_name) for need in needs):
+        if one.type in TYPED or needs is None or not all(_known(need.metric_name) for need in needs):
             return lambda: self._sampled(one)
         values = {need.id: self._value(need, one, scan) for need in needs}
 
@@ -186,8 +187,8 @@ class _Bench:
             if name.endswith("row_count"):
                 return lambda: int(found.count().to_pyarrow().as_py())
             return lambda: found.limit(metrics.SHOWN).to_pyarrow().to_pylist()
-        column = need.metric_domain_kwargs.get("column") or ""
-        domain = metrics.Domain(table, condition(one), column, need.metric_value_kwargs)
+        of = need.metric_domain_kwargs.get("column") or ""
+        domain = metrics.Domain(table, condition(one), of, need.metric_value_kwargs)
         if name in metrics.AGGREGATES:
             return scan.add(metrics.AGGREGATES[name](domain))
         return lambda: metrics.QUERIES[name](domain)
@@ -197,6 +198,8 @@ class _Bench:
         from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine  # noqa: PLC0415
         from great_expectations.validator.metrics_calculator import MetricsCalculator  # noqa: PLC0415
 
+        for name in one.columns:
+            column(self._subject.table, name)
         expectation = self._expectations[one.id]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what pandas says to Great Expectations

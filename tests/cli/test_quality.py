@@ -118,3 +118,20 @@ def test_charges_as_focus(cli, tmp_path):
         "leave out metrics"
         in cli("export", "-f", "focus", "--by", "model", "-o", "x", store=tmp_path / "w", code=2).stderr
     )
+
+
+def test_a_parameter_is_named_where_no_suite_has_it(cli, tmp_path):
+    load(cli, tmp_path, GOOD)
+    store = tmp_path / "w"
+    done = cli("guard", "daily", "--set", "max_silence_hour=5", store=store, code=2)
+    assert "unknown parameter 'max_silence_hour'" in done.stderr
+    assert "did you mean 'max_silence_hours'?" in done.stderr
+    for name in ("range", "self", "suite"):
+        assert f"unknown parameter {name!r}" in cli("guard", "--set", f"{name}=5", store=store, code=2).stderr
+
+
+def test_a_load_that_the_guard_holds_back_says_so(cli, tmp_path):
+    done = load(cli, tmp_path, FUTURE, NEVER, code=1)
+    assert "none of the 2 rows is accepted, of which the guard holds 1 back" in done.stderr
+    told = cli("quarantine", "release", "--source", "events", "--map", "nosuch.toml", store=tmp_path / "w", code=2)
+    assert "nosuch.toml" in told.stderr

@@ -93,3 +93,11 @@ def test_days_are_cut_in_the_zone(days):
     ]
     counted = {day["day"]: day["requests"] for day in days(rows, "Europe/Berlin")[0]}
     assert (counted["2025-06-27"], counted["2025-06-28"], counted["2025-06-29"]) == (0, 2, 0)
+
+
+def test_days_before_the_first_event_of_all_are_not_stale(days, now):
+    found, checks, _ = days([{"timestamp": now - timedelta(hours=1)}])
+    assert [day["begun"] for day in found] == [False] * 13 + [True]
+    assert (checks["fresh"].state, checks["fresh_ever"].state) == (State.PASSED, State.PASSED)
+    assert days([{"timestamp": now - timedelta(days=90)}])[1]["fresh_ever"].unexpected == 14
+    assert days([])[1]["fresh_ever"].unexpected == 14

@@ -10,9 +10,10 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
-from hanzo_reports.errors import QualityError, SuiteError
+from hanzo_reports.errors import MappingError, QualityError, SuiteError
 from hanzo_reports.ingest.load import ingest
 from hanzo_reports.ingest.release import release
 from hanzo_reports.quality import records
@@ -155,6 +156,107 @@ def test_rows_of_a_table_are_released_by_a_mended_mapping(lake, tmp_path, now):
     gone = release(lake, now=now, source="mine", mapping_file=mapping)
     assert (gone.checked, gone.released, gone.kept) == (1, 0, 1)
     assert "1 rows of mine stay" in gone.notes[0]
+
+
+def test_a_release_meets_the_suite_that_held_the_row_back(lake, log, now, tmp_path):
+    own = tmp_path / "own.yaml"
+    line = "{id: few, type: expect_column_values_to_be_between, kwargs: {column: input_tokens, max_value: %d}}"
+    own.write_text(f"expectations: [{line % 5}]")
+    path = log("a.jsonl", {"event_id": "a", "input_tokens": 9}, {"event_id": "b", "input_tokens": 7})
+    loaded = ingest(lake, "events", [path], now=now, suite=str(own))
+    assert loaded.reasons == {f"guard ({own}) few: expect column values to be between": 2}
+    assert release(lake, now=now).kept == 2
+    own.write_text(f"expectations: [{line % 8}]")
+    assert (release(lake, now=now).accepted, ids(lake)) == (1, ["b"])
+    own.unlink()
+    gone = release(lake, now=now)
+    assert (gone.kept, gone.released) == (1, 0)
+    assert f"the suite {own} cannot be read" in gone.notes[0]
+    assert (release(lake, now=now, suite="events").accepted, ids(lake)) == (1, ["a", "b"])
+
+
+def test_a_row_of_a_table_is_not_released_under_another_header(lake, tmp_path, now):
+    head = "event_id,service,project,timestamp,status\n"
+    path = tmp_path / "log.csv"
+    path.write_text(head + "1,alpha,beta,2025-06-01T10:00:00Z,200\n2,alpha,beta,2025-06-01T10:00:00Z,99\n")
+    ingest(lake, "events", [path], now=now)
+    path.write_text(head.replace("service,project", "project,service"))
+    other = release(lake, now=now, source="events", constants={"status": "200"})
+    assert (other.released, other.kept) == (0, 1)
+    assert f"the first line of {path} is not the one that they were loaded with" in other.notes[0]
+    path.write_text(head)
+    assert release(lake, now=now, source="events", constants={"status": "200"}).accepted == 1
+    assert {row["project"] for row in lake.events().to_pyarrow().to_pylist()} == {"beta"}
+
+
+def test_a_mapping_that_is_not_there_releases_nothing(lake, log, now, tmp_path):
+    ingest(lake, "events", [log("a.jsonl", {"event_id": "a", "status": 99})], now=now)
+    with pytest.raises(MappingError, match=r"nosuch\.toml"):
+        release(lake, now=now, source="events", mapping_file=tmp_path / "nosuch.toml")
+
+
+def test_of_copies_the_first_that_the_guard_lets_pass_stays(lake, log, now):
+    future = {"timestamp": (now + timedelta(days=2)).isoformat()}
+    bad, worse = {"event_id": "c"} | future, {"event_id": "c", "user": "x"} | future
+    rows = [{"event_id": "a"} | future, {"event_id": "a", "user": "good"}, {"event_id": "a", "user": "late"}]
+    rows += [{"event_id": "b"}, {"event_id": "b"}, bad, worse]
+    loaded = ingest(lake, "events", [log("a.jsonl", *rows)], now=now)
+    assert (loaded.read, loaded.accepted, loaded.duplicates, loaded.quarantined) == (7, 2, 2, 3)
+    found = {row["event_id"]: row["user"] for row in lake.events().to_pyarrow().to_pylist()}
+    assert found == {"a": "good", "b": None}
+    assert [row["row"] for row in held(lake)] == [1, 6, 7]
+    checks = {check.id: check for check in loaded.verdict.checks}
+    assert (checks["event_id_unique"].state, checks["timestamp_not_future"].unexpected) == (State.PASSED, 3)
+    assert lake.loads()[0]["repeated"] == 2
+
+
+def test_a_refund_is_an_event_without_tokens(lake, log, now):
+    used = {"input_tokens": 10, "output_tokens": 5, "model": "gpt-4o"}
+    rows = [{"event_id": "a", "cost": "0.0001"} | used, {"event_id": "refund", "cost": -1, "model": "gpt-4o"},
+            {"event_id": "b", "cost": -2} | used]  # fmt: skip
+    loaded = ingest(lake, "events", [log("a.jsonl", *rows)], now=now)
+    assert (loaded.accepted, loaded.quarantined) == (2, 1)
+    assert [row["reason"].partition(":")[0] for row in held(lake)] == ["guard cost_not_negative"]
+    assert lake.events().cost.sum().to_pyarrow().as_py() == Decimal("-0.9999")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{type: expect_column_values_to_be_between, kwargs: {column: input_tokens, maxvalue: 50}}", "maxvalue"),
+        ("{type: expect_column_values_to_be_between, kwargs: {column: latency_ms}}", "cannot both be None"),
+        ("{type: expect_column_pair_values_to_be_equal, kwargs: {column_A: user, column_B: user, ignore_row_if: never}}",
+         "ignore_row_if"),
+        ("{type: expect_column_values_to_not_be_null, kwargs: {column: event_id, mostly: 2}}", "mostly"),
+    ],
+)  # fmt: skip
+def test_an_expectation_that_is_none_lets_no_load_pass(lake, log, now, tmp_path, line, said):
+    own = tmp_path / "own.yaml"
+    own.write_text(f"expectations: [{line}]")
+    with pytest.raises(SuiteError, match=said):
+        ingest(
+            lake, "events", [log("a.jsonl", {"event_id": "a", "latency_ms": 1, "model": "m"})], now=now, suite=str(own)
+        )
+    assert lake.version == "0"
+
+
+def test_a_row_condition_of_a_table_counts_at_the_gate_too(lake, log, now, tmp_path):
+    own = tmp_path / "own.yaml"
+    only = "row_condition: 'col(\"status\") == 500', condition_parser: great_expectations"
+    own.write_text(f"expectations: [{{type: expect_table_row_count_to_be_between, kwargs: {{min_value: 1, {only}}}}}]")
+    with pytest.raises((QualityError, SuiteError)):
+        ingest(lake, "events", [log("a.jsonl", {"event_id": "a"})], now=now, suite=str(own))
+
+
+def test_what_json_cannot_write_is_a_text_in_the_quarantine_and_the_verdict(lake, arrow, now, tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(arrow([{"event_id": "a", "latency_ms": float("nan")}, {"event_id": "b"}]), path)
+    loaded = ingest(lake, "events", [path], now=now)
+    (row,) = held(lake)
+    assert json.loads(row["raw"], parse_constant=pytest.fail)["latency_ms"] == "nan"
+    assert json.loads(loaded.verdict.text(), parse_constant=pytest.fail)["quarantined"] == 1
+    assert records.newest(lake)[0].quarantined == 1
+    assert release(lake, now=now).kept == 1
 
 
 @pytest.fixture(scope="module")

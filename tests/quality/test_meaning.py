@@ -224,6 +224,18 @@ def test_another_type_is_judged_by_great_expectations_itself_on_a_sample_that_it
     assert bad.seen == "1 of 2 rows; judged on a sample of 2 rows"
 
 
+def test_types_are_those_of_the_sample(local):
+    table, _ = tables([(1, 1, "x")], local)
+    kind = "expect_column_values_to_be_of_type"
+    cases = [(kind, {"column": "a", "type_": "int64"}), (kind, {"column": "a", "type_": "str"}),
+             ("expect_column_values_to_be_in_type_list", {"column": "a", "type_list": ["int", "int64"]}),
+             (kind, {"column": "c", "type_": "str"})]  # fmt: skip
+    checks = guard(table, made(cases), now=NOW).checks
+    assert [check.state for check in checks] == [State.PASSED, State.FAILED, State.PASSED, State.ERROR]
+    assert (checks[0].seen, checks[0].sample) == ("observed int64; judged on a sample of 1 rows", 1)
+    assert "no column 'c'" in checks[3].seen
+
+
 def test_row_conditions_and_mostly_are_honoured_in_counts_and_in_the_split(local):
     table, _ = tables([(1, 1, "x"), (2, 2, ""), (3, 3, ""), (None, 4, "")], local)
     only = {"type": "comparison", "column": {"name": "a"}, "operator": ">=", "parameter": 2}

@@ -20,7 +20,7 @@ PLANTED = {  # what is wrong with a row: its columns, and the ids of the critica
     "negative output": ({"output_tokens": -5, "reasoning_tokens": None}, {"output_tokens_not_negative"}),
     "future": ({"days": 400}, {"timestamp_not_future"}),
     "status 999": ({"status": 999}, {"status_http"}),
-    "cost is NaN": ({"cost": float("nan")}, {"cost_not_negative"}),
+    "cost is NaN": ({"cost": float("nan")}, {"cost_is_a_number"}),
     "negative cost": ({"cost": -0.5}, {"cost_not_negative"}),
     "empty model": ({"model": ""}, {"model_not_empty"}),
     "cache above input": ({"cache_read_tokens": 600, "cache_write_tokens": 500}, {"cache_within_input"}),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pytest
 
 from hanzo_reports.errors import SuiteError, UnknownNameError
@@ -131,3 +133,43 @@ def test_a_suite_that_skips_says_why(arrow, local, suite_of, now):
     verdict = guard(local(arrow([])), suite_of("rollup"), now=now)
     assert (verdict.status, verdict.checks) == (Status.SKIPPED, ())
     assert verdict.reason.startswith("no rollups are kept yet")
+
+
+def test_parameters_stand_in_descriptions_too(suite_of):
+    told = {one.id: one.description for one in suite_of("bill", tolerance=0.02).expectations}
+    assert told["cost_matches"].endswith("is within 0.02 of the bill (as a share), or within 0.01 USD")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"meta: {{tabel: daily}}\nexpectations: [{ONE}]", "meta has the unknown key 'tabel'; did you mean 'table'"),
+        ("expectations: [{type: a, meta: {at_stak: cost}}]", "unknown key 'at_stak'; did you mean 'at_stake'"),
+    ],
+)
+def test_a_key_of_meta_that_is_unknown_comes_with_the_nearest(tmp_path, suite_of, text, said):
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(SuiteError, match=said):
+        suite_of(path)
+
+
+def test_a_suite_of_ones_own_is_never_called_like_one_of_the_package(tmp_path, suite_of):
+    path = tmp_path / "events.yaml"
+    path.write_text(f"expectations: [{ONE}]")
+    assert (suite_of("events").name, suite_of("events").shipped) == ("events", True)
+    assert (suite_of(path).name.partition("-")[0], suite_of(path).name == "events", suite_of(path).shipped) == (
+        "events", False, False,
+    )  # fmt: skip
+
+
+def test_the_suite_of_rollups_works_once_there_are_some(suite_of, local, now):
+    ready = replace(suite_of("rollup"), skip="")
+    columns = {
+        "rollup_requests": [1, 2, None],
+        "requests": [1, 3, 1],
+        "rollup_cost": [1.5, 2.5, None],
+        "cost": [1.5, 2.5, None],
+    }
+    checks = guard(local(pa.table(columns)), ready, now=now).checks
+    assert [(check.state, check.unexpected) for check in checks] == [(State.FAILED, 2), (State.PASSED, 0)]

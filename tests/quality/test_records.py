@@ -1,0 +1,56 @@
+"""Verdicts kept: how many, for how long, and which of them a page's badge is made of."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from hanzo_reports import store
+from hanzo_reports.quality import records
+from hanzo_reports.quality.verdict import Check, State, Verdict
+from hanzo_reports.window import iso
+
+
+@pytest.fixture(params=["lake", "postgres"])
+def held(request, tmp_path):
+    """An empty store that is a folder, and one that is none."""
+    if request.param == "lake":
+        return store.open(str(tmp_path / "lake"), create=True)
+    return store.open(request.getfixturevalue("database"), create=True)
+
+
+def verdict(at, suite="events", *, scope="store", shipped=True, state=State.PASSED):
+    check = Check("fresh", "any", "critical", "it is fresh", "table", state)
+    return Verdict(suite, suite, iso(at), scope, "", 3, 0, (check,), "counts", {"shipped": shipped})
+
+
+def test_only_so_many_are_kept(held, now, monkeypatch):
+    monkeypatch.setattr(records, "KEPT", 3)
+    for minute in range(5):
+        records.save(held, verdict(now + timedelta(minutes=minute)))
+    records.save(held, verdict(now, "daily"))
+    found = records.history(held, now - timedelta(days=1))
+    assert [(one.suite, one.at) for one in found] == [
+        ("daily", iso(now)), *(("events", iso(now + timedelta(minutes=minute))) for minute in (2, 3, 4)),
+    ]  # fmt: skip
+    assert [one.at for one in records.history(held, now + timedelta(minutes=4))] == [iso(now + timedelta(minutes=4))]
+
+
+def test_the_badge_is_of_the_suites_of_the_package_and_of_the_last_load(held, now):
+    failed = State.FAILED
+    records.save(held, verdict(now, "events"))
+    records.save(held, verdict(now, "own", shipped=False, state=failed))
+    assert records.badge(records.current(held))["text"] == "passed"
+    records.save(held, verdict(now, "blk", scope="load", shipped=False, state=failed))
+    told = records.badge(records.current(held))
+    assert (told["status"], told["text"], told["tone"]) == ("failed", "failed", "bad")
+    assert [(one["suite"], one["scope"], one["failed"]) for one in told["suites"]] == [
+        ("blk", "load", ["fresh"]), ("events", "store", []),
+    ]  # fmt: skip
+    records.save(held, verdict(now + timedelta(hours=1), "events", scope="load"))
+    assert records.badge(records.current(held))["status"] == "passed"
+
+
+def test_nothing_checked_is_no_badge(held):
+    assert records.badge(records.current(held)) is None
