@@ -45,7 +45,7 @@ def test_the_badge_is_of_the_suites_of_the_package_and_of_the_last_load(held, no
     records.save(held, verdict(now, "blk", scope="load", shipped=False, state=failed))
     told = records.badge(records.current(held))
     assert (told["status"], told["text"], told["tone"]) == ("failed", "failed", "bad")
-    assert [(one["suite"], one["scope"], one["failed"]) for one in told["suites"]] == [
+    assert sorted((one["suite"], one["scope"], one["failed"]) for one in told["suites"]) == [
         ("blk", "load", ["fresh"]), ("events", "store", []),
     ]  # fmt: skip
     records.save(held, verdict(now + timedelta(hours=1), "events", scope="load"))

@@ -48,9 +48,8 @@ def test_checks_quarantine_and_trust_are_told(guarded):
 def test_the_trend_counts_each_open_check_once_a_day(guarded):
     part = QualityBoard(guarded, "7d").trend().twin
     (shown,) = part["variants"].values()
-    days = dict(re.findall(r"(\d{4}-\d\d-\d\d): (\d+)", shown["text"]))
-    assert days["2025-06-07"] == "2"  # days before there were any events: fresh_ever, and no more
-    assert days["2025-06-01"] == "0"
+    days = dict(re.findall(r"(\d{4}-\d\d-\d\d)</t[dh]>\s*<td[^>]*>(\d+)<", shown["html"]))
+    assert (days["2025-06-06"], days["2025-06-07"]) == ("0", "1")  # all day long fresh_ever, as there was no event
 
 
 def test_the_page_has_the_badge_and_what_failed(guarded, tmp_path):
