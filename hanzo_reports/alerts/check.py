@@ -51,6 +51,7 @@ class Checked:
         failures: why queries failed, each reason once.
         skipped: whether a pass at this instant or a later one was there already, so that nothing was done.
         gap: the time since the last pass, where it was so long that pending alerts began anew.
+        ahead: how long after this instant the later pass was.
     """
 
     rules: int = 0
@@ -60,6 +61,7 @@ class Checked:
     failures: tuple[str, ...] = ()
     skipped: bool = False
     gap: timedelta | None = None
+    ahead: timedelta = timedelta()
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ def check(
     who: dict[tuple[str, str], Suspect] = {}
     for _ in range(PATIENCE):
         if view.last is not None and now <= view.last:
-            return Checked(skipped=True)
+            return Checked(skipped=True, ahead=view.last - now)
         first = found is None
         if found is None:
             found = answers(events, questions(one.rule for one in view.held), now, voice.delay, voice.timezone)

@@ -8,11 +8,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-import sqlalchemy.dialects.postgresql
-import sqlalchemy.dialects.sqlite
 
 from hanzo_reports.alerts.evaluate import Health, Phase, State
 from hanzo_reports.store.alert_tables import PASSES, STATES
+from hanzo_reports.store.budget_tables import insert_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from hanzo_reports.alerts.amounts import Value
 
 Key = tuple[str, str]  # a rule's id and a group's key
+_OURS = PASSES.c.pass_id == 1  # the row of all rules, silences and states; others hold what is looked at by the day
 
 _FIELDS = tuple(field.name for field in fields(State) if field.name != "last_evaluated")
 
@@ -82,7 +82,7 @@ def save(connection: sqlalchemy.Connection, changed: Iterable[tuple[Key, State, 
 
 def version(connection: sqlalchemy.Connection) -> tuple[int, datetime | None]:
     """The version of all rules, silences and states, and the instant of the last pass."""
-    row = connection.execute(sqlalchemy.select(PASSES.c.version, PASSES.c.at)).one_or_none()
+    row = connection.execute(sqlalchemy.select(PASSES.c.version, PASSES.c.at).where(_OURS)).one_or_none()
     return (row.version, row.at) if row else (0, None)
 
 
@@ -97,10 +97,9 @@ def raise_version(connection: sqlalchemy.Connection, seen: int | None = None, at
     Returns:
         Whether it still had that version. If not, nothing has changed.
     """
-    dialect = connection.dialect.name
-    insert: Any = sqlalchemy.dialects.sqlite.insert if dialect == "sqlite" else sqlalchemy.dialects.postgresql.insert
-    connection.execute(insert(PASSES).values(pass_id=1, version=0).on_conflict_do_nothing())
-    change = sqlalchemy.update(PASSES).values({"version": PASSES.c.version + 1} | ({"at": at} if at else {}))
+    insert_new(connection, PASSES, {"pass_id": 1, "version": 0})
+    change = sqlalchemy.update(PASSES).where(_OURS)
+    change = change.values({"version": PASSES.c.version + 1} | ({"at": at} if at else {}))
     if seen is not None:
         change = change.where(PASSES.c.version == seen)
     return connection.execute(change).rowcount == 1

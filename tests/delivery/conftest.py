@@ -42,10 +42,18 @@ def post_office(state_database, vault, guard, clock):
             with state_database.begin() as connection:
                 return enqueue(connection, [(notice, to) for notice in notices], clock.now)
 
-        def deliver(self, **options):
+        def deliver(self, clock=clock, **options):
             return deliver(state_database, vault, guard, clock, **options)
 
     return Office()
+
+
+@pytest.fixture
+def second(receiver):
+    """Another receiver, which answers by itself."""
+    made = type(receiver)()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ import pytest
 from pydantic import SecretStr
 
 from hanzo_reports.delivery.channels import channel
-from hanzo_reports.delivery.endpoints import Endpoint
+from hanzo_reports.delivery.endpoints import Endpoint, parse
 from hanzo_reports.delivery.guard import Guard
 from hanzo_reports.delivery.ledger import messages
 from hanzo_reports.delivery.notice import Action
 from hanzo_reports.delivery.outbox import Claimed
+from hanzo_reports.errors import ChannelError
 
 KEY = "k" * 32
 
@@ -97,3 +98,10 @@ def test_no_channel_sends_to_where_nothing_may_be_sent(receiver, clock, kind):
     body = b'{"title":"t","body":"b","type":"info"}'
     reply = channel(held, Guard()).send(Claimed("m", "e", body, 0, "me"), clock.now)
     assert (reply.refused, receiver.got) == (True, [])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "169.254.169.254", "10.0.0.1"])
+def test_a_second_host_of_apprises_is_checked_too(guard, host):
+    with pytest.raises(ChannelError, match="no public address"):
+        parse(f"apprise:mailto://user:pass@example.com?smtp={host}", guard, ("mailto",))
+    assert parse("apprise:mailto://user:pass@example.com?smtp=8.8.8.8", guard, ("mailto",)).label == "mailto://***"

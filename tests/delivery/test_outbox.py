@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 import sqlalchemy
 from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
 from hanzo_reports.delivery.deliver import deliver
+from hanzo_reports.delivery.endpoints import Endpoint, keep
 from hanzo_reports.delivery.guard import Reply
 from hanzo_reports.delivery.ledger import message, messages, purge, resend
 from hanzo_reports.delivery.notice import Action
@@ -125,13 +129,65 @@ def test_retry_after_is_obeyed(post_office, hook, notice, receiver, clock, form)
     assert post_office.deliver().sent == 2
 
 
-def test_a_failing_endpoint_costs_one_attempt_a_pass_and_holds_up_no_other(post_office, hook, notice, receiver):
-    other = post_office.endpoint(f"other=webhook:{receiver.url}/other")
-    receiver.answers = [500]
-    post_office.put(*(notice("firing", n, source=f"rule{n}") for n in range(5)), to=[hook])
-    post_office.put(notice("firing", 9), to=[other])
+def test_a_failing_endpoint_costs_one_attempt_a_pass_and_holds_up_no_other(
+    post_office, hook, notice, receiver, second, clock
+):
+    """Also where the clock moves on while it fails, so that its pause is over before the next is looked for."""
+    other = post_office.endpoint(f"other=webhook:{second.url}")
+    receiver.answers = [500] * 5
+    post_office.put(*(notice("firing", n, source=f"rule{n}") for n in range(5)), to=[hook, other])
+    instants = itertools.count()
+    done = post_office.deliver(clock=lambda: clock.now + timedelta(minutes=next(instants)))
+    assert (done.sent, done.retried, len(receiver.got)) == (5, 1, 1)
+    assert [got.json["data"]["title"] for got in second.got] == [f"firing {n}" for n in range(5)]
+
+
+def test_endpoints_that_hang_are_waited_for_at_the_same_time(post_office, notice, receiver, second):
+    hanging = [post_office.endpoint(f"hang{n}=webhook:{receiver.url}/{n}") for n in range(3)]
+    well = post_office.endpoint(f"well=webhook:{second.url}")
+    receiver.answers = [2.5] * 30
+    post_office.put(*(notice("firing", n, source=f"rule{n}") for n in range(10)), to=[*hanging, well])
+    started = time.monotonic()
     done = post_office.deliver()
-    assert (done.sent, done.retried) == (1, 1)
+    assert time.monotonic() - started < 5  # one timeout is 2 s, and three after another would be 6 s
+    assert (done.sent, done.retried, len(receiver.got)) == (10, 3, 3)
+
+
+def test_a_delivery_begins_nothing_after_its_time(post_office, hook, notice):
+    post_office.put(*(notice("firing", n, source=f"rule{n}") for n in range(3)), to=[hook])
+    assert post_office.deliver(patience=timedelta()).sent == 0
+    assert post_office.deliver(patience=timedelta(minutes=1)).sent == 3
+
+
+@pytest.mark.parametrize(
+    ("address", "state"),
+    [("webhook:https://8.8.8.8/\u00e9", "pending"), ("webhook:https://a..example.com/x", "pending"),
+     ("apprise:gone://x/y", "dead"), ("apprise:json://[", "dead")],
+)  # fmt: skip
+def test_an_address_that_cannot_be_used_is_written_down_and_stops_no_other(
+    post_office, hook, notice, state_database, vault, clock, held, address, state
+):
+    """As one that was kept by an earlier version, or that a library takes no longer."""
+    kind, _, url = address.partition(":")
+    with state_database.begin() as connection:
+        bad = keep(connection, vault, Endpoint("", "bad", kind, "-", SecretStr(url)), clock.now).endpoint_id
+    post_office.put(notice(), to=[bad, hook])
+    done = post_office.deliver()
+    assert (done.sent, len(done.failures)) == (1, 1)
+    assert url not in done.failures[0]
+    assert sorted(held("state", "attempts")) == sorted([("sent", 1), (state, 1)])
+
+
+@pytest.mark.parametrize("after", ["99999999999999999", "\u00b2", "Wed, 21 Oct 9999 07:28:00 GMT", "1e3", "-5"])
+def test_a_retry_after_that_makes_no_sense_is_no_reason_to_send_for_ever(
+    post_office, hook, notice, receiver, clock, held, after
+):
+    receiver.answers = [(429, {"Retry-After": after})]
+    post_office.put(notice(), to=[hook])
+    assert post_office.deliver().retried == 1
+    assert held("state", "attempts", "last_status") == [("pending", 1, 429)]
+    clock.pass_(days=1, seconds=1)
+    assert post_office.deliver().sent == 1
 
 
 def test_no_resolve_overtakes_its_firing(post_office, hook, notice, receiver, clock):
