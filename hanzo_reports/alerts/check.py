@@ -13,9 +13,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hanzo_reports.alerts import book, states
-from hanzo_reports.alerts.evaluate import SHORTEST_GAP, Kind, Message, Observation, Phase, State, calm, step
-from hanzo_reports.alerts.observe import Failure, answers, nothing, questions, seen, suspects
-from hanzo_reports.alerts.rules import Condition, Rule
+from hanzo_reports.alerts.evaluate import SHORTEST_GAP, Kind, Message, Observation, Phase, State, calm, closed, step
+from hanzo_reports.alerts.observe import Failure, answers, missed, nothing, questions, seen, suspects
+from hanzo_reports.alerts.rules import HOUR, Condition, Rule
 from hanzo_reports.alerts.texts import Voice, notice
 from hanzo_reports.delivery.outbox import enqueue
 from hanzo_reports.errors import StoreBusyError
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from hanzo_reports.alerts.states import Key
     from hanzo_reports.delivery.notice import Notice
 
+MEMORY = timedelta(days=7)  # after which a group that is away and does not fire is forgotten
+MOST = 1000  # groups of a rule that are remembered only to be missed
 PATIENCE = 50  # passes that may come in between
 _QUERY = Rule("query", "requests", Condition.LTE, Decimal(0))  # the state of whether something can be asked at all
 _WELL = Observation(1, 1, 1)
@@ -123,18 +125,45 @@ class _Pass:
             query = replace(_QUERY, name=one.rule.name)
             self._step((one.rule_id, ""), query, about, one.endpoints, silenced=self.blind)
         groups: dict[str, Observation] = {} if isinstance(answer, Failure) else answer
+        room = MOST - len(known) if missed(one.rule) else 0  # for groups that are known only to be missed one day
         for group, observation in groups.items():
-            if group in known or not calm(one.rule, observation):
-                self._step((one.rule_id, group), one.rule, observation, one.endpoints)
+            new = group not in known and calm(one.rule, observation)
+            if not new or room > 0:
+                room -= new
+                self._step((one.rule_id, group), one.rule, observation, one.endpoints, present=missed(one.rule))
         absent = Observation(error="the query failed") if failed else nothing(one.rule)
         for group in sorted(known - groups.keys() - {""}):
-            self._step((one.rule_id, group), one.rule, absent, one.endpoints, silenced=failed)
+            if json.loads(group).keys() != set(one.rule.by):
+                self._drop((one.rule_id, group), one, "rule_changed")
+            elif not failed and self._forgotten(self.view.kept[one.rule_id, group][0]):
+                self._drop((one.rule_id, group), one, "gone")
+            else:
+                self._step((one.rule_id, group), one.rule, absent, one.endpoints, silenced=failed)
+
+    def _forgotten(self, state: State) -> bool:
+        """Whether a group has been away for so long that nobody waits for it; one that fires is not forgotten."""
+        return state.phase is Phase.INACTIVE and state.seen_at is not None and self.now - state.seen_at > MEMORY
+
+    def _drop(self, key: Key, one: Held, reason: str) -> None:
+        """A group that is not looked at any more; what was told is closed, and its episodes stay counted."""
+        before, knowing = self.view.kept[key]
+        after, messages = closed(before, self.now, reason)
+        self.told += [_Told(key, one.rule, message, knowing or one.endpoints, None) for message in messages]
+        counted = after.episode or after.notices
+        self.changed[key] = (replace(after, seen_at=before.seen_at if counted else None), ())
 
     def _silenced(self, rule: Rule, group: str) -> bool:
         return any(silence.mutes(rule, json.loads(group or "{}"), self.now) for silence in self.view.silences)
 
-    def _step(
-        self, key: Key, rule: Rule, observation: Observation, endpoints: tuple[str, ...], *, silenced: bool = False
+    def _step(  # noqa: PLR0913  # two of them are switches
+        self,
+        key: Key,
+        rule: Rule,
+        observation: Observation,
+        endpoints: tuple[str, ...],
+        *,
+        silenced: bool = False,
+        present: bool = False,
     ) -> None:
         before, knowing = self.view.kept.get(key) or (State(last_evaluated=self.view.last), ())
         silenced = silenced or self._silenced(rule, key[1])
@@ -146,6 +175,8 @@ class _Pass:
             elif message.kind is Kind.RESOLVED:
                 to, knowing = knowing, ()
             self.told.append(_Told(key, rule, message, to, observation.samples))
+        if present and (after.seen_at is None or self.now - after.seen_at >= HOUR):
+            after = replace(after, seen_at=self.now)
         if states.needed(before) or states.needed(after):
             self.changed[key] = (after, knowing)
 

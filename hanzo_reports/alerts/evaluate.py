@@ -92,6 +92,7 @@ class State:
         value: the last value that was seen while it was not inactive.
         worst: the worst one of the episode.
         fingerprint: of the rule that it was evaluated by; empty: never.
+        seen_at: when the group last had events, to the hour, where a rule would miss it; None: it would not.
         last_evaluated: the last `now`.
     """
 
@@ -108,6 +109,7 @@ class State:
     value: Value | None = None
     worst: Value | None = None
     fingerprint: str = ""
+    seen_at: datetime | None = None
     last_evaluated: datetime | None = None
 
 

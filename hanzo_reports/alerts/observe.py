@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hanzo_reports.alerts.evaluate import Observation
+from hanzo_reports.alerts.evaluate import Observation, calm
+from hanzo_reports.alerts.rules import NoData
 from hanzo_reports.alerts.states import group_key
 from hanzo_reports.metrics.query import aggregate, needed, selected
 from hanzo_reports.units import Direction, Unit
@@ -138,6 +139,13 @@ def nothing(rule: Rule) -> Observation:
         return Observation()
     zero: Value = Decimal(0) if rule.unit is Unit.USD else 0
     return Observation(zero, 0, zero)
+
+
+def missed(rule: Rule) -> bool:
+    """Whether it means something to a rule that a group has no events any more: it is bad, or is to be told."""
+    seen_then = nothing(rule)
+    known = seen_then.value is not None and seen_then.samples >= rule.min_samples
+    return bool(rule.by) and not calm(rule, seen_then) and (known or rule.no_data is NoData.ALERT)
 
 
 def suspects(

@@ -50,8 +50,9 @@ def state_of(row: Any, last_evaluated: datetime | None = None) -> State:  # noqa
 
 
 def needed(state: State) -> bool:
-    """Whether a state says more than that nothing has ever happened."""
-    return state.phase is not Phase.INACTIVE or state.health is not Health.OK or bool(state.episode or state.notices)
+    """Whether a state says more than that nothing has ever happened, in a group that nobody would miss."""
+    happened = bool(state.episode or state.notices or state.seen_at)
+    return happened or state.phase is not Phase.INACTIVE or state.health is not Health.OK
 
 
 def load(connection: sqlalchemy.Connection, last: datetime | None) -> dict[Key, tuple[State, tuple[str, ...]]]:

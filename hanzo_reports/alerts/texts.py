@@ -31,6 +31,7 @@ _REASONS = {
     "rule_changed": "the rule was changed, so its state starts afresh",
     "removed": "the rule was removed",
     "disabled": "the rule was disabled",
+    "gone": "there have been no requests for 7 days, so it is no longer waited for",
 }
 
 
@@ -117,7 +118,7 @@ def _title(rule: Rule, group: str, message: Message) -> str:
             return f"RESOLVED {rule.name}: {metric.title.lower()} {value} (limit {rule.limit}), after {lasted}{whom}"
         return f"RESOLVED {rule.name}: {_REASONS[message.reason]}{whom}"
     if message.kind is Kind.BACK:
-        return f"BACK {rule.name}: it can be evaluated again{whom}"
+        return f"BACK {rule.name}: {_REASONS.get(message.reason, 'it can be evaluated again')}{whom}"
     why = "no data" if message.kind is Kind.NO_DATA else message.reason
     return f"CANNOT TELL {rule.name}: {why}{whom}"
 
