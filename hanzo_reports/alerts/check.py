@@ -13,7 +13,18 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hanzo_reports.alerts import book, states
-from hanzo_reports.alerts.evaluate import SHORTEST_GAP, Kind, Message, Observation, Phase, State, calm, closed, step
+from hanzo_reports.alerts.evaluate import (
+    FIRING,
+    SHORTEST_GAP,
+    Kind,
+    Message,
+    Observation,
+    Phase,
+    State,
+    calm,
+    closed,
+    step,
+)
 from hanzo_reports.alerts.observe import Failure, answers, missed, nothing, questions, seen, suspects
 from hanzo_reports.alerts.rules import HOUR, Condition, Rule
 from hanzo_reports.alerts.texts import Voice, notice
@@ -184,7 +195,7 @@ class _Pass:
     def firing(self) -> int:
         """How many alerts fire now."""
         after = self.view.kept | self.changed
-        return sum(state.phase in {Phase.FIRING, Phase.RECOVERING} for state, _ in after.values())
+        return sum(state.phase in FIRING for state, _ in after.values())
 
     def differing(self) -> list[tuple[Key, State, tuple[str, ...]]]:
         """The states that are not as they were kept."""

@@ -38,6 +38,9 @@ class Phase(StrEnum):
     RECOVERING = "recovering"
 
 
+FIRING = (Phase.FIRING, Phase.RECOVERING)  # what people were told, or are to be told
+
+
 class Health(StrEnum):
     """Whether it can be told at all."""
 

@@ -22,7 +22,7 @@ from hanzo_reports.units import Unit
 from hanzo_reports.window import iso, midnight, zone
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     import ibis
 
@@ -79,8 +79,11 @@ def tell_budgets(budgets: Budgets, events: ibis.Table, now: datetime, voice: Voi
     return count
 
 
-def tell_anomalies(engine: sqlalchemy.Engine, events: ibis.Table, now: datetime, voice: Voice) -> int:
-    """Anomalies of the last two complete days told, each once, if anybody subscribed; how many messages."""
+def tell_anomalies(engine: sqlalchemy.Engine, events: Callable[[], ibis.Table], now: datetime, voice: Voice) -> int:
+    """Anomalies of the last two complete days told, each once, with the group that moved it; how many messages.
+
+    Only if anybody subscribed, and once a day, are the events asked for.
+    """
     local = zone(voice.timezone)
     today = midnight(now.astimezone(local).date(), local)
     with engine.connect() as connection:
@@ -88,8 +91,9 @@ def tell_anomalies(engine: sqlalchemy.Engine, events: ibis.Table, now: datetime,
         last = connection.scalar(sqlalchemy.select(PASSES.c.at).where(PASSES.c.pass_id == LOOKED))
     if not to or (last is not None and last >= today):
         return 0
-    found = anomalies(daily_spend(events, now, by=["project"], timezone=voice.timezone), NEW.days)
-    found = explained(found, events, ["project"], voice.timezone)
+    table = events()
+    found = anomalies(daily_spend(table, now, by=["project"], timezone=voice.timezone), NEW.days)
+    found = explained(found, table, ["project"], voice.timezone)
     with engine.begin() as connection:
         if not _looked(connection, today, now):
             return 0

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from hanzo_reports.alerts.amounts import shown, spelled
+from hanzo_reports.alerts.amounts import exact, shown, spelled
 from hanzo_reports.alerts.evaluate import Kind, Message
 from hanzo_reports.alerts.rules import Condition
 from hanzo_reports.delivery.notice import Action, Notice
@@ -166,13 +166,13 @@ def _health_facts(message: Message, voice: Voice) -> list[tuple[str, str]]:
 
 
 def _resolves(rule: Rule) -> str:
-    exact = rule.clear_threshold is None and rule.condition in {Condition.GTE, Condition.LTE}
+    strict = rule.clear_threshold is None and rule.condition in {Condition.GTE, Condition.LTE}
     clear = rule.threshold if rule.clear_threshold is None else rule.clear_threshold
     side = (
-        ("below" if rule.condition.high else "above") if exact else ("at most" if rule.condition.high else "at least")
+        ("below" if rule.condition.high else "above") if strict else ("at most" if rule.condition.high else "at least")
     )
     lasting = f" for {spelled(rule.keep_firing_for)}" if rule.keep_firing_for else ""
-    return f"when it is {side} {shown(clear, rule.unit)}{lasting}"
+    return f"when it is {side} {exact(clear, rule.unit)}{lasting}"
 
 
 def _suspicion(suspect: Suspect, rule: Rule) -> str:

@@ -55,8 +55,8 @@ def tell(budgets: Budgets, events: Callable[[], ibis.Table], now: datetime, voic
     """
     count, failures = 0, []
     looks = {
-        "budgets": lambda: tell_budgets(budgets, events(), now, voice),
-        "anomalies": lambda: tell_anomalies(budgets.state, events(), now, voice),
+        "budgets": lambda: tell_budgets(budgets, events(), now, voice) if budgets.all() else 0,
+        "anomalies": lambda: tell_anomalies(budgets.state, events, now, voice),
     }
     for topic in TOPICS:
         error = ""

@@ -193,8 +193,16 @@ def resend(
         chosen = (
             messages(connection, "dead", limit=10_000) if dead else [message(connection, m) for m in message_ids or ()]
         )
-        number = again(connection, [row["message_id"] for row in chosen], desk.now())
-    say(f"{number} messages are due again; `hanzo-reports deliver` sends them")
+        resent = again(connection, [row["message_id"] for row in chosen], desk.now())
+        if resent.disabled and not dead:
+            name = resent.disabled[0]
+            msg = f"the channel {name} is disabled; first: hanzo-reports alerts channels enable {name}"
+            raise UsageError(msg)
+    if resent.over:
+        say(f"{resent.over} messages stay as they are: what they told of has been resolved since")
+    for name in resent.disabled:
+        say(f"{name} is disabled, so its messages stay as they are; first: hanzo-reports alerts channels enable {name}")
+    say(f"{resent.due} messages are due again; `hanzo-reports deliver` sends them")
 
 
 def purge(

@@ -73,11 +73,13 @@ class _Slack(_Plugin):
 
 
 class _PagerDuty(_Plugin):
-    """PagerDuty's Events API v2; the routing key is added to the event here."""
+    """PagerDuty's Events API v2: alert events and change events; the routing key is added here."""
 
     def _target(self, body: str) -> tuple[str, str]:
         key, _, url = self.endpoint.address.get_secret_value().partition("@")
-        return f"{url}/v2/enqueue", json.dumps({"routing_key": key, **json.loads(body)})
+        event = json.loads(body)
+        path = "v2/enqueue" if "event_action" in event else "v2/change/enqueue"
+        return f"{url}/{path}", json.dumps({"routing_key": key, **event})
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ SCHEDULE = tuple(
 JITTER = 0.1
 PAUSE = timedelta(minutes=1)  # the longest that one failing message keeps an endpoint's others waiting
 PATIENCE = timedelta(days=5)  # with an endpoint that only fails
-_PEOPLE = ("slack", "pagerduty", "apprise")  # who reads a resolve need not read the firing that never arrived
+PEOPLE = ("slack", "pagerduty", "apprise")  # who reads a resolve need not read the firing that never arrived
 GONE = 410
 
 
@@ -76,7 +76,7 @@ def enqueue(connection: sqlalchemy.Connection, notices: Iterable[tuple[Notice, C
     for position, (notice, endpoints) in enumerate(notices, 0 if last is None else last + 1):
         for endpoint_id in endpoints:
             endpoint = known[endpoint_id]
-            if notice.action is Action.RESOLVE and endpoint.kind in _PEOPLE:
+            if notice.action is Action.RESOLVE and endpoint.kind in PEOPLE:
                 _supersede(connection, notice, endpoint_id, now)
             row = _row(notice, endpoint, now, position)
             once = insert(OUTBOX).values(row).on_conflict_do_nothing().returning(OUTBOX.c.message_id)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanzo_reports.alerts.evaluate import Health, Kind, Observation, Phase, State, closed, step
-from hanzo_reports.alerts.rules import read
+from hanzo_reports.alerts.reading import read
 
 START = datetime(2026, 3, 1, 3, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -119,13 +119,13 @@ def month(told, traffic, clock):
 
 def test_an_anomaly_is_told_once_with_who_moved_it(month, house, traffic, clock, receiver):
     house.rule(month.channel)
-    looks = [tell_anomalies(house.engine, traffic.store.events(), clock.now, house.voice) for _ in range(3)]
+    looks = [tell_anomalies(house.engine, traffic.store.events, clock.now, house.voice) for _ in range(3)]
     assert looks == [1, 0, 0]
     [title] = month.titles
     assert title.startswith("ANOMALY search: $804.00 on 29 March, expected $2")
     assert "\nWhy: model dear: +$780.00 on the same weekday before\n" in receiver.got[0].json["data"]["text"]
     clock.pass_(days=1)
-    assert tell_anomalies(house.engine, traffic.store.events(), clock.now, house.voice) == 0
+    assert tell_anomalies(house.engine, traffic.store.events, clock.now, house.voice) == 0
     assert not house.check().skipped  # the row that says when anomalies were looked for is none of a pass's
     clock.pass_(minutes=1)
     assert house.check().rules == 1
@@ -140,7 +140,7 @@ def test_two_who_look_for_anomalies_at_once_tell_them_once(house, traffic, clock
 
     def look(engine):
         try:
-            counts.append(tell_anomalies(engine, traffic.store.events(), clock.now, house.voice))
+            counts.append(tell_anomalies(engine, traffic.store.events, clock.now, house.voice))
         except Exception as error:  # noqa: BLE001  # shown below
             failed.append(error)
 
@@ -154,7 +154,7 @@ def test_two_who_look_for_anomalies_at_once_tell_them_once(house, traffic, clock
 
 @pytest.mark.usefixtures("told")
 def test_a_store_without_events_has_no_anomalies(house, traffic, clock):
-    assert tell_anomalies(house.engine, traffic.store.events(), clock.now, house.voice) == 0
+    assert tell_anomalies(house.engine, traffic.store.events, clock.now, house.voice) == 0
 
 
 @pytest.mark.usefixtures("month")

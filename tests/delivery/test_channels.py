@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -80,6 +81,30 @@ def test_pagerdutys_resolve_goes_to_the_key_that_triggered(post_office, notice, 
     assert [one["routing_key"] for one in sent] == [KEY, KEY]
     assert len({one["dedup_key"] for one in sent}) == 1
     assert {got.path for got in receiver.got} == {"/v2/enqueue"}
+
+
+def test_what_nothing_resolves_opens_no_incident(post_office, notice, receiver):
+    endpoint = post_office.endpoint(address("pagerduty", receiver.port))
+    post_office.put(notice("threshold:0.5", action=Action.INFORM), to=[endpoint])
+    assert post_office.deliver().sent == 1
+    [sent] = receiver.got
+    assert sent.path == "/v2/change/enqueue"
+    assert sent.json["routing_key"] == KEY
+    assert sent.json["payload"]["summary"] == "threshold:0.5 1"
+    assert {"event_action", "dedup_key"} & sent.json.keys() == set()
+
+
+def test_channels_for_people_do_not_wait_for_each_other(post_office, notice, receiver, second):
+    hanging = post_office.endpoint(address("pagerduty", receiver.port))
+    well = post_office.endpoint(address("slack", second.port))
+    receiver.answers = [3.0]
+    post_office.put(notice(), to=[hanging, well])
+    sending = threading.Thread(target=post_office.deliver)
+    sending.start()
+    sending.join(1.5)
+    assert sending.is_alive()
+    assert len(second.got) == 1
+    sending.join()
 
 
 def test_a_body_arrives_as_it_is_kept(receiver, guard, clock):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -14,9 +15,9 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
 from hanzo_reports.delivery.deliver import deliver
-from hanzo_reports.delivery.endpoints import Endpoint, keep
+from hanzo_reports.delivery.endpoints import Endpoint, enable, keep, named, opened
 from hanzo_reports.delivery.guard import Reply
-from hanzo_reports.delivery.ledger import message, messages, purge, resend
+from hanzo_reports.delivery.ledger import Resent, message, messages, purge, resend
 from hanzo_reports.delivery.notice import Action
 from hanzo_reports.delivery.outbox import SCHEDULE, claim, enqueue, record
 from hanzo_reports.delivery.sealing import Vault
@@ -24,6 +25,7 @@ from hanzo_reports.errors import ChannelError, UnknownNameError, UsageError
 from hanzo_reports.store.alert_tables import ENDPOINTS, OUTBOX
 
 LEASE = timedelta(seconds=30)
+SECRET = f"whsec_{b64encode(b'x' * 32).decode()}"
 
 pytestmark = pytest.mark.parametrize("state_url", ["sqlite", "postgres"], indirect=True)
 
@@ -289,7 +291,7 @@ def test_the_dead_are_shown_with_their_attempts_and_sent_again_under_the_same_id
     post_office.deliver()
     with state_database.begin() as connection:
         dead = messages(connection, "dead", "hook")
-        assert resend(connection, [dead[0]["message_id"]], clock.now) == 1
+        assert resend(connection, [dead[0]["message_id"]], clock.now) == Resent(1, 0, ())
     post_office.deliver()
     clock.pass_(seconds=6)
     assert post_office.deliver().sent == 1
@@ -298,6 +300,69 @@ def test_the_dead_are_shown_with_their_attempts_and_sent_again_under_the_same_id
         whole = message(connection, dead[0]["message_id"][:12])
     assert [(line["n"], line["status"]) for line in whole["tried"]] == [(0, 400), (1, 503), (2, 200)]
     assert whole["channel"] == "hook"
+
+
+def test_a_firing_is_not_sent_to_people_again_after_its_resolve(
+    post_office, notice, receiver, clock, state_database, hook
+):
+    duty = post_office.endpoint(f"duty=pagerduty:{'k' * 32}@http://localhost:{receiver.port}")
+    receiver.answers = [400, 400]
+    post_office.put(notice(), to=[duty, hook])
+    post_office.deliver()
+    clock.pass_(minutes=5)
+    post_office.put(notice("resolved", action=Action.RESOLVE), to=[duty, hook])
+    post_office.deliver()
+    clock.pass_(minutes=5)
+    with state_database.begin() as connection:
+        dead = [row["message_id"] for row in messages(connection, "dead")]
+        assert resend(connection, dead, clock.now) == Resent(1, 1, ())
+    receiver.got.clear()
+    assert post_office.deliver().sent == 1
+    assert receiver.types == ["alert.firing"]  # a machine is sent all that it missed
+    post_office.put(notice("firing", 2), to=[duty])
+    receiver.answers = [400]
+    post_office.deliver()
+    with state_database.begin() as connection:
+        again = [row["message_id"] for row in messages(connection, "dead") if row["episode"] == 2]
+        assert resend(connection, again, clock.now) == Resent(1, 0, ())
+
+
+def test_what_a_disabled_channel_did_not_send_stays_until_it_is_enabled(
+    post_office, hook, notice, receiver, clock, state_database, held
+):
+    receiver.answers = [410]
+    post_office.put(notice(), to=[hook])
+    post_office.deliver()
+    with state_database.begin() as connection:
+        dead = [row["message_id"] for row in messages(connection, "dead")]
+        assert resend(connection, dead, clock.now) == Resent(0, 0, ("hook",))
+    assert held("state") == [("dead",)]
+    with state_database.begin() as connection:
+        enable(connection, "hook")
+        assert resend(connection, dead, clock.now) == Resent(1, 0, ())
+    assert post_office.deliver().sent == 1
+
+
+@pytest.mark.parametrize(
+    ("again", "said"),
+    [
+        ("{}", None),
+        ("hook={}", None),
+        ("{}#" + SECRET, "signs with another secret"),
+        ("other={}", "is the channel 'hook' already"),
+    ],
+)
+def test_a_channel_given_again_says_nothing_else_or_is_refused(
+    post_office, hook, receiver, state_database, vault, again, said
+):
+    spec = again.format(f"webhook:{receiver.url}")
+    if said:
+        with pytest.raises(ChannelError, match=said):
+            post_office.endpoint(spec)
+    else:
+        assert post_office.endpoint(spec) == hook
+    with state_database.connect() as connection:
+        assert len(opened(named(connection, "hook"), vault).live) == 1
 
 
 def test_purging_leaves_what_is_not_done_with(post_office, hook, notice, receiver, clock, state_database, held):
