@@ -260,6 +260,8 @@ def test_a_check_that_cannot_see_says_so_and_fails(run, store, receiver):
 def test_a_budget_that_cannot_be_looked_at_keeps_no_message_from_being_sent(run, receiver, monkeypatch):
     run("alerts", "add", "errors", "-m", "error_rate", "--gt", "5%", "-c", f"oncall=webhook:{receiver.url}")
 
+    run("budgets", "set", "search", "--monthly", "10")
+
     def broken(*_):
         msg = "no memory"
         raise duckdb.OutOfMemoryException(msg)
