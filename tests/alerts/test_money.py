@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -136,7 +137,9 @@ def test_an_anomaly_is_told_once_with_who_moved_it(month, house, traffic, clock,
 def test_two_who_look_for_anomalies_at_once_tell_them_once(house, traffic, clock, state_engine, monkeypatch):
     barrier, counts, failed = threading.Barrier(2), [], []
     plain = money.anomalies
+    written = money.enqueue
     monkeypatch.setattr(money, "anomalies", lambda *arguments: (barrier.wait(20), plain(*arguments))[1])
+    monkeypatch.setattr(money, "enqueue", lambda *arguments: (time.sleep(1), written(*arguments))[1])
 
     def look(engine):
         try:
