@@ -136,12 +136,13 @@ class _Pass:
             query = replace(_QUERY, name=one.rule.name)
             self._step((one.rule_id, ""), query, about, one.endpoints, silenced=self.blind)
         groups: dict[str, Observation] = {} if isinstance(answer, Failure) else answer
-        room = MOST - len(known) if missed(one.rule) else 0  # for groups that are known only to be missed one day
+        misses = missed(one.rule)
+        room = MOST - len(known) if misses else 0  # for groups that are known only to be missed one day
         for group, observation in groups.items():
             new = group not in known and calm(one.rule, observation)
             if not new or room > 0:
                 room -= new
-                self._step((one.rule_id, group), one.rule, observation, one.endpoints, present=missed(one.rule))
+                self._step((one.rule_id, group), one.rule, observation, one.endpoints, present=misses)
         absent = Observation(error="the query failed") if failed else nothing(one.rule)
         for group in sorted(known - groups.keys() - {""}):
             if json.loads(group).keys() != set(one.rule.by):

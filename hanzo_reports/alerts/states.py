@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 
 from hanzo_reports.alerts.evaluate import Health, Phase, State
-from hanzo_reports.store.alert_tables import PASSES, STATES
+from hanzo_reports.store.alert_tables import ENDPOINTS, OUTBOX, PASSES, STATES
 from hanzo_reports.store.budget_tables import insert_new
 
 if TYPE_CHECKING:
@@ -104,6 +104,24 @@ def raise_version(connection: sqlalchemy.Connection, seen: int | None = None, at
     if seen is not None:
         change = change.where(PASSES.c.version == seen)
     return connection.execute(change).rowcount == 1
+
+
+def rewind(connection: sqlalchemy.Connection, now: datetime) -> None:
+    """What was written by a clock that was ahead, taken as written now, so that passes go on from here.
+
+    Args:
+        connection: within a transaction.
+        now: the instant by the clock that is right.
+    """
+    raise_version(connection)
+    connection.execute(sqlalchemy.update(PASSES).where(PASSES.c.at > now).values(at=None))
+    for name in ("since", "began", "notified_at", "health_since", "seen_at"):
+        column = STATES.c[name]
+        connection.execute(sqlalchemy.update(STATES).where(column > now).values({name: now}))
+    endpoints = sqlalchemy.update(ENDPOINTS).where(ENDPOINTS.c.failing_since > now)
+    connection.execute(endpoints.values(failing_since=now, retry_at=None))
+    messages = sqlalchemy.update(OUTBOX).where(OUTBOX.c.created_at > now)
+    connection.execute(messages.values(created_at=now, next_at=now, lease_until=None, lease_owner=None))
 
 
 def _text(value: Value | None) -> str | None:

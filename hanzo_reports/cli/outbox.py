@@ -40,6 +40,9 @@ def check(
     *,
     once: Once = False,
     no_deliver: Annotated[bool, typer.Option("--no-deliver", help="Leave the messages in the outbox.")] = False,
+    reset_clock: Annotated[
+        bool, typer.Option("--reset-clock", help="Go on from now where the last check lies ahead of the clock.")
+    ] = False,
 ) -> None:
     """Evaluate every rule, and send what there is to tell."""
     from hanzo_reports.alerts.amounts import span
@@ -49,6 +52,13 @@ def check(
         msg = f"--now {context.obj.now} lies ahead of the clock: every check before it would do nothing; leave it out"
         raise UsageError(msg)
     apart = span(watch or interval, "--watch" if watch else "--interval")
+
+    if reset_clock:
+        from hanzo_reports.alerts.states import rewind
+
+        desk = Desk(context.obj)
+        with desk.engine.begin() as connection:
+            rewind(connection, desk.now())
 
     def run() -> None:
         _check(context.obj, apart, format_, send=not no_deliver)
@@ -102,7 +112,7 @@ def _evaluated(desk: Desk, apart: timedelta, failures: list[str]) -> dict[str, A
     if found.ahead > TOLERANCE:
         failures.append(
             f"the last check was at {(now + found.ahead).isoformat()}, {spelled(found.ahead)} after this clock's now, "
-            "so nothing is evaluated until then; set the clock right"
+            "so nothing is evaluated until then; set the clock right, or, if it is: hanzo-reports check --reset-clock"
         )
     elif found.skipped:
         say("a check at this instant or a later one was there already; nothing is done")

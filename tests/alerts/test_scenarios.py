@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from hanzo_reports.alerts import book
+from hanzo_reports.alerts import book, states
 from hanzo_reports.errors import StoreError
 from hanzo_reports.store.alert_tables import STATES
 
@@ -242,6 +242,24 @@ def test_a_clock_that_goes_back_does_nothing(house, hook, receiver, clock):
     clock.pass_(minutes=-30)
     assert house.check().skipped
     assert receiver.types == ["alert.firing"]
+
+
+@pytest.mark.parametrize("state_url", ["sqlite", "postgres"], indirect=True)
+def test_what_a_clock_wrote_that_was_ahead_does_not_stay_ahead(house, hook, receiver, clock):
+    house.rule(hook, **{"for": "2m"}, repeat="10m")
+    receiver.answers = [500]
+    clock.pass_(days=3650)
+    minutes(house, BAD, BAD, BAD)
+    clock.pass_(days=-3650)
+    assert house.check().ahead > timedelta(days=3649)
+    with house.engine.begin() as connection:
+        states.rewind(connection, clock.now)
+    minutes(house, BAD)
+    assert receiver.types == ["alert.firing"] * 2  # the one that failed, and that it is sent again at once
+    minutes(house, *[BAD] * 10)
+    assert receiver.types == [*["alert.firing"] * 2, "alert.reminder"]
+    minutes(house, 0)
+    assert receiver.types[3:] == ["alert.resolved"]
 
 
 def test_late_data_does_not_rewrite_what_was_told(house, hook, receiver, clock, traffic):

@@ -277,6 +277,8 @@ def test_a_clock_that_is_behind_the_last_check_is_an_error_and_one_ahead_is_refu
     done = run("check", now=at(minutes=1), code=1)
     assert "the last check was at 2026-03-31T12:10:00+00:00, 9m after this clock's now" in done.stderr
     assert "was there already" in run("check", now=at(minutes=10)).stderr
+    assert run("check", "--reset-clock", now=at(minutes=1)).stderr == ""
+    assert run("check", now=at(minutes=2)).stderr == ""
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     assert "lies ahead of the clock" in run("check", now=tomorrow, code=2).stderr
 
