@@ -13,20 +13,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hanzo_reports.alerts import book, states
-from hanzo_reports.alerts.evaluate import (
-    FIRING,
-    SHORTEST_GAP,
-    Kind,
-    Message,
-    Observation,
-    Phase,
-    State,
-    calm,
-    closed,
-    step,
-)
+from hanzo_reports.alerts.evaluate import SHORTEST_GAP, calm, closed, step
 from hanzo_reports.alerts.observe import Failure, answers, missed, nothing, questions, seen, suspects
 from hanzo_reports.alerts.rules import HOUR, Condition, Rule
+from hanzo_reports.alerts.standing import FIRING, Kind, Message, Observation, Phase, State
 from hanzo_reports.alerts.texts import Voice, notice
 from hanzo_reports.delivery.outbox import enqueue
 from hanzo_reports.errors import StoreBusyError

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hanzo_reports.alerts.evaluate import Observation, calm
+from hanzo_reports.alerts.evaluate import calm
 from hanzo_reports.alerts.rules import NoData
+from hanzo_reports.alerts.standing import Observation
 from hanzo_reports.alerts.states import group_key
 from hanzo_reports.metrics.query import aggregate, needed, selected
 from hanzo_reports.units import Direction, Unit

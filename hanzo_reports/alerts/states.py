@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 
-from hanzo_reports.alerts.evaluate import Health, Phase, State
+from hanzo_reports.alerts.standing import Health, Phase, State
 from hanzo_reports.store.alert_tables import ENDPOINTS, OUTBOX, PASSES, STATES
 from hanzo_reports.store.budget_tables import insert_new
 

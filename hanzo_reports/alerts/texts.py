@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.alerts.amounts import exact, shown, spelled
-from hanzo_reports.alerts.evaluate import Kind, Message
 from hanzo_reports.alerts.rules import Condition
+from hanzo_reports.alerts.standing import Kind, Message
 from hanzo_reports.delivery.notice import Action, Notice
 from hanzo_reports.units import Unit
 from hanzo_reports.window import iso, zone

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import sqlalchemy
 
 from hanzo_reports.alerts import states
-from hanzo_reports.alerts.evaluate import Health, Observation, State, step
+from hanzo_reports.alerts.evaluate import step
 from hanzo_reports.alerts.money import TOPICS, tell_anomalies, tell_budgets
 from hanzo_reports.alerts.observe import line
 from hanzo_reports.alerts.rules import Condition, Rule
+from hanzo_reports.alerts.standing import Health, Observation, State
 from hanzo_reports.alerts.texts import notice
 from hanzo_reports.delivery.outbox import enqueue
 from hanzo_reports.store.alert_tables import STATES, SUBSCRIPTIONS

@@ -103,7 +103,7 @@ def list_(context: typer.Context, format_: Format = "table") -> None:
     """The rules, and what fires."""
     checked_format(format_)
     from hanzo_reports.alerts import book
-    from hanzo_reports.alerts.evaluate import FIRING
+    from hanzo_reports.alerts.standing import FIRING
     from hanzo_reports.alerts.states import load
 
     desk = Desk(context.obj)

@@ -3,64 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
-from importlib.util import module_from_spec, spec_from_file_location
-from operator import itemgetter
-from pathlib import Path
-from types import SimpleNamespace
 
-import duckdb
 import pytest
 import yaml
 
-import hanzo_reports as hr
-from hanzo_reports.alerts import money
-from hanzo_reports.cli import main, outbox
-from hanzo_reports.store import state
-
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def store(tmp_path):
-    """A store with 100 requests just before NOW, twenty of them bad, and none after."""
-    rows = [
-        {
-            "event_id": f"e{n}", "timestamp": (NOW - timedelta(seconds=61 + n)).isoformat(), "service": "gateway",
-            "project": "search", "model": "gpt-4o" if n < 25 else "small", "status": 500 if n < 20 else 200,
-            "cost": "0.06",
-        }
-        for n in range(100)
-    ]  # fmt: skip
-    file = tmp_path / "events.jsonl"
-    file.write_text("\n".join(map(json.dumps, rows)))
-    workspace = hr.open(str(tmp_path / "warehouse"), now=NOW, create=True)
-    workspace.ingest("events", [file])
-    return tmp_path / "warehouse"
-
-
-@pytest.fixture
-def run(store, tmp_path, monkeypatch, capsys):
-    """A function that runs the command, in this process since it is run so often, allowed to send to this machine."""
-
-    def command(*arguments, code=0, now="2026-03-31T12:00:00+00:00", **settings):
-        given = {"store": store, "now": now, "key_file": tmp_path / "secret.key", "allow_hosts": "localhost"} | settings
-        with monkeypatch.context() as patched:
-            for name, value in given.items():
-                patched.setenv(f"HANZO_REPORTS_{name.upper()}", str(value))
-            patched.setattr(sys, "argv", ["hanzo-reports", *map(str, arguments)])
-            with pytest.raises(SystemExit) as ended:
-                main()
-        said = capsys.readouterr()
-        done = SimpleNamespace(stdout=said.out, stderr=said.err)
-        assert (ended.value.code or 0) == code, done
-        return done
-
-    return command
 
 
 def at(**later):
@@ -241,114 +189,6 @@ def test_a_mistake_says_what_to_do_and_changes_nothing(run, arguments, said):
     assert json.loads(run("alerts", "list", "-f", "json").stdout) == []
 
 
-def test_a_check_that_cannot_see_says_so_and_fails(run, store, receiver):
-    run("alerts", "add", "errors", "-m", "error_rate", "--gt", "5%", "-c", f"oncall=webhook:{receiver.url}")
-    run("alerts", "subscribe", "budgets", "-c", "oncall")
-    run("budgets", "set", "search", "--monthly", "1000")
-    run("check")
-    for file in (store / "events").rglob("*.parquet"):
-        file.write_bytes(b"broken")
-    done = run("check", "-f", "json", now=at(minutes=1), code=1)
-    assert "2 kinds of failure, alerts stay as they were" in done.stderr
-    assert "budgets: " in done.stderr
-    assert json.loads(done.stdout)[0]["firing"] == 1
-    run("check", now=at(minutes=17), code=1)
-    assert json.loads(run("alerts", "list", "-f", "json").stdout)[0]["firing"] == 1  # firing, and cannot be seen
-    assert sorted(receiver.types) == ["alert.error", "alert.error", "alert.firing"]
-
-
-def test_a_budget_that_cannot_be_looked_at_keeps_no_message_from_being_sent(run, receiver, monkeypatch):
-    run("alerts", "add", "errors", "-m", "error_rate", "--gt", "5%", "-c", f"oncall=webhook:{receiver.url}")
-
-    run("budgets", "set", "search", "--monthly", "10")
-
-    def broken(*_):
-        msg = "no memory"
-        raise duckdb.OutOfMemoryException(msg)
-
-    monkeypatch.setattr(money, "crossings", broken)
-    done = run("check", "-f", "json", code=1)
-    assert "budgets: OutOfMemoryException: no memory" in done.stderr
-    assert (json.loads(done.stdout)[0]["sent"], receiver.types) == (1, ["alert.firing"])
-
-
-def test_a_clock_that_is_behind_the_last_check_is_an_error_and_one_ahead_is_refused(run):
-    run("check", now=at(minutes=10))
-    done = run("check", now=at(minutes=1), code=1)
-    assert "the last check was at 2026-03-31T12:10:00+00:00, 9m after this clock's now" in done.stderr
-    assert "was there already" in run("check", now=at(minutes=10)).stderr
-    assert run("check", "--reset-clock", now=at(minutes=1)).stderr == ""
-    assert run("check", now=at(minutes=2)).stderr == ""
-    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    assert "lies ahead of the clock" in run("check", now=tomorrow, code=2).stderr
-
-
-@pytest.fixture
-def locked(run, store, monkeypatch):
-    """The state, held by somebody else who writes; he lets go of it when told to."""
-    run("alerts", "list")
-    monkeypatch.setattr(state, "BUSY_MS", 50)
-    with sqlite3.connect(store / "state.db", isolation_level=None) as holder:
-        holder.execute("BEGIN IMMEDIATE")
-        yield holder
-        if holder.in_transaction:
-            holder.rollback()
-
-
-def test_a_locked_state_is_an_error_in_one_line(run, locked):
-    for command in (["check"], ["alerts", "add", "a", "-m", "cost", "--gt", "1"]):
-        done = run(*command, code=1)
-        assert "state.db cannot be read or written: database is locked\n" in done.stderr
-        assert "Traceback" not in done.stderr
-    locked.rollback()
-    run("check")
-
-
-def test_watching_goes_on_when_the_state_is_free_again(run, locked, monkeypatch):
-    slept = []
-
-    def sleep(_):
-        slept.append(1)
-        if len(slept) == 3:
-            raise SystemExit(0)
-        if locked.in_transaction:
-            locked.rollback()
-
-    monkeypatch.setattr(outbox, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: 0.0))
-    done = run("check", "--watch", "60s", "-f", "json", now="")
-    assert done.stderr.count("database is locked") == 1
-    assert [turn.get("rules") for turn in map(itemgetter(0), json_documents(done.stdout))] == [None, 0, 0]
-
-
-def json_documents(text):
-    """Each of the JSON documents that a text holds one after the other."""
-    decoder, place = json.JSONDecoder(), 0
-    while place < len(text):
-        found, place = decoder.raw_decode(text, place)
-        yield found
-        place += 1
-
-
-def test_a_rule_with_for_fires_in_the_second_bad_night(run, store, tmp_path, receiver, monkeypatch):
-    spec = spec_from_file_location("nightly", Path(__file__).parents[2] / "pipelines" / "nightly.py")
-    nightly = module_from_spec(spec)
-    spec.loader.exec_module(nightly)
-    real = subprocess.run
-    monkeypatch.setattr(
-        nightly.subprocess, "run",
-        lambda command, **more: real(command, **more) if "check" in command else SimpleNamespace(returncode=0),
-    )  # fmt: skip
-    add = ["alerts", "add", "errors", "-m", "error_rate", "--gt", "5%", "--window", "3d", "--for", "5m"]
-    run(*add, "-c", f"oncall=webhook:{receiver.url}")
-    settings = {"STORE": store, "KEY_FILE": tmp_path / "secret.key", "ALLOW_HOSTS": "localhost"}
-    for name, value in settings.items():
-        monkeypatch.setenv(f"HANZO_REPORTS_{name}", str(value))
-    for night in range(2):
-        monkeypatch.setenv("HANZO_REPORTS_NOW", at(days=night))
-        assert nightly.main("events", "logs") == 0
-    assert receiver.types == ["alert.firing"]
-
-
 def test_a_test_that_arrives_nowhere_fails(run, receiver):
     run("alerts", "add", "errors", "-m", "error_rate", "--gt", "5%")
     assert "has no channel" in run("alerts", "test", "errors", code=2).stderr
@@ -369,20 +209,3 @@ def test_resending_says_what_it_leaves_as_it_is(run, receiver):
     assert "0 messages are due again" in run("outbox", "resend", "--dead").stderr
     run("alerts", "channels", "enable", "oncall")
     assert "1 messages are due again" in run("outbox", "resend", dead).stderr
-
-
-def test_watching_goes_on_until_it_is_stopped(store, tmp_path, receiver):
-    settings = {"STORE": store, "KEY_FILE": tmp_path / "key", "ALLOW_HOSTS": "localhost"}
-    environment = os.environ | {f"HANZO_REPORTS_{name}": str(value) for name, value in settings.items()}
-    command = Path(sys.executable).with_name("hanzo-reports")
-    add = ["alerts", "add", "quiet", "-m", "requests", "--lt", "1", "-c", f"webhook:{receiver.url}"]
-    subprocess.run([command, *add], check=True, env=environment, capture_output=True)
-    with subprocess.Popen(
-        [command, "check", "--watch", "1s", "-f", "csv"], env=environment, stdout=subprocess.PIPE, text=True
-    ) as watching:
-        lines = [watching.stdout.readline().strip() for _ in range(6)]
-        watching.terminate()
-    assert lines[0] == "rules,queries,firing,messages,sent,retried,dead"
-    assert lines[1::2] == ["1,1,1,1,1,0,0", "1,1,1,0,0,0,0", "1,1,1,0,0,0,0"]
-    with sqlite3.connect(store / "state.db") as state:
-        assert state.execute("SELECT version FROM alert_pass").fetchone()[0] >= 4
