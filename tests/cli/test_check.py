@@ -15,9 +15,12 @@ from types import SimpleNamespace
 
 import duckdb
 import pytest
+import sqlalchemy
 
+import hanzo_reports as hr
 from hanzo_reports.alerts import money
 from hanzo_reports.cli import outbox
+from hanzo_reports.errors import StoreError
 from hanzo_reports.store import state
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -88,6 +91,19 @@ def test_a_locked_state_is_an_error_in_one_line(run, locked):
         assert "Traceback" not in done.stderr
     locked.rollback()
     run("check")
+
+
+def test_a_state_in_postgres_that_goes_away_is_an_error_in_one_line_and_is_there_again(database):
+    engine = hr.open(database, create=True).store.state
+    gone = sqlalchemy.text("SELECT pg_terminate_backend(pg_backend_pid())")
+    with (
+        pytest.raises(StoreError, match=r"the state in .* cannot be read or written: ") as caught,
+        engine.begin() as one,
+    ):
+        one.execute(gone)
+    assert "\n" not in str(caught.value)
+    with engine.connect() as connection:
+        assert connection.scalar(sqlalchemy.text("SELECT 1")) == 1
 
 
 def test_watching_goes_on_when_the_state_is_free_again(run, locked, monkeypatch):
