@@ -13,6 +13,7 @@ import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from events import write
 
@@ -20,7 +21,10 @@ import hanzo_reports as hr
 from hanzo_reports.alerts import book
 from hanzo_reports.alerts.check import Checked, check
 from hanzo_reports.alerts.observe import answers, questions
-from hanzo_reports.alerts.rules import Rule, read
+from hanzo_reports.alerts.reading import read
+
+if TYPE_CHECKING:
+    from hanzo_reports.alerts.rules import Rule
 
 ROWS = 2_000_000
 TARGET = 2.0

@@ -23,7 +23,7 @@ def main(source: str, folder: str) -> int:
         ("ingest", source, folder),
         ("guard", "daily"),
         ("report", "run", "dashboard", "--if-missing"),
-        ("check",),
+        ("check", "--interval", "1d"),  # so far apart: a rule that must be bad `for` some time needs two nights
     )
     for step in steps:
         print(f"-- hanzo-reports {' '.join(step)}", file=sys.stderr)

@@ -12,6 +12,8 @@ from hanzo_reports.units import Unit
 Value = int | float | Decimal
 
 _SPAN = re.compile(r"(\d{1,6})(s|m|h|d|w)")
+_LONGEST = 100 * 366 * 86_400  # seconds
+_FINEST, _LARGEST = -18, 24  # powers of ten that a threshold lies between
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 _AMOUNT = re.compile(r"(\$?)\s*([+-]?[\d_]*\.?\d+(?:e[+-]?\d+)?)\s*([^\d\s]*)", re.IGNORECASE)
 _COUNT: dict[str, int | str] = {"": 1, "k": 1_000, "m": 1_000_000}
@@ -43,7 +45,11 @@ def span(text: str, what: str) -> timedelta:
             return timedelta()
         msg = f"{what} {text!r} is no length of time; give for example 30s, 5m, 1h30m or 3d"
         raise RuleError(msg)
-    return timedelta(seconds=sum(int(number) * _SECONDS[unit] for number, unit in _SPAN.findall(word)))
+    seconds = sum(int(number) * _SECONDS[unit] for number, unit in _SPAN.findall(word))
+    if seconds > _LONGEST:
+        msg = f"{what} {text!r} is longer than a century; give for example 30s, 5m, 1h30m or 3d"
+        raise RuleError(msg)
+    return timedelta(seconds=seconds)
 
 
 def spelled(length: timedelta) -> str:
@@ -77,8 +83,10 @@ def amount(text: str, unit: Unit, what: str) -> Decimal:
     try:
         number = Decimal(found[2]) * Decimal(_FACTORS[unit][sign])
     except DecimalException:
-        msg = f"the threshold {text!r} is too large a number; {what} is in {unit.value}: give for example {example}"
-        raise RuleError(msg) from None
+        number = Decimal("inf")
+    if number and (not number.is_finite() or not _FINEST <= number.adjusted() <= _LARGEST):
+        msg = f"the threshold {text!r} is too large or too small; {what} is in {unit.value}: give for example {example}"
+        raise RuleError(msg)
     if unit is Unit.SHARE and not 0 <= number <= 1:
         msg = f"{what} is a share between 0 and 1, and {text!r} is not; give for example {example}"
         raise RuleError(msg)
@@ -94,10 +102,26 @@ def shown(value: Value | None, unit: Unit) -> str:
     if value is None:
         return "no data"
     if unit is Unit.SHARE:
-        return f"{float(value) * 100:.4g}%"
+        rounded = f"{float(value) * 100:.4g}"
+        return f"{float(value) * 100:.10g}%" if rounded == "100" and value != 1 else f"{rounded}%"  # 99.998% is no 100%
     if unit is Unit.USD:
         return f"${value:,.2f}" if value >= 1 or not value else f"${value:,.6f}"
     if unit is Unit.MILLISECONDS:
         return f"{value:,.0f} ms" if value >= 10 else f"{value:,.3g} ms"  # noqa: PLR2004  # digits worth reading
     number = f"{value:,}" if isinstance(value, int) or value == int(value) else f"{value:,.2f}"
     return f"{number.removesuffix('.0')} {unit.value}".removesuffix(f" {Unit.COUNT.value}")
+
+
+def exact(threshold: Decimal, unit: Unit) -> str:
+    """A threshold with all its digits, as it is compared.
+
+    >>> exact(Decimal("0.99995"), Unit.SHARE), exact(Decimal(50), Unit.USD), exact(Decimal("2.5e3"), Unit.MILLISECONDS)
+    ('99.995%', '$50.00', '2,500 ms')
+    """
+    if unit is Unit.SHARE:
+        return f"{(threshold * 100).normalize():f}%"
+    digits = f"{threshold.normalize():,f}"
+    if unit is Unit.USD:
+        cents = f"{threshold:,.2f}"
+        return f"${cents if Decimal(cents.replace(',', '')) == threshold else digits}"
+    return f"{digits} {unit.value}".removesuffix(f" {Unit.COUNT.value}")

@@ -12,7 +12,7 @@ import sqlalchemy
 
 from hanzo_reports.alerts import states
 from hanzo_reports.alerts.evaluate import closed
-from hanzo_reports.alerts.rules import Rule, read
+from hanzo_reports.alerts.reading import read
 from hanzo_reports.alerts.texts import Voice, notice
 from hanzo_reports.delivery.outbox import enqueue
 from hanzo_reports.errors import RuleError, UnknownNameError
@@ -22,6 +22,8 @@ from hanzo_reports.store.alert_tables import ENDPOINTS, RULE_ENDPOINTS, RULES, S
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
+
+    from hanzo_reports.alerts.rules import Rule
 
 
 @dataclass(frozen=True)

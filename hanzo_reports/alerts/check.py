@@ -13,9 +13,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hanzo_reports.alerts import book, states
-from hanzo_reports.alerts.evaluate import SHORTEST_GAP, Kind, Message, Observation, Phase, State, calm, step
-from hanzo_reports.alerts.observe import Failure, answers, nothing, questions, seen, suspects
-from hanzo_reports.alerts.rules import Condition, Rule
+from hanzo_reports.alerts.evaluate import SHORTEST_GAP, calm, closed, step
+from hanzo_reports.alerts.observe import Failure, answers, missed, nothing, questions, seen, suspects
+from hanzo_reports.alerts.rules import HOUR, Condition, Rule
+from hanzo_reports.alerts.standing import FIRING, Kind, Message, Observation, Phase, State
 from hanzo_reports.alerts.texts import Voice, notice
 from hanzo_reports.delivery.outbox import enqueue
 from hanzo_reports.errors import StoreBusyError
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from hanzo_reports.alerts.states import Key
     from hanzo_reports.delivery.notice import Notice
 
+MEMORY = timedelta(days=7)  # after which a group that is away and does not fire is forgotten
+MOST = 1000  # groups of a rule that are remembered only to be missed
 PATIENCE = 50  # passes that may come in between
 _QUERY = Rule("query", "requests", Condition.LTE, Decimal(0))  # the state of whether something can be asked at all
 _WELL = Observation(1, 1, 1)
@@ -51,6 +54,7 @@ class Checked:
         failures: why queries failed, each reason once.
         skipped: whether a pass at this instant or a later one was there already, so that nothing was done.
         gap: the time since the last pass, where it was so long that pending alerts began anew.
+        ahead: how long after this instant the later pass was.
     """
 
     rules: int = 0
@@ -60,6 +64,7 @@ class Checked:
     failures: tuple[str, ...] = ()
     skipped: bool = False
     gap: timedelta | None = None
+    ahead: timedelta = timedelta()
 
 
 @dataclass(frozen=True)
@@ -121,18 +126,46 @@ class _Pass:
             query = replace(_QUERY, name=one.rule.name)
             self._step((one.rule_id, ""), query, about, one.endpoints, silenced=self.blind)
         groups: dict[str, Observation] = {} if isinstance(answer, Failure) else answer
+        misses = missed(one.rule)
+        room = MOST - len(known) if misses else 0  # for groups that are known only to be missed one day
         for group, observation in groups.items():
-            if group in known or not calm(one.rule, observation):
-                self._step((one.rule_id, group), one.rule, observation, one.endpoints)
+            new = group not in known and calm(one.rule, observation)
+            if not new or room > 0:
+                room -= new
+                self._step((one.rule_id, group), one.rule, observation, one.endpoints, present=misses)
         absent = Observation(error="the query failed") if failed else nothing(one.rule)
         for group in sorted(known - groups.keys() - {""}):
-            self._step((one.rule_id, group), one.rule, absent, one.endpoints, silenced=failed)
+            if json.loads(group).keys() != set(one.rule.by):
+                self._drop((one.rule_id, group), one, "rule_changed")
+            elif not failed and self._forgotten(self.view.kept[one.rule_id, group][0]):
+                self._drop((one.rule_id, group), one, "gone")
+            else:
+                self._step((one.rule_id, group), one.rule, absent, one.endpoints, silenced=failed)
+
+    def _forgotten(self, state: State) -> bool:
+        """Whether a group has been away for so long that nobody waits for it; one that fires is not forgotten."""
+        return state.phase is Phase.INACTIVE and state.seen_at is not None and self.now - state.seen_at > MEMORY
+
+    def _drop(self, key: Key, one: Held, reason: str) -> None:
+        """A group that is not looked at any more; what was told is closed, and its episodes stay counted."""
+        before, knowing = self.view.kept[key]
+        after, messages = closed(before, self.now, reason)
+        self.told += [_Told(key, one.rule, message, knowing or one.endpoints, None) for message in messages]
+        counted = after.episode or after.notices
+        self.changed[key] = (replace(after, seen_at=before.seen_at if counted else None), ())
 
     def _silenced(self, rule: Rule, group: str) -> bool:
         return any(silence.mutes(rule, json.loads(group or "{}"), self.now) for silence in self.view.silences)
 
-    def _step(
-        self, key: Key, rule: Rule, observation: Observation, endpoints: tuple[str, ...], *, silenced: bool = False
+    def _step(  # noqa: PLR0913  # two of them are switches
+        self,
+        key: Key,
+        rule: Rule,
+        observation: Observation,
+        endpoints: tuple[str, ...],
+        *,
+        silenced: bool = False,
+        present: bool = False,
     ) -> None:
         before, knowing = self.view.kept.get(key) or (State(last_evaluated=self.view.last), ())
         silenced = silenced or self._silenced(rule, key[1])
@@ -144,6 +177,8 @@ class _Pass:
             elif message.kind is Kind.RESOLVED:
                 to, knowing = knowing, ()
             self.told.append(_Told(key, rule, message, to, observation.samples))
+        if present and (after.seen_at is None or self.now - after.seen_at >= HOUR):
+            after = replace(after, seen_at=self.now)
         if states.needed(before) or states.needed(after):
             self.changed[key] = (after, knowing)
 
@@ -151,7 +186,7 @@ class _Pass:
     def firing(self) -> int:
         """How many alerts fire now."""
         after = self.view.kept | self.changed
-        return sum(state.phase in {Phase.FIRING, Phase.RECOVERING} for state, _ in after.values())
+        return sum(state.phase in FIRING for state, _ in after.values())
 
     def differing(self) -> list[tuple[Key, State, tuple[str, ...]]]:
         """The states that are not as they were kept."""
@@ -188,7 +223,7 @@ def check(
     who: dict[tuple[str, str], Suspect] = {}
     for _ in range(PATIENCE):
         if view.last is not None and now <= view.last:
-            return Checked(skipped=True)
+            return Checked(skipped=True, ahead=view.last - now)
         first = found is None
         if found is None:
             found = answers(events, questions(one.rule for one in view.held), now, voice.delay, voice.timezone)

@@ -13,15 +13,16 @@ from hanzo_reports.alerts.spending import Crossing, crossings
 from hanzo_reports.alerts.states import group_key
 from hanzo_reports.delivery.notice import Action, Notice
 from hanzo_reports.delivery.outbox import enqueue
-from hanzo_reports.errors import UnknownNameError, UsageError
-from hanzo_reports.forecast.anomalies import Anomaly, anomalies
+from hanzo_reports.errors import UnknownNameError
+from hanzo_reports.forecast.anomalies import Anomaly, anomalies, explained
 from hanzo_reports.forecast.series import daily_spend
 from hanzo_reports.store.alert_tables import ENDPOINTS, PASSES, SUBSCRIPTIONS
+from hanzo_reports.store.budget_tables import insert_new
 from hanzo_reports.units import Unit
-from hanzo_reports.window import iso, zone
+from hanzo_reports.window import iso, midnight, zone
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     import ibis
 
@@ -78,22 +79,32 @@ def tell_budgets(budgets: Budgets, events: ibis.Table, now: datetime, voice: Voi
     return count
 
 
-def tell_anomalies(engine: sqlalchemy.Engine, events: ibis.Table, now: datetime, voice: Voice) -> int:
-    """Anomalies of the last two complete days told, each once, if anybody subscribed; how many messages."""
-    today = now.astimezone(zone(voice.timezone)).date()
+def tell_anomalies(engine: sqlalchemy.Engine, events: Callable[[], ibis.Table], now: datetime, voice: Voice) -> int:
+    """Anomalies of the last two complete days told, each once, with the group that moved it; how many messages.
+
+    Only if anybody subscribed, and once a day, are the events asked for.
+    """
+    local = zone(voice.timezone)
+    today = midnight(now.astimezone(local).date(), local)
     with engine.connect() as connection:
         to = _told(connection, ("anomalies",))
         last = connection.scalar(sqlalchemy.select(PASSES.c.at).where(PASSES.c.pass_id == LOOKED))
-    if not to or (last is not None and last.astimezone(zone(voice.timezone)).date() >= today):
+    if not to or (last is not None and last >= today):
         return 0
-    try:
-        found = anomalies(daily_spend(events, now, by=["project"], timezone=voice.timezone), NEW.days)
-    except UsageError:
-        return 0  # not enough days to judge one
+    table = events()
+    found = anomalies(daily_spend(table, now, by=["project"], timezone=voice.timezone), NEW.days)
+    found = explained(found, table, ["project"], voice.timezone)
     with engine.begin() as connection:
-        connection.execute(sqlalchemy.delete(PASSES).where(PASSES.c.pass_id == LOOKED))
-        connection.execute(sqlalchemy.insert(PASSES).values(pass_id=LOOKED, version=0, at=now))
+        if not _looked(connection, today, now):
+            return 0
         return enqueue(connection, [(_of_anomaly(one, now, voice), to) for one in found], now)
+
+
+def _looked(connection: sqlalchemy.Connection, today: datetime, now: datetime) -> bool:
+    """Whether this look is the first of the day; of two at once only one is."""
+    insert_new(connection, PASSES, {"pass_id": LOOKED, "version": 0})
+    first = (PASSES.c.pass_id == LOOKED) & (PASSES.c.at.is_(None) | (PASSES.c.at < today))
+    return connection.execute(sqlalchemy.update(PASSES).where(first).values(at=now)).rowcount == 1
 
 
 def _told(connection: sqlalchemy.Connection, topics: Collection[str]) -> list[str]:
@@ -137,7 +148,7 @@ def _of_anomaly(one: Anomaly, now: datetime, voice: Voice) -> Notice:
     facts = (
         ("What", f"the spend of project {project} on {one.day:%A %-d %B %Y} is out of line"),
         ("How much", f"{spent}, expected {expected}; {shown(abs(one.stake), Unit.USD)} at stake"),
-        ("Why", one.why or "no single group moved it"),
+        ("Why", one.why or "not looked into: there are too many at once"),
         ("Ask", f"hanzo-reports costs -r {one.day}..{one.day} --by model -w project={project}"),
     )
     return Notice(

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hanzo_reports.alerts.evaluate import Observation
+from hanzo_reports.alerts.evaluate import calm
+from hanzo_reports.alerts.rules import NoData
+from hanzo_reports.alerts.standing import Observation
 from hanzo_reports.alerts.states import group_key
 from hanzo_reports.metrics.query import aggregate, needed, selected
 from hanzo_reports.units import Direction, Unit
@@ -112,7 +114,7 @@ def answers(
             )  # fmt: skip
             rows = table.to_pyarrow().to_pylist()
         except Exception as error:  # noqa: BLE001  # engines raise what they like; the rule's owners are told of it
-            found[one] = Failure(_line(error))
+            found[one] = Failure(line(error))
             continue
         found[one] = {group_key({name: row[name] for name in one.by}): row for row in rows}
     return found
@@ -140,6 +142,13 @@ def nothing(rule: Rule) -> Observation:
     return Observation(zero, 0, zero)
 
 
+def missed(rule: Rule) -> bool:
+    """Whether it means something to a rule that a group has no events any more: it is bad, or is to be told."""
+    seen_then = nothing(rule)
+    known = seen_then.value is not None and seen_then.samples >= rule.min_samples
+    return bool(rule.by) and not calm(rule, seen_then) and (known or rule.no_data is NoData.ALERT)
+
+
 def suspects(
     events: Events, firing: Iterable[tuple[Rule, str]], now: datetime, delay: timedelta, timezone: str
 ) -> dict[tuple[str, str], Suspect]:
@@ -159,7 +168,7 @@ def suspects(
     wanted = list(firing)
     for rule, _ in wanted:
         if _counted(rule):
-            asked.setdefault(question(rule, rule.window), {})[rule.metric] = rule
+            asked.setdefault(question(rule, rule.window), {})[_sum(rule)] = rule
     best: dict[tuple[Question, str, str], Suspect] = {}
     for one, rules in asked.items():
         window = Window(now - delay - one.window, now - delay, timezone)
@@ -169,12 +178,12 @@ def suspects(
                 rows = _contributions(events(window.start, window.end), window, one, dimension, list(rules.values()))
             except Exception:  # noqa: BLE001  # an alert must not wait for what only embellishes it
                 return {}
-            for metric, rule in rules.items():
-                _rank(best, one, dimension, metric, rows, _counted(rule))
+            for name, rule in rules.items():
+                _rank(best, one, dimension, name, rows, _counted(rule))
     return {
-        (rule.name, key): best[question(rule, rule.window), key, rule.metric]
+        (rule.name, key): best[question(rule, rule.window), key, _sum(rule)]
         for rule, key in wanted
-        if (question(rule, rule.window), key, rule.metric) in best
+        if (question(rule, rule.window), key, _sum(rule)) in best
     }
 
 
@@ -185,7 +194,7 @@ def _contributions(
     metrics = [rule.catalogued for rule in rules]
     where = {name: list(values) for name, values in one.where}
     rows = selected(events, window, where, needed(metrics, keys))
-    parts = {rule.metric: _part(rule)(rows) for rule in rules}
+    parts = {_sum(rule): _part(rule)(rows) for rule in rules}
     found: list[dict[str, Any]] = rows.aggregate(parts, by=keys).to_pyarrow().to_pylist()
     return found
 
@@ -200,6 +209,11 @@ def _counted(rule: Rule) -> str:
     if metric.numerator is not None and metric.unit is Unit.SHARE:
         return "errors" if metric.direction is Direction.DOWN else ""
     return metric.title.lower() if metric.additive and not metric.per_second else ""
+
+
+def _sum(rule: Rule) -> str:
+    """The name of what `_part` adds up: what is slow depends on the rule's own limit."""
+    return f"{rule.metric} {rule.limit}" if rule.catalogued.unit is Unit.MILLISECONDS else rule.metric
 
 
 def _part(rule: Rule) -> Callable[[ir.Table], ir.Value]:
@@ -218,24 +232,25 @@ def _rank(  # noqa: PLR0913, PLR0917  # one row of a table kept while it is the 
     best: dict[tuple[Question, str, str], Suspect],
     one: Question,
     dimension: str,
-    metric: str,
+    name: str,
     rows: list[dict[str, Any]],
     what: str,
 ) -> None:
     groups: dict[str, dict[str | None, Value]] = {}
     for row in rows:
-        if row[metric]:
-            groups.setdefault(group_key({name: row[name] for name in one.by}), {})[row[dimension]] = row[metric]
+        if row[name]:
+            groups.setdefault(group_key({by: row[by] for by in one.by}), {})[row[dimension]] = row[name]
     everybody = {row[dimension] for row in rows}
     for key, parts in groups.items():
-        name = max(parts, key=lambda part: (parts[part], str(part)))
-        made = Suspect(dimension, name, parts[name], sum(parts.values()), what)
-        held = best.get((one, key, metric))
+        most = max(parts, key=lambda part: (parts[part], str(part)))
+        made = Suspect(dimension, most, parts[most], sum(parts.values()), what)
+        held = best.get((one, key, name))
         share = float(made.part) / float(made.whole)
         if len(everybody) > 1 and (held is None or share > float(held.part) / float(held.whole)):
-            best[one, key, metric] = made
+            best[one, key, name] = made
 
 
-def _line(error: Exception) -> str:
+def line(error: Exception) -> str:
+    """What went wrong, in one line without passwords."""
     first = next(iter(str(error).strip().splitlines()), "")
     return _PASSWORD.sub("://***@", f"{type(error).__name__}: {first}")[:300]

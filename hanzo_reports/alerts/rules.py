@@ -1,4 +1,4 @@
-"""Rules: what is watched, when it is bad, for how long, and who is told."""
+"""Rules: what is watched, when it is bad, for how long, and who is told; `reading` makes them of plain values."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from hanzo_reports.alerts.amounts import amount, shown, span, spelled
+from hanzo_reports.alerts.amounts import exact, spelled
 from hanzo_reports.errors import RuleError, UnknownNameError
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.metrics.query import dimensions
 from hanzo_reports.units import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from hanzo_reports.alerts.amounts import Value
     from hanzo_reports.metrics.metric import Metric
@@ -126,6 +126,9 @@ class Rule:
             if number is not None and not number.is_finite():
                 msg = f"rule {self.name!r}: a threshold in {self.unit.value} must be a finite number, not {number}"
                 raise RuleError(msg)
+        if self.burn_rate is not None and not (self.burn_rate.is_finite() and self.burn_rate > 0):
+            msg = f"rule {self.name!r}: burn_rate is how many times too fast, a number above 0, not {self.burn_rate}"
+            raise RuleError(msg)
         self._check_spans()
         self._check_clear()
         if self.min_samples < 0:
@@ -161,8 +164,8 @@ class Rule:
         if clear is not None and (clear > self.threshold if self.condition.high else clear < self.threshold):
             side = "at most" if self.condition.high else "at least"
             msg = (
-                f"rule {self.name!r}: the clear threshold {shown(clear, self.unit)} must be {side} "
-                f"the threshold {shown(self.threshold, self.unit)}, or it could fire and be clear at once"
+                f"rule {self.name!r}: the clear threshold {exact(clear, self.unit)} must be {side} "
+                f"the threshold {exact(self.threshold, self.unit)}, or it could fire and be clear at once"
             )
             raise RuleError(msg)
 
@@ -186,7 +189,7 @@ class Rule:
     @property
     def limit(self) -> str:
         """The condition as people write it: ``> 1%``."""
-        return f"{self.condition.sign} {shown(self.threshold, self.unit)}"
+        return f"{self.condition.sign} {exact(self.threshold, self.unit)}"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -196,7 +199,7 @@ class Rule:
         return hashlib.sha256(json.dumps(meant, sort_keys=True).encode()).hexdigest()[:16]
 
     def written(self) -> dict[str, Any]:
-        """The rule as plain values, those that differ from the defaults; `read` reads it back."""
+        """The rule as plain values, those that differ from the defaults; `reading.read` reads it back."""
         plain: dict[str, Any] = {
             "name": self.name, "metric": self.metric, self.condition.value: f"{self.threshold.normalize():f}",
             "window": spelled(self.window),
@@ -217,83 +220,3 @@ class Rule:
             "channels": list(self.channels) or None,
         }
         return plain | {name: value for name, value in optional.items() if value is not None}
-
-
-_FIELDS = (
-    "name", "metric", *Condition, "window", "short_window", "for", "keep_firing_for", "clear", "min_samples", "no_data",
-    "where", "by", "repeat", "severity", "runbook", "burn_rate", "channels", "enabled",
-)  # fmt: skip
-
-
-def read(given: Mapping[str, Any], where: str = "") -> Rule:
-    """The rule that plain values describe, as YAML, JSON or a command's options give them.
-
-    Args:
-        given: `name`, `metric`, one of gt, gte, lt, lte, and what else differs from the defaults.
-        where: where the values stand, for messages.
-
-    Raises:
-        RuleError: a value cannot be read.
-        UnknownNameError: a field, metric or dimension is not known.
-    """
-    for name in given:
-        if name not in _FIELDS:
-            raise UnknownNameError("field", str(name), map(str, _FIELDS), where)
-    conditions = [condition for condition in Condition if given.get(condition) is not None]
-    metric, name = str(given.get("metric") or ""), str(given.get("name") or "")
-    if metric not in CATALOG:
-        raise UnknownNameError("metric", metric, CATALOG, where)
-    unit = CATALOG[metric].unit
-    if len(conditions) != 1:
-        msg = f"rule {name!r} on {metric} ({unit.value}) needs one threshold: one of gt, gte, lt, lte"
-        raise RuleError(msg)
-    spans: dict[str, Any] = {
-        what: span(str(given[key]), f"rule {name!r}: {key}")
-        for what, key in _SPANS.items()
-        if given.get(key) is not None
-    }
-    clear, burn = given.get("clear"), given.get("burn_rate")
-    return Rule(
-        name, metric, conditions[0], amount(str(given[conditions[0].value]), unit, metric), **spans,
-        clear_threshold=None if clear is None else amount(str(clear), unit, metric),
-        min_samples=_whole(given.get("min_samples", 0), name),
-        no_data=NoData(_one_of("no_data", given.get("no_data", NoData.KEEP), NoData)),
-        severity=Severity(_one_of("severity", given.get("severity", Severity.WARNING), Severity)),
-        where=_where(given.get("where") or {}), by=tuple(dimensions(_words(given.get("by")))),
-        runbook=str(given.get("runbook") or ""), burn_rate=None if burn is None else Decimal(str(burn)),
-        channels=tuple(_words(given.get("channels"))),
-    )  # fmt: skip
-
-
-_SPANS = {
-    "window": "window", "short_window": "short_window", "for_": "for", "keep_firing_for": "keep_firing_for",
-    "repeat": "repeat",
-}  # fmt: skip
-
-
-def _where(given: Mapping[str, Any]) -> Where:
-    dimensions(given)
-    return tuple(
-        (name, tuple("" if v is None else str(v) for v in (values if isinstance(values, list | tuple) else [values])))
-        for name, values in sorted(given.items())
-    )
-
-
-def _words(given: object) -> list[str]:
-    if given is None:
-        return []
-    return [str(word) for word in given] if isinstance(given, list | tuple) else [str(given)]
-
-
-def _whole(given: object, name: str) -> int:
-    try:
-        return int(str(given))
-    except ValueError:
-        msg = f"rule {name!r}: min_samples is a whole number of requests, not {given!r}"
-        raise RuleError(msg) from None
-
-
-def _one_of(what: str, given: object, known: type[StrEnum]) -> str:
-    if given not in set(known):
-        raise UnknownNameError(what, str(given), [member.value for member in known])
-    return str(given)

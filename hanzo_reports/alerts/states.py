@@ -8,11 +8,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-import sqlalchemy.dialects.postgresql
-import sqlalchemy.dialects.sqlite
 
-from hanzo_reports.alerts.evaluate import Health, Phase, State
-from hanzo_reports.store.alert_tables import PASSES, STATES
+from hanzo_reports.alerts.standing import Health, Phase, State
+from hanzo_reports.store.alert_tables import ENDPOINTS, OUTBOX, PASSES, STATES
+from hanzo_reports.store.budget_tables import insert_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from hanzo_reports.alerts.amounts import Value
 
 Key = tuple[str, str]  # a rule's id and a group's key
+_OURS = PASSES.c.pass_id == 1  # the row of all rules, silences and states; others hold what is looked at by the day
 
 _FIELDS = tuple(field.name for field in fields(State) if field.name != "last_evaluated")
 
@@ -50,8 +50,9 @@ def state_of(row: Any, last_evaluated: datetime | None = None) -> State:  # noqa
 
 
 def needed(state: State) -> bool:
-    """Whether a state says more than that nothing has ever happened."""
-    return state.phase is not Phase.INACTIVE or state.health is not Health.OK or bool(state.episode or state.notices)
+    """Whether a state says more than that nothing has ever happened, in a group that nobody would miss."""
+    happened = bool(state.episode or state.notices or state.seen_at)
+    return happened or state.phase is not Phase.INACTIVE or state.health is not Health.OK
 
 
 def load(connection: sqlalchemy.Connection, last: datetime | None) -> dict[Key, tuple[State, tuple[str, ...]]]:
@@ -82,7 +83,7 @@ def save(connection: sqlalchemy.Connection, changed: Iterable[tuple[Key, State, 
 
 def version(connection: sqlalchemy.Connection) -> tuple[int, datetime | None]:
     """The version of all rules, silences and states, and the instant of the last pass."""
-    row = connection.execute(sqlalchemy.select(PASSES.c.version, PASSES.c.at)).one_or_none()
+    row = connection.execute(sqlalchemy.select(PASSES.c.version, PASSES.c.at).where(_OURS)).one_or_none()
     return (row.version, row.at) if row else (0, None)
 
 
@@ -97,13 +98,30 @@ def raise_version(connection: sqlalchemy.Connection, seen: int | None = None, at
     Returns:
         Whether it still had that version. If not, nothing has changed.
     """
-    dialect = connection.dialect.name
-    insert: Any = sqlalchemy.dialects.sqlite.insert if dialect == "sqlite" else sqlalchemy.dialects.postgresql.insert
-    connection.execute(insert(PASSES).values(pass_id=1, version=0).on_conflict_do_nothing())
-    change = sqlalchemy.update(PASSES).values({"version": PASSES.c.version + 1} | ({"at": at} if at else {}))
+    insert_new(connection, PASSES, {"pass_id": 1, "version": 0})
+    change = sqlalchemy.update(PASSES).where(_OURS)
+    change = change.values({"version": PASSES.c.version + 1} | ({"at": at} if at else {}))
     if seen is not None:
         change = change.where(PASSES.c.version == seen)
     return connection.execute(change).rowcount == 1
+
+
+def rewind(connection: sqlalchemy.Connection, now: datetime) -> None:
+    """What was written by a clock that was ahead, taken as written now, so that passes go on from here.
+
+    Args:
+        connection: within a transaction.
+        now: the instant by the clock that is right.
+    """
+    raise_version(connection)
+    connection.execute(sqlalchemy.update(PASSES).where(PASSES.c.at > now).values(at=None))
+    for name in ("since", "began", "notified_at", "health_since", "seen_at"):
+        column = STATES.c[name]
+        connection.execute(sqlalchemy.update(STATES).where(column > now).values({name: now}))
+    endpoints = sqlalchemy.update(ENDPOINTS).where(ENDPOINTS.c.failing_since > now)
+    connection.execute(endpoints.values(failing_since=now, retry_at=None))
+    messages = sqlalchemy.update(OUTBOX).where(OUTBOX.c.created_at > now)
+    connection.execute(messages.values(created_at=now, next_at=now, lease_until=None, lease_owner=None))
 
 
 def _text(value: Value | None) -> str | None:

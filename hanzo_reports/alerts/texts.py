@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from hanzo_reports.alerts.amounts import shown, spelled
-from hanzo_reports.alerts.evaluate import Kind, Message
+from hanzo_reports.alerts.amounts import exact, shown, spelled
 from hanzo_reports.alerts.rules import Condition
+from hanzo_reports.alerts.standing import Kind, Message
 from hanzo_reports.delivery.notice import Action, Notice
 from hanzo_reports.units import Unit
 from hanzo_reports.window import iso, zone
@@ -31,6 +31,7 @@ _REASONS = {
     "rule_changed": "the rule was changed, so its state starts afresh",
     "removed": "the rule was removed",
     "disabled": "the rule was disabled",
+    "gone": "there have been no requests for 7 days, so it is no longer waited for",
 }
 
 
@@ -117,7 +118,7 @@ def _title(rule: Rule, group: str, message: Message) -> str:
             return f"RESOLVED {rule.name}: {metric.title.lower()} {value} (limit {rule.limit}), after {lasted}{whom}"
         return f"RESOLVED {rule.name}: {_REASONS[message.reason]}{whom}"
     if message.kind is Kind.BACK:
-        return f"BACK {rule.name}: it can be evaluated again{whom}"
+        return f"BACK {rule.name}: {_REASONS.get(message.reason, 'it can be evaluated again')}{whom}"
     why = "no data" if message.kind is Kind.NO_DATA else message.reason
     return f"CANNOT TELL {rule.name}: {why}{whom}"
 
@@ -165,13 +166,13 @@ def _health_facts(message: Message, voice: Voice) -> list[tuple[str, str]]:
 
 
 def _resolves(rule: Rule) -> str:
-    exact = rule.clear_threshold is None and rule.condition in {Condition.GTE, Condition.LTE}
+    strict = rule.clear_threshold is None and rule.condition in {Condition.GTE, Condition.LTE}
     clear = rule.threshold if rule.clear_threshold is None else rule.clear_threshold
     side = (
-        ("below" if rule.condition.high else "above") if exact else ("at most" if rule.condition.high else "at least")
+        ("below" if rule.condition.high else "above") if strict else ("at most" if rule.condition.high else "at least")
     )
     lasting = f" for {spelled(rule.keep_firing_for)}" if rule.keep_firing_for else ""
-    return f"when it is {side} {shown(clear, rule.unit)}{lasting}"
+    return f"when it is {side} {exact(clear, rule.unit)}{lasting}"
 
 
 def _suspicion(suspect: Suspect, rule: Rule) -> str:

@@ -1,6 +1,7 @@
 """Alert rules: made, shown, changed, tried, kept in git."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ from hanzo_reports.cli import channels, silences, subscriptions
 from hanzo_reports.cli.ask import By, Format, Where
 from hanzo_reports.cli.desk import Desk
 from hanzo_reports.cli.options import checked_format, listing, pairs, say, words
-from hanzo_reports.errors import UnreadableError
+from hanzo_reports.errors import ReportsError, UnreadableError, UsageError
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -78,7 +79,7 @@ def add(
     """A rule on a metric, or with --slo the burn-rate rules of an objective."""
     from hanzo_reports.alerts.amounts import amount
     from hanzo_reports.alerts.presets import burn_rates
-    from hanzo_reports.alerts.rules import read
+    from hanzo_reports.alerts.reading import read
     from hanzo_reports.units import Unit
 
     limits = {"gt": gt, "gte": gte, "lt": lt, "lte": lte, "clear": clear}
@@ -102,15 +103,17 @@ def list_(context: typer.Context, format_: Format = "table") -> None:
     """The rules, and what fires."""
     checked_format(format_)
     from hanzo_reports.alerts import book
+    from hanzo_reports.alerts.standing import FIRING
+    from hanzo_reports.alerts.states import load
 
     desk = Desk(context.obj)
     with desk.engine.connect() as connection:
-        firing = _phases(connection)
+        firing = Counter(rule for (rule, _), (state, _) in load(connection, None).items() if state.phase in FIRING)
         held = book.rules(connection)
     rows = [
         {
             **one.rule.written(), "limit": one.rule.limit, "enabled": one.enabled, "by": ",".join(one.rule.by),
-            "firing": sum(phase in {"firing", "recovering"} for phase in firing.get(one.rule_id, {}).values()),
+            "firing": firing[one.rule_id],
             "channels": ",".join(one.rule.channels),
         }
         for one in held
@@ -134,7 +137,9 @@ def show(context: typer.Context, name: Name, format_: Format = "table") -> None:
     whole = {
         **held.rule.written(), "limit": held.rule.limit, "enabled": held.enabled, "rule_id": held.rule_id,
         "channels": [f"{row['name']}: {row['kind']} {row['label']}" for row in told],
-        "groups": {group: str(phase) for group, phase in phases.items() if group},
+        "groups": {
+            group: phase for group, phase in phases.items() if group and set(json.loads(group)) == set(held.rule.by)
+        },
     }  # fmt: skip
     if format_ == "json":
         listing([whole], "json", tuple(whole))
@@ -172,6 +177,9 @@ def test(context: typer.Context, name: Name) -> None:
     desk, sent = Desk(context.obj), set()
     with desk.engine.connect() as connection:
         held = book.found(connection, name)
+    if not held.endpoints:
+        msg = f"the rule {name!r} has no channel; name one: hanzo-reports alerts add {name} ... --channel X --replace"
+        raise UsageError(msg)
     now = desk.now()
     for over in (False, True):
         with desk.engine.begin() as connection:
@@ -183,6 +191,9 @@ def test(context: typer.Context, name: Name) -> None:
                 sent.add((row["channel"], row["kind"], row["state"], row["last_status"], row["last_error"]))
     columns = ("channel", "kind", "state", "last_status", "last_error")
     listing([dict(zip(columns, row, strict=True)) for row in sorted(sent, key=str)], "table", columns)
+    if missing := sorted({channel for channel, _, state, *_ in sent if state != "sent"}):
+        msg = f"not everything has arrived at {', '.join(missing)}; `hanzo-reports outbox list` shows why"
+        raise ReportsError(msg)
 
 
 def init_defaults(context: typer.Context, channel: Channel = None, *, replace: Replace = False) -> None:
@@ -212,7 +223,7 @@ def import_(
 ) -> None:
     """Rules from YAML, all or none: new ones made, others changed."""
     from hanzo_reports.alerts import book
-    from hanzo_reports.alerts.rules import read
+    from hanzo_reports.alerts.reading import read
 
     given = _yaml(file)
     rules = [read(one, f"{file}, rule {n + 1}") for n, one in enumerate(given)]

@@ -16,6 +16,7 @@ from hanzo_reports.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import timedelta
 
     import sqlalchemy
 
@@ -105,11 +106,11 @@ class Desk:
             found.append(kept.endpoint_id)
         return found
 
-    def deliver(self) -> Delivered:
-        """Everything due, sent; what failed is said."""
+    def deliver(self, patience: timedelta | None = None) -> Delivered:
+        """Everything due, sent, as far as there is time for it; what failed is said."""
         from hanzo_reports.delivery.deliver import deliver
 
-        done = deliver(self.engine, self.vault, self.guard, self.now)
+        done = deliver(self.engine, self.vault, self.guard, self.now, patience)
         for failure in done.failures:
             say(failure)
         return done

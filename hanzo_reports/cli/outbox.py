@@ -1,9 +1,10 @@
 """Evaluating rules and sending what they say: check, deliver, outbox."""
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,8 @@ from hanzo_reports.errors import ReportsError, StoreError, UsageError
 Once = Annotated[bool, typer.Option("--once", help="Once, which is what happens without --watch.")]
 Watch = Annotated[str, typer.Option(metavar="TIME", help="Again and again, so far apart: 60s.", show_default=False)]
 Age = Annotated[str, typer.Option("--older-than", metavar="TIME", help="Done with for so long.")]
+PATIENCE = timedelta(seconds=10)  # the least that a check spends on delivery
+TOLERANCE = timedelta(minutes=2)  # between the clocks of machines
 _LINE = ("message_id", "channel", "kind", "state", "attempts", "last_status", "last_error", "title", "created_at")
 
 
@@ -37,12 +40,25 @@ def check(
     *,
     once: Once = False,
     no_deliver: Annotated[bool, typer.Option("--no-deliver", help="Leave the messages in the outbox.")] = False,
+    reset_clock: Annotated[
+        bool, typer.Option("--reset-clock", help="Go on from now where the last check lies ahead of the clock.")
+    ] = False,
 ) -> None:
     """Evaluate every rule, and send what there is to tell."""
     from hanzo_reports.alerts.amounts import span
 
     checked_format(format_)
+    if context.obj.now and context.obj.instant() > datetime.now(UTC) + TOLERANCE:
+        msg = f"--now {context.obj.now} lies ahead of the clock: every check before it would do nothing; leave it out"
+        raise UsageError(msg)
     apart = span(watch or interval, "--watch" if watch else "--interval")
+
+    if reset_clock:
+        from hanzo_reports.alerts.states import rewind
+
+        desk = Desk(context.obj)
+        with desk.engine.begin() as connection:
+            rewind(connection, desk.now())
 
     def run() -> None:
         _check(context.obj, apart, format_, send=not no_deliver)
@@ -66,46 +82,65 @@ def deliver(context: typer.Context, watch: Watch = "", format_: Format = "table"
 
 
 def _check(options: Options, apart: timedelta, format_: str, *, send: bool) -> None:
+    desk = Desk(options)
+    failures: list[str] = []
+    done: dict[str, Any] = {}
+    try:
+        done = _evaluated(desk, apart, failures)
+    except UsageError:
+        raise
+    except ReportsError as error:
+        failures.append(str(error))
+    if send:  # also after a failure: what was told before is still to be sent
+        delivered = desk.deliver(patience=max(apart / 2, PATIENCE))
+        done |= {"sent": delivered.sent, "retried": delivered.retried, "dead": delivered.dead}
+    listing([done], format_, tuple(done))
+    if failures:
+        msg = f"{len(failures)} kinds of failure, alerts stay as they were: {'; '.join(failures)}"
+        raise StoreError(msg)
+
+
+def _evaluated(desk: Desk, apart: timedelta, failures: list[str]) -> dict[str, Any]:
+    """Rules, budgets and anomalies looked at; what failed is added to `failures`."""
     from hanzo_reports.alerts.amounts import spelled
     from hanzo_reports.alerts.check import check as evaluated
+    from hanzo_reports.alerts.topics import tell
 
-    desk = Desk(options)
-    found = evaluated(desk.engine, desk.workspace.store.events, desk.now(), voice=desk.voice, interval=apart)
-    if found.skipped:
+    now = desk.now()
+    found = evaluated(desk.engine, desk.workspace.store.events, now, voice=desk.voice, interval=apart)
+    failures += found.failures
+    if found.ahead > TOLERANCE:
+        failures.append(
+            f"the last check was at {(now + found.ahead).isoformat()}, {spelled(found.ahead)} after this clock's now, "
+            "so nothing is evaluated until then; set the clock right, or, if it is: hanzo-reports check --reset-clock"
+        )
+    elif found.skipped:
         say("a check at this instant or a later one was there already; nothing is done")
     if found.gap:
         say(f"{spelled(found.gap)} since the last check: pending alerts begin anew (called less often? --interval)")
     done: dict[str, Any] = {name: getattr(found, name) for name in ("rules", "queries", "firing", "messages")}
-    if not found.skipped and not found.failures:
-        from hanzo_reports.alerts.money import tell_anomalies, tell_budgets
-
-        budgets, events = desk.workspace.budgets, desk.workspace.events
-        done["messages"] += tell_budgets(budgets, events, desk.now(), desk.voice)
-        done["messages"] += tell_anomalies(desk.engine, events, desk.now(), desk.voice)
-    if send:
-        delivered = desk.deliver()
-        done |= {"sent": delivered.sent, "retried": delivered.retried, "dead": delivered.dead}
-    listing([done], format_, tuple(done))
-    if found.failures:
-        msg = f"{len(found.failures)} kinds of failure, alerts stay as they were: {'; '.join(found.failures)}"
-        raise StoreError(msg)
+    if not found.skipped:
+        looked = tell(desk.workspace.budgets, lambda: desk.workspace.events, now, desk.voice)
+        failures += looked.failures
+        done["messages"] += looked.messages
+    return done
 
 
 def _repeated(run: "Callable[[], None]", options: Options, apart: timedelta | None, *, once: bool) -> None:
-    """Once, or for ever; then an error is said and the next turn comes all the same."""
+    """Once, or for ever; then an error is said and the next turn comes all the same, but for a mistake in the first."""
     if apart is None:
         run()
         return
     if once or options.now or apart < timedelta(seconds=1):
         msg = "--watch goes with a time of at least 1s, without --once and without --now"
         raise UsageError(msg)
-    while True:
+    for turn in itertools.count():
         started = time.monotonic()
         try:
             run()
-        except UsageError:
-            raise
         except ReportsError as error:
+            if isinstance(error, UsageError) and not turn:
+                raise
             say(f"hanzo-reports: {error}")
         time.sleep(max(apart.total_seconds() - (time.monotonic() - started), 0))
 
@@ -168,8 +203,16 @@ def resend(
         chosen = (
             messages(connection, "dead", limit=10_000) if dead else [message(connection, m) for m in message_ids or ()]
         )
-        number = again(connection, [row["message_id"] for row in chosen], desk.now())
-    say(f"{number} messages are due again; `hanzo-reports deliver` sends them")
+        resent = again(connection, [row["message_id"] for row in chosen], desk.now())
+        if resent.disabled and not dead:
+            name = resent.disabled[0]
+            msg = f"the channel {name} is disabled; first: hanzo-reports alerts channels enable {name}"
+            raise UsageError(msg)
+    if resent.over:
+        say(f"{resent.over} messages stay as they are: what they told of has been resolved since")
+    for name in resent.disabled:
+        say(f"{name} is disabled, so its messages stay as they are; first: hanzo-reports alerts channels enable {name}")
+    say(f"{resent.due} messages are due again; `hanzo-reports deliver` sends them")
 
 
 def purge(

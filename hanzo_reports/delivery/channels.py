@@ -13,7 +13,6 @@ import re
 import socket
 import threading
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,14 +23,13 @@ from hanzo_reports.delivery.guard import Guard, Reply, post, public
 from hanzo_reports.errors import ChannelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
 
     from hanzo_reports.delivery.endpoints import Endpoint
     from hanzo_reports.delivery.outbox import Claimed
 
 _TALKATIVE = ("apprise", "urllib3", "requests")
-_CLOSED = threading.RLock()
+_MAKING = threading.Lock()  # filters of warnings are those of the whole process
 _STATUS = re.compile(r"error=(\d{3})")
 
 
@@ -75,11 +73,13 @@ class _Slack(_Plugin):
 
 
 class _PagerDuty(_Plugin):
-    """PagerDuty's Events API v2; the routing key is added to the event here."""
+    """PagerDuty's Events API v2: alert events and change events; the routing key is added here."""
 
     def _target(self, body: str) -> tuple[str, str]:
         key, _, url = self.endpoint.address.get_secret_value().partition("@")
-        return f"{url}/v2/enqueue", json.dumps({"routing_key": key, **json.loads(body)})
+        event = json.loads(body)
+        path = "v2/enqueue" if "event_action" in event else "v2/change/enqueue"
+        return f"{url}/{path}", json.dumps({"routing_key": key, **event})
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,13 @@ class Channel:
         if isinstance(self.plugin, _Plugin):
             self.plugin.now = now
             self.plugin.reply = Reply(ok=False, error="not sent")
-            with _quiet():
+            with _quiet:
                 sender.notify(body=text)
             return self.plugin.reply
         if refused := _private(self.plugin, self.guard):
             return Reply(ok=False, error=refused, refused=True)
         form = json.loads(text)
-        with _quiet():
+        with _quiet:
             result = sender.notify(body=form["body"], title=form["title"], notify_type=form["type"])
         return _reply_of(result)
 
@@ -133,7 +133,8 @@ def checked_url(url: str, guard: Guard) -> None:
 
 
 def _instance(url: str) -> Any:  # noqa: ANN401  # one of some 130 plugins
-    with _quiet(), warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of what its plugins import
+    old = DeprecationWarning  # what its plugins import is full of it
+    with _MAKING, _quiet, warnings.catch_warnings(action="ignore", category=old):
         found = apprise.Apprise.instantiate(url, asset=_asset(), suppress_exceptions=True)
     if found is None:
         scheme = url.partition("://")[0][:20]
@@ -143,16 +144,22 @@ def _instance(url: str) -> Any:  # noqa: ANN401  # one of some 130 plugins
 
 
 def _private(plugin: Any, guard: Guard) -> str:  # noqa: ANN401
-    """Why a plugin's own host may not be sent to; empty: it may. Apprise connects by itself, so nothing is pinned."""
-    host = urlsplit(f"//{getattr(plugin, 'host', None) or ''}").hostname or ""
-    if not host or host in guard.allowed:
-        return ""
-    try:
-        found = {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(host, None)}
-    except (OSError, UnicodeError):
-        return ""  # many plugins keep a token where a host would stand
-    private = [text for text in sorted(found) if not public(ipaddress.ip_address(text))]
-    return f"the host is {private[0]}, which is no public address; an operator can allow it by name" if private else ""
+    """Why a plugin's own hosts may not be sent to; empty: they may. Apprise connects by itself: nothing is pinned.
+
+    Some have a second host, such as the server that mail is handed to.
+    """
+    named = [value for name, value in vars(plugin).items() if name == "host" or name.endswith("_host")]
+    for host in {urlsplit(f"//{value}").hostname or "" for value in named if isinstance(value, str)}:
+        if not host or host in guard.allowed:
+            continue
+        try:
+            found = {str(entry[4][0]).partition("%")[0] for entry in socket.getaddrinfo(host, None)}
+        except (OSError, UnicodeError):
+            continue  # many plugins keep a token where a host would stand
+        for text in sorted(found):
+            if not public(ipaddress.ip_address(text)):
+                return f"the host is {text}, which is no public address; an operator can allow it by name"
+    return ""
 
 
 def _reply_of(result: Any) -> Reply:  # noqa: ANN401
@@ -173,17 +180,36 @@ def _asset() -> apprise.AppriseAsset:
     )  # fmt: skip
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The logs of Apprise and of its HTTP client closed to every handler: at DEBUG they hold tokens, paths, bodies."""
-    with _CLOSED:
-        before = [(log, log.propagate, log.level, log.handlers[:]) for log in map(logging.getLogger, _TALKATIVE)]
-        for log, *_ in before:
-            log.propagate, log.handlers = False, [logging.NullHandler()]
-            log.setLevel(logging.WARNING)
-        try:
-            yield
-        finally:
-            for log, propagate, level, handlers in before:
+class _Closed:
+    """The logs of Apprise and of its HTTP client closed to every handler: at DEBUG they hold tokens, paths, bodies.
+
+    Several threads may be in it at once: the first closes them, the last one opens them again.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._before: list[tuple[logging.Logger, bool, int, list[logging.Handler]]] = []
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside > 1:
+                return
+            self._before = [
+                (log, log.propagate, log.level, log.handlers[:]) for log in map(logging.getLogger, _TALKATIVE)
+            ]
+            for log, *_ in self._before:
+                log.propagate, log.handlers = False, [logging.NullHandler()]
+                log.setLevel(logging.WARNING)
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside:
+                return
+            for log, propagate, level, handlers in self._before:
                 log.propagate, log.handlers = propagate, handlers
                 log.setLevel(level)
+
+
+_quiet = _Closed()

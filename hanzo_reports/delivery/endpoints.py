@@ -34,11 +34,11 @@ class Endpoint:
 
     Args:
         endpoint_id: its id in the store; empty: not kept yet.
-        name: what rules call it.
+        name: what rules call it; empty: it was not given one, and `keep` does.
         kind: slack, pagerduty, webhook or apprise.
         label: its address, masked.
         address: URL, or routing key and URL of PagerDuty joined by ``@``.
-        live: signing secrets of a webhook; two while they are changed.
+        live: signing secrets of a webhook, two while they are changed; none: it was not given one, and `keep` does.
     """
 
     endpoint_id: str
@@ -74,7 +74,7 @@ def parse(text: str, guard: Guard, schemes: Sequence[str]) -> Endpoint:
     name, kind, address = found[1] or "", found[2], found[3].strip()
     make = {"slack": _slack, "pagerduty": _pagerduty, "webhook": _webhook}
     made = _apprise(address, guard, schemes) if kind == "apprise" else make[kind](address, guard)
-    return replace(made, name=name or f"{kind}-{secrets.token_hex(3)}")
+    return replace(made, name=name)
 
 
 def _slack(address: str, guard: Guard) -> Endpoint:
@@ -94,8 +94,8 @@ def _pagerduty(address: str, guard: Guard) -> Endpoint:
 def _webhook(address: str, guard: Guard) -> Endpoint:
     url, _, secret = address.partition("#")
     guard.checked(url, "webhook")
-    live = SecretStr(checked_secret(secret) if secret else new_secret())
-    return Endpoint("", "", "webhook", _masked(url), SecretStr(url), (live,))
+    live = (SecretStr(checked_secret(secret)),) if secret else ()
+    return Endpoint("", "", "webhook", _masked(url), SecretStr(url), live)
 
 
 def _apprise(address: str, guard: Guard, schemes: Sequence[str]) -> Endpoint:
@@ -121,20 +121,34 @@ def keep(connection: sqlalchemy.Connection, vault: Vault, endpoint: Endpoint, no
     """The endpoint in the store: one with the same kind and address that is there already, or a new one.
 
     Raises:
-        ChannelError: another endpoint has its name.
+        ChannelError: another endpoint has its name, or the one that is there has another name or secret.
     """
     same = ENDPOINTS.c.kind == endpoint.kind
     for row in connection.execute(sqlalchemy.select(ENDPOINTS).where(same)).mappings():
         held = opened(row, vault)
         if held.address == endpoint.address:
-            return held
-    if connection.execute(sqlalchemy.select(ENDPOINTS).where(ENDPOINTS.c.name == endpoint.name)).first():
-        msg = f"another channel is called {endpoint.name!r} already; give another name"
+            return _again(held, endpoint)
+    name = endpoint.name or f"{endpoint.kind}-{secrets.token_hex(3)}"
+    if connection.execute(sqlalchemy.select(ENDPOINTS).where(ENDPOINTS.c.name == name)).first():
+        msg = f"another channel is called {name!r} already; give another name"
         raise ChannelError(msg)
-    made = replace(endpoint, endpoint_id=secrets.token_hex(8))
+    live = (endpoint.live or (SecretStr(new_secret()),)) if endpoint.kind == "webhook" else ()
+    made = replace(endpoint, endpoint_id=secrets.token_hex(8), name=name, live=live)
     plain = {name: getattr(made, name) for name in ("endpoint_id", "name", "kind", "label")}
     connection.execute(sqlalchemy.insert(ENDPOINTS).values(**plain, sealed=made.sealed(vault), created_at=now))
     return made
+
+
+def _again(held: Endpoint, given: Endpoint) -> Endpoint:
+    """The endpoint that is kept, where what is given says nothing else of it."""
+    if given.name not in {"", held.name}:
+        msg = f"that address is the channel {held.name!r} already; name it so, or leave the name out"
+        raise ChannelError(msg)
+    if not set(given.live) <= set(held.live):
+        how = f"hanzo-reports alerts channels rotate {held.name}"
+        msg = f"the channel {held.name!r} signs with another secret; leave it out, or have a new one made: {how}"
+        raise ChannelError(msg)
+    return held
 
 
 def opened(row: Any, vault: Vault) -> Endpoint:  # noqa: ANN401  # a row of the table

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 TIMEOUT = 10.0
+LONGEST_WAIT = 86_400.0  # seconds that a receiver may ask for
+TOO_MANY, CLIENT, SERVER = 429, 400, 500
 _PUBLIC_BUT_NOT_OURS = {ipaddress.ip_address("168.63.129.16")}  # the host that a virtual machine on Azure trusts
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -38,7 +40,7 @@ class Reply:
     Args:
         ok: whether the receiver has it.
         status: the HTTP status; None: there was none.
-        retry_after: seconds that the receiver asks for; None: it does not.
+        retry_after: seconds that the receiver asks for, at most a day; None: it does not.
         error: what went wrong, without secrets; empty: nothing.
         refused: whether we refused to send it.
     """
@@ -48,6 +50,12 @@ class Reply:
     retry_after: float | None = None
     error: str = ""
     refused: bool = False
+
+    @property
+    def final(self) -> bool:
+        """Whether the same message would fail the next time as well, and another one need not."""
+        client = self.status is not None and CLIENT <= self.status < SERVER and self.status != TOO_MANY
+        return not self.ok and (self.refused or client)
 
 
 @dataclass(frozen=True)
@@ -89,7 +97,19 @@ class Guard:
             host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         except ValueError:
             parts, host, port = urlsplit(""), "", 0
-        if parts.scheme not in {"http", "https"} or not host or "%" in host or any(c.isspace() for c in url):
+        if not url.isascii():
+            msg = (
+                f"the address of {what} holds letters that are not ASCII; write them percent-encoded (%C3%A9), and a "
+                "host in its xn-- form"
+            )
+            raise ChannelError(msg)
+        if (
+            parts.scheme not in {"http", "https"}
+            or not _name(host)
+            or "%" in host
+            or not url.isprintable()
+            or " " in url
+        ):
             msg = f"the address of {what} cannot be read; give for example {what}:https://example.com/hook"
             raise ChannelError(msg)
         if parts.username or parts.password:
@@ -106,6 +126,14 @@ class Guard:
         except OSError:
             return url  # a name may be made known later; it is checked at each connection
         return url
+
+
+def _name(host: str) -> bool:
+    """Whether a host can be looked up at all: it has no empty label, and none too long."""
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def public(address: Address) -> bool:
@@ -152,13 +180,14 @@ def post(url: str, headers: Mapping[str, str], body: bytes, guard: Guard, now: d
 
 def _seconds(text: str, now: datetime) -> float | None:
     """The seconds that a `Retry-After` asks for; a date that has passed is none."""
-    if text.strip().isdigit():
-        return float(text)
+    if text.isascii() and text.strip().isdigit():
+        return min(float(text), LONGEST_WAIT)
     try:
         date = email.utils.parsedate_to_datetime(text)
-    except ValueError:
+        left = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+    except (ValueError, OverflowError):
         return None
-    return max((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now.timestamp(), 0.0)
+    return min(max(left, 0.0), LONGEST_WAIT)
 
 
 class _Pinned(httpcore.NetworkBackend):
@@ -222,5 +251,12 @@ class _Bounded(httpcore.NetworkStream):
 
 
 def _left(until: float) -> float:
-    """Seconds before a deadline, never none: that would mean not to wait at all."""
-    return max(until - time.monotonic(), 0.001)
+    """Seconds before a deadline.
+
+    Raises:
+        ReadTimeout: it has passed.
+    """
+    left = until - time.monotonic()
+    if left <= 0:
+        raise httpcore.ReadTimeout
+    return left

@@ -107,23 +107,23 @@ def _slack(notice: Notice) -> dict[str, Any]:
 def _pagerduty(notice: Notice) -> dict[str, Any]:
     """An event without its routing key, which is added when it is sent.
 
-    Source: PagerDuty Events API v2 (trigger, resolve, dedup_key).
+    What nothing will resolve is a change event, without `event_action`: it opens no incident that would stay open.
+
+    Source: PagerDuty Events API v2 (trigger, resolve, dedup_key; change events).
     """
-    resolves = notice.action is Action.RESOLVE
-    event: dict[str, Any] = {"event_action": "resolve" if resolves else "trigger", "dedup_key": notice.incident}
-    if resolves:
-        return event
-    return event | {
-        "client": "hanzo-reports",
-        "payload": {
-            "summary": _cut(notice.title, _SUMMARY),
-            "source": notice.source,
-            "severity": notice.severity,
-            "timestamp": iso(notice.at),
-            "custom_details": dict(notice.facts),
-        },
-        "links": [{"href": notice.link, "text": "Report"}] if notice.link else [],
-    }
+    if notice.action is Action.RESOLVE:
+        return {"event_action": "resolve", "dedup_key": notice.incident}
+    told = {
+        "summary": _cut(notice.title, _SUMMARY), "source": notice.source, "timestamp": iso(notice.at),
+        "custom_details": dict(notice.facts),
+    }  # fmt: skip
+    links = [{"href": notice.link, "text": "Report"}] if notice.link else []
+    if notice.action is Action.INFORM:
+        return {"payload": told, "links": links}
+    return {
+        "event_action": "trigger", "dedup_key": notice.incident, "client": "hanzo-reports",
+        "payload": told | {"severity": notice.severity}, "links": links,
+    }  # fmt: skip
 
 
 def _event(notice: Notice) -> dict[str, Any]:

@@ -30,10 +30,9 @@ SCHEDULE = tuple(
 )  # fmt: skip
 JITTER = 0.1
 PAUSE = timedelta(minutes=1)  # the longest that one failing message keeps an endpoint's others waiting
-LONGEST_WAIT = timedelta(days=1)  # that a receiver may ask for
 PATIENCE = timedelta(days=5)  # with an endpoint that only fails
-_PEOPLE = ("slack", "pagerduty", "apprise")  # who reads a resolve need not read the firing that never arrived
-GONE, TOO_MANY, CLIENT, SERVER = 410, 429, 400, 500
+PEOPLE = ("slack", "pagerduty", "apprise")  # who reads a resolve need not read the firing that never arrived
+GONE = 410
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def enqueue(connection: sqlalchemy.Connection, notices: Iterable[tuple[Notice, C
     for position, (notice, endpoints) in enumerate(notices, 0 if last is None else last + 1):
         for endpoint_id in endpoints:
             endpoint = known[endpoint_id]
-            if notice.action is Action.RESOLVE and endpoint.kind in _PEOPLE:
+            if notice.action is Action.RESOLVE and endpoint.kind in PEOPLE:
                 _supersede(connection, notice, endpoint_id, now)
             row = _row(notice, endpoint, now, position)
             once = insert(OUTBOX).values(row).on_conflict_do_nothing().returning(OUTBOX.c.message_id)
@@ -107,6 +106,18 @@ def _supersede(connection: sqlalchemy.Connection, notice: Notice, endpoint_id: s
         & (OUTBOX.c.lease_until.is_(None) | (OUTBOX.c.lease_until <= now))
     )
     connection.execute(sqlalchemy.update(OUTBOX).where(waiting).values(state="superseded", done_at=now))
+
+
+def waiting(connection: sqlalchemy.Connection, endpoints: Collection[str], now: datetime) -> list[str]:
+    """Which of these endpoints have something due, those that were well last time first."""
+    asked = (
+        sqlalchemy.select(ENDPOINTS.c.endpoint_id)
+        .join(OUTBOX)
+        .where(OUTBOX.c.state == "pending", OUTBOX.c.next_at <= now, ENDPOINTS.c.endpoint_id.in_(endpoints))
+        .group_by(ENDPOINTS.c.endpoint_id)
+        .order_by(ENDPOINTS.c.failing_since.asc().nulls_first(), sqlalchemy.func.min(OUTBOX.c.next_at))
+    )
+    return list(connection.scalars(asked))
 
 
 def claim(
@@ -183,11 +194,9 @@ def record(engine: sqlalchemy.Engine, claimed: Claimed, reply: Reply, now: datet
 def _outcome(message_id: str, attempts: int, reply: Reply) -> tuple[str, timedelta]:
     if reply.ok:
         return "sent", timedelta()
-    final = reply.status is not None and CLIENT <= reply.status < SERVER and reply.status != TOO_MANY
-    if reply.refused or final or attempts >= len(SCHEDULE):
+    if reply.final or attempts >= len(SCHEDULE):
         return "dead", timedelta()
-    asked = min(timedelta(seconds=reply.retry_after or 0), LONGEST_WAIT)
-    return "pending", max(delay(message_id, attempts), asked)
+    return "pending", max(delay(message_id, attempts), timedelta(seconds=reply.retry_after or 0))
 
 
 def delay(message_id: str, attempts: int) -> timedelta:

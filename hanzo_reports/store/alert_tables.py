@@ -97,6 +97,7 @@ STATES = Table(
     Column("value", Text),
     Column("worst", Text),
     Column("told", Text, nullable=False),  # JSON: the endpoints that know of the episode
+    Column("seen_at", Instant),  # when the group last had events, where it would be missed
 )
 
 OUTBOX = Table(

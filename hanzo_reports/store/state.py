@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 
+from hanzo_reports.errors import StoreError
 from hanzo_reports.store import alert_tables, budget_tables, quality_tables
 from hanzo_reports.store.metadata import METADATA
 from hanzo_reports.store.migrate import migrate
@@ -31,7 +32,7 @@ def sqlite(path: Path) -> sqlalchemy.Engine:
     engine = sqlalchemy.create_engine(sqlalchemy.URL.create("sqlite", database=str(path)))
     sqlalchemy.event.listen(engine, "connect", _settings)
     migrate(engine, "state", str(path))
-    return engine
+    return _translated(engine, str(path))
 
 
 def postgres(connect: Callable[[], Any], url: str) -> sqlalchemy.Engine:
@@ -46,6 +47,19 @@ def postgres(connect: Callable[[], Any], url: str) -> sqlalchemy.Engine:
     """
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=connect, pool_pre_ping=True)
     migrate(engine, "state", url)
+    return _translated(engine, url)
+
+
+def _translated(engine: sqlalchemy.Engine, place: str) -> sqlalchemy.Engine:
+    """The engine, whose database raises StoreError when it is locked, gone or starting again."""
+
+    def translate(context: sqlalchemy.ExceptionContext) -> None:
+        if isinstance(context.sqlalchemy_exception, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError):
+            said = next(iter(str(context.original_exception).strip().splitlines()), "")
+            msg = f"the state in {place} cannot be read or written: {said}"
+            raise StoreError(msg) from context.original_exception
+
+    sqlalchemy.event.listen(engine, "handle_error", translate)
     return engine
 
 

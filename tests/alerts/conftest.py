@@ -15,7 +15,7 @@ from hanzo_reports import store
 from hanzo_reports.alerts import book, states
 from hanzo_reports.alerts.budgets import Budgets
 from hanzo_reports.alerts.check import check
-from hanzo_reports.alerts.rules import read
+from hanzo_reports.alerts.reading import read
 from hanzo_reports.alerts.texts import Voice
 from hanzo_reports.delivery.deliver import deliver
 from hanzo_reports.delivery.endpoints import keep, parse

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanzo_reports.alerts.evaluate import Health, Kind, Observation, Phase, State, closed, step
-from hanzo_reports.alerts.rules import read
+from hanzo_reports.alerts.evaluate import closed, step
+from hanzo_reports.alerts.reading import read
+from hanzo_reports.alerts.standing import Health, Kind, Observation, Phase, State
 
 START = datetime(2026, 3, 1, 3, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -40,7 +40,7 @@ def test_killed_at_random_moments(house, receiver, weather, state_url, traffic, 
     house.vault = Vault(key)
     house.rule(house.channel(f"hook=webhook:{receiver.url}"), by=["project"], repeat="5m")
     done = subprocess.run(
-        [sys.executable, WORKER, state_url, traffic.store.url, key, str(kills), "11"],
+        [sys.executable, WORKER, state_url, traffic.store.url, key, str(kills), "11", str(MINUTES)],
         check=False, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import duckdb
 import pytest
 
+from hanzo_reports.alerts import money
 from hanzo_reports.alerts.budgets import Budget, Budgets
 from hanzo_reports.alerts.money import subscribe, subscriptions, tell_anomalies, tell_budgets
+from hanzo_reports.alerts.topics import tell
 from hanzo_reports.errors import UnknownNameError
 
 
@@ -75,8 +79,6 @@ def test_two_who_look_at_once_tell_a_threshold_once(told, traffic, clock, state_
 
 def test_a_record_without_its_message_is_no_record(told, house, traffic, clock, monkeypatch):
     """What fails on its way into the outbox is told the next time: both are one transaction."""
-    from hanzo_reports.alerts import money  # noqa: PLC0415  # to break it
-
     traffic.put(clock.now + timedelta(minutes=30), 1, cost=Decimal(60))
     clock.pass_(hours=1)
     with monkeypatch.context() as broken:
@@ -105,14 +107,76 @@ def test_a_topic_that_is_none_is_named(house, topic):
         subscribe(connection, topic, [])
 
 
-def test_an_anomaly_is_told_once(told, house, traffic, clock):
+@pytest.fixture
+def month(told, traffic, clock):
+    """A month of traffic, one day of it out of line by one model's doing; the clock stands at its end."""
     for day in range(1, 31):
         clock.now = datetime(2026, 3, day, 12, tzinfo=UTC)
-        traffic.put(clock.now, 2, cost=Decimal(400 if day == 29 else 10 + day % 3))
+        traffic.put(clock.now, 2, cost=Decimal(10 + day % 3), model="usual")
+    traffic.put(datetime(2026, 3, 29, 13, tzinfo=UTC), 2, cost=Decimal(390), model="dear")
     clock.now = datetime(2026, 3, 30, 13, tzinfo=UTC)
-    looks = [tell_anomalies(house.engine, traffic.store.events(), clock.now, house.voice) for _ in range(3)]
+    return told
+
+
+def test_an_anomaly_is_told_once_with_who_moved_it(month, house, traffic, clock, receiver):
+    house.rule(month.channel)
+    looks = [tell_anomalies(house.engine, traffic.store.events, clock.now, house.voice) for _ in range(3)]
     assert looks == [1, 0, 0]
-    [title] = told.titles
-    assert title.startswith("ANOMALY search: $800.00 on 29 March, expected $2")
+    [title] = month.titles
+    assert title.startswith("ANOMALY search: $804.00 on 29 March, expected $2")
+    assert "\nWhy: model dear: +$780.00 on the same weekday before\n" in receiver.got[0].json["data"]["text"]
     clock.pass_(days=1)
-    assert tell_anomalies(house.engine, traffic.store.events(), clock.now, house.voice) == 0
+    assert tell_anomalies(house.engine, traffic.store.events, clock.now, house.voice) == 0
+    assert not house.check().skipped  # the row that says when anomalies were looked for is none of a pass's
+    clock.pass_(minutes=1)
+    assert house.check().rules == 1
+
+
+@pytest.mark.usefixtures("month")
+@pytest.mark.parametrize("state_url", ["sqlite", "postgres"], indirect=True)
+def test_two_who_look_for_anomalies_at_once_tell_them_once(house, traffic, clock, state_engine, monkeypatch):
+    barrier, counts, failed = threading.Barrier(2), [], []
+    plain = money.anomalies
+    written = money.enqueue
+    monkeypatch.setattr(money, "anomalies", lambda *arguments: (barrier.wait(20), plain(*arguments))[1])
+    monkeypatch.setattr(money, "enqueue", lambda *arguments: (time.sleep(1), written(*arguments))[1])
+
+    def look(engine):
+        try:
+            counts.append(tell_anomalies(engine, traffic.store.events, clock.now, house.voice))
+        except Exception as error:  # noqa: BLE001  # shown below
+            failed.append(error)
+
+    threads = [threading.Thread(target=look, args=(state_engine(),)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (failed, sorted(counts)) == ([], [0, 1])
+
+
+@pytest.mark.usefixtures("told")
+def test_a_store_without_events_has_no_anomalies(house, traffic, clock):
+    assert tell_anomalies(house.engine, traffic.store.events, clock.now, house.voice) == 0
+
+
+@pytest.mark.usefixtures("month")
+def test_what_cannot_be_looked_at_is_told_after_a_quarter_of_an_hour_and_keeps_no_other(
+    house, traffic, clock, receiver
+):
+    def broken(*_):
+        msg = "postgresql://me:hunter2@db is gone"
+        raise duckdb.IOException(msg)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(money, "crossings", broken)
+        for minute in range(20):
+            looked = tell(Budgets(house.engine), traffic.store.events, clock.now, house.voice)
+            assert looked.failures == ("budgets: IOException: postgresql://***@db is gone",)
+            assert looked.messages == {0: 1, 15: 1}.get(minute, 0)  # the anomaly, and that budgets cannot be seen
+            clock.pass_(minutes=1)
+    looks = [tell(Budgets(house.engine), traffic.store.events, clock.now, house.voice) for _ in range(2)]
+    assert [look.failures for look in looks] == [(), ()]
+    house.deliver()
+    assert receiver.types == ["alert.anomaly", "alert.error", "alert.threshold", "alert.back"]
+    assert "hunter2" not in str([got.body for got in receiver.got])

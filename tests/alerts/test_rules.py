@@ -9,7 +9,8 @@ import pytest
 
 from hanzo_reports.alerts.amounts import amount, shown, span, spelled
 from hanzo_reports.alerts.presets import burn_rates, defaults
-from hanzo_reports.alerts.rules import Condition, Rule, Severity, read
+from hanzo_reports.alerts.reading import read
+from hanzo_reports.alerts.rules import Condition, Rule, Severity
 from hanzo_reports.errors import RuleError, UnknownNameError
 from hanzo_reports.units import Unit
 
@@ -58,6 +59,17 @@ def test_defaults_are_not_written():
         ({"by": ["modle"]}, "unknown dimension 'modle'; did you mean 'model'?"),
         ({"where": {"projct": "x"}}, "did you mean 'project'?"),
         ({"name": "my rule"}, "letters, digits"),
+        ({"burn_rate": "fast"}, "how many times too fast, a number above 0, not 'fast'"),
+        ({"burn_rate": float("nan")}, "a number above 0, not NaN"),
+        ({"burn_rate": 0}, "a number above 0, not 0"),
+        ({"where": ["project"]}, "where holds names with values"),
+        ({"where": {5: "x"}}, "unknown dimension '5'"),
+        ({"no_data": ["keep"]}, "unknown no_data \"['keep']\""),
+        ({"severity": {"a": 1}}, "unknown severity"),
+        ({"enabled": "false"}, "enabled is true or false, not 'false'"),
+        ({"metric": "cost", "gt": "1e99999"}, "too large or too small"),
+        ({"metric": "cost", "gt": "1e-99999"}, "too large or too small"),
+        ({"window": "999999w" * 9}, "longer than a century"),
         ({"keep_fireing_for": "5m"}, "unknown field 'keep_fireing_for'; did you mean 'keep_firing_for'?"),
     ],
 )
@@ -99,6 +111,8 @@ def test_amounts_are_read_exactly(text, unit, value):
     [
         (None, Unit.SHARE, "no data"),
         (0.999, Unit.SHARE, "99.9%"),
+        (0.99998, Unit.SHARE, "99.998%"),
+        (1.0, Unit.SHARE, "100%"),
         (Decimal("0.0001"), Unit.USD, "$0.000100"),
         (7, Unit.REQUESTS, "7 requests"),
         (12.345, Unit.PER_SECOND, "12.35 per second"),
@@ -154,3 +168,19 @@ def test_how_a_rule_is_told_does_not_change_what_it_is():
     same = {"name": "other", "repeat": "2h", "severity": "info", "runbook": "", "channels": []}
     assert read(FULL | same).fingerprint == rule.fingerprint
     assert read(FULL | {"gte": "0.03"}).fingerprint != rule.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("metric", "condition", "limit"),
+    [
+        ("availability", {"lt": "99.995%"}, "< 99.995%"),
+        ("error_rate", {"gt": "0.123456"}, "> 12.3456%"),
+        ("latency_p99", {"gte": "1234.5"}, ">= 1,234.5 ms"),
+        ("cost", {"gt": "$0.0000001"}, "> $0.0000001"),
+        ("cost", {"gt": "$1234.5"}, "> $1,234.50"),
+        ("requests", {"lt": "1M"}, "< 1,000,000 requests"),
+        ("requests_per_second", {"lt": "0.125"}, "< 0.125 per second"),
+    ],
+)
+def test_a_limit_is_shown_as_it_is_compared(metric, condition, limit):
+    assert read({"name": "a", "metric": metric} | condition).limit == limit

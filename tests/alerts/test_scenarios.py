@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from hanzo_reports.alerts import book
+from hanzo_reports.alerts import book, states
 from hanzo_reports.errors import StoreError
 from hanzo_reports.store.alert_tables import STATES
 
@@ -141,6 +141,78 @@ def test_traffic_that_stops_is_a_value_for_what_adds_up(house, hook, receiver):
     assert receiver.types == ["alert.firing", "alert.resolved"]
 
 
+def test_a_group_that_was_well_and_goes_away_is_missed(house, hook, receiver, clock):
+    house.rule(hook, name="stopped", metric="requests", gt=None, lt="10", by=["project"])
+    house.minute(project="a", requests=20)
+    for _ in range(3):
+        house.minute(project="b", requests=20)
+    assert [(got.json["type"], got.json["data"]["group"]) for got in receiver.got] == [
+        ("alert.firing", {"project": "a"})
+    ]
+    clock.pass_(days=8)
+    house.minute(project="b", requests=20)
+    assert house.phases()['{"project":"a"}'] == "firing"  # what fires is not forgotten, however long it takes
+    assert receiver.types == ["alert.firing", "alert.reminder"]
+
+
+def test_a_group_without_data_is_told_and_after_a_week_no_longer_waited_for(house, hook, receiver, clock):
+    house.rule(hook, by=["project"], no_data="alert")
+    house.minute(project="a")
+    for _ in range(20):
+        house.minute(project="b")
+    assert [(got.json["type"], got.json["data"]["group"]) for got in receiver.got] == [
+        ("alert.no_data", {"project": "a"})
+    ]
+    clock.pass_(days=7)
+    house.minute(project="b")
+    house.minute(project="b")
+    assert receiver.types[1:] == ["alert.back"]
+    assert "no longer waited for" in receiver.got[1].json["data"]["title"]
+    house.minute(project="a", bad=BAD)
+    assert receiver.types[2:] == ["alert.firing"]
+
+
+def test_only_so_many_groups_are_remembered_and_none_by_a_rule_that_misses_none(house, hook, monkeypatch):
+    from hanzo_reports.alerts import check  # noqa: PLC0415  # to have it remember fewer
+
+    monkeypatch.setattr(check, "MOST", 2)
+    house.rule(hook, by=["project"])
+    house.minute(project="a")
+    assert house.phases() == {}
+    house.rule(hook, name="stopped", metric="requests", gt=None, lt="10", by=["project"])
+    for project in ("a", "b", "c"):
+        house.minute(project=project)
+    assert set(house.phases()) == {'{"project":"a"}', '{"project":"b"}'}
+
+
+def test_groups_of_other_dimensions_are_closed_when_a_rule_divides_otherwise(house, hook, receiver):
+    few = {"name": "few", "metric": "requests", "gt": None, "lt": "10"}
+    house.rule(hook, **few, by=["project"])
+    house.minute(5, project="a", model="m")
+    house.rule(hook, **few, by=["model"], over=True)
+    for _ in range(3):
+        house.minute(5, project="a", model="m")
+    told = [(got.json["type"], got.json["data"]["group"], got.json["data"]["episode"]) for got in receiver.got]
+    assert told[0] == ("alert.firing", {"project": "a"}, 1)
+    assert sorted(told[1:], key=str) == [("alert.firing", {"model": "m"}, 1), ("alert.resolved", {"project": "a"}, 1)]
+    house.rule(hook, **few, by=["project"], over=True)
+    house.minute(5, project="a", model="m")
+    told = [(got.json["type"], got.json["data"]["group"], got.json["data"]["episode"]) for got in receiver.got]
+    assert sorted(told[3:], key=str) == [("alert.firing", {"project": "a"}, 2), ("alert.resolved", {"model": "m"}, 1)]
+
+
+def test_who_is_slow_is_judged_by_each_rules_own_limit(house, hook, receiver, clock, traffic):
+    house.rule(hook, name="slow", metric="latency_p99", gt="1000")
+    house.rule(hook, name="slower", metric="latency_p99", gt="3000")
+    clock.pass_(minutes=1)
+    traffic.put(clock.now, 10, model="a", latency_ms=2000.0)
+    traffic.put(clock.now, 5, model="b", latency_ms=4000.0)
+    house.check()
+    house.deliver()
+    most = [got.json["data"]["text"].partition("Most of it: ")[2].splitlines()[0] for got in receiver.got]
+    assert most == ["model a: 10 of 15 slow requests (67%)", "model b: 5 of 5 slow requests (100%)"]
+
+
 def test_a_store_that_cannot_be_read_is_told_once_to_everybody_and_resolves_nothing(house, hook, receiver, clock):
     other = house.channel(f"other=webhook:{receiver.url}/other")
     for n in range(10):
@@ -170,6 +242,24 @@ def test_a_clock_that_goes_back_does_nothing(house, hook, receiver, clock):
     clock.pass_(minutes=-30)
     assert house.check().skipped
     assert receiver.types == ["alert.firing"]
+
+
+@pytest.mark.parametrize("state_url", ["sqlite", "postgres"], indirect=True)
+def test_what_a_clock_wrote_that_was_ahead_does_not_stay_ahead(house, hook, receiver, clock):
+    house.rule(hook, **{"for": "2m"}, repeat="10m")
+    receiver.answers = [500]
+    clock.pass_(days=3650)
+    minutes(house, BAD, BAD, BAD)
+    clock.pass_(days=-3650)
+    assert house.check().ahead > timedelta(days=3649)
+    with house.engine.begin() as connection:
+        states.rewind(connection, clock.now)
+    minutes(house, BAD)
+    assert receiver.types == ["alert.firing"] * 2  # the one that failed, and that it is sent again at once
+    minutes(house, *[BAD] * 10)
+    assert receiver.types == [*["alert.firing"] * 2, "alert.reminder"]
+    minutes(house, 0)
+    assert receiver.types[3:] == ["alert.resolved"]
 
 
 def test_late_data_does_not_rewrite_what_was_told(house, hook, receiver, clock, traffic):

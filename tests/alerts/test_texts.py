@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from hanzo_reports.alerts.evaluate import Kind, Message, Phase, State
 from hanzo_reports.alerts.observe import Suspect
-from hanzo_reports.alerts.rules import read
+from hanzo_reports.alerts.reading import read
+from hanzo_reports.alerts.standing import Kind, Message, Phase, State
 from hanzo_reports.alerts.texts import Voice, notice, trial
 from hanzo_reports.delivery.notice import body, markdown, plain
 

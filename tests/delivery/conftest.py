@@ -10,6 +10,7 @@ from cryptography.fernet import Fernet
 from hanzo_reports.delivery.deliver import deliver
 from hanzo_reports.delivery.endpoints import keep, parse
 from hanzo_reports.delivery.guard import Guard
+from hanzo_reports.delivery.ledger import messages
 from hanzo_reports.delivery.notice import Action, Notice
 from hanzo_reports.delivery.outbox import enqueue
 from hanzo_reports.delivery.sealing import Vault
@@ -42,10 +43,18 @@ def post_office(state_database, vault, guard, clock):
             with state_database.begin() as connection:
                 return enqueue(connection, [(notice, to) for notice in notices], clock.now)
 
-        def deliver(self, **options):
+        def deliver(self, clock=clock, **options):
             return deliver(state_database, vault, guard, clock, **options)
 
     return Office()
+
+
+@pytest.fixture
+def second(receiver):
+    """Another receiver, which answers by itself."""
+    made = type(receiver)()
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -60,3 +69,20 @@ def notice():
         )  # fmt: skip
 
     return make
+
+
+@pytest.fixture
+def hook(post_office, receiver):
+    return post_office.endpoint(f"hook=webhook:{receiver.url}")
+
+
+@pytest.fixture
+def held(state_database):
+    """A function that gives the messages, oldest first, as (title, state, attempts, last_status)."""
+
+    def read(*names):
+        with state_database.connect() as connection:
+            rows = reversed(messages(connection))
+            return [tuple(row[name] for name in names or ("title", "state", "attempts", "last_status")) for row in rows]
+
+    return read

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 from pydantic import SecretStr
 
 from hanzo_reports.delivery.channels import channel
-from hanzo_reports.delivery.endpoints import Endpoint
+from hanzo_reports.delivery.endpoints import Endpoint, parse
 from hanzo_reports.delivery.guard import Guard
 from hanzo_reports.delivery.ledger import messages
 from hanzo_reports.delivery.notice import Action
 from hanzo_reports.delivery.outbox import Claimed
+from hanzo_reports.errors import ChannelError
 
 KEY = "k" * 32
 
@@ -81,6 +83,30 @@ def test_pagerdutys_resolve_goes_to_the_key_that_triggered(post_office, notice, 
     assert {got.path for got in receiver.got} == {"/v2/enqueue"}
 
 
+def test_what_nothing_resolves_opens_no_incident(post_office, notice, receiver):
+    endpoint = post_office.endpoint(address("pagerduty", receiver.port))
+    post_office.put(notice("threshold:0.5", action=Action.INFORM), to=[endpoint])
+    assert post_office.deliver().sent == 1
+    [sent] = receiver.got
+    assert sent.path == "/v2/change/enqueue"
+    assert sent.json["routing_key"] == KEY
+    assert sent.json["payload"]["summary"] == "threshold:0.5 1"
+    assert {"event_action", "dedup_key"} & sent.json.keys() == set()
+
+
+def test_channels_for_people_do_not_wait_for_each_other(post_office, notice, receiver, second):
+    hanging = post_office.endpoint(address("pagerduty", receiver.port))
+    well = post_office.endpoint(address("slack", second.port))
+    receiver.answers = [3.0]
+    post_office.put(notice(), to=[hanging, well])
+    sending = threading.Thread(target=post_office.deliver)
+    sending.start()
+    sending.join(1.5)
+    assert sending.is_alive()
+    assert len(second.got) == 1
+    sending.join()
+
+
 def test_a_body_arrives_as_it_is_kept(receiver, guard, clock):
     """Apprise would trim, split, unescape and convert; it must not."""
     text = '{"text":"  a\\\\n :smile: <b>x</b> \\u00e9é  ' + "x" * 40_000 + '"}'
@@ -97,3 +123,10 @@ def test_no_channel_sends_to_where_nothing_may_be_sent(receiver, clock, kind):
     body = b'{"title":"t","body":"b","type":"info"}'
     reply = channel(held, Guard()).send(Claimed("m", "e", body, 0, "me"), clock.now)
     assert (reply.refused, receiver.got) == (True, [])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "169.254.169.254", "10.0.0.1"])
+def test_a_second_host_of_apprises_is_checked_too(guard, host):
+    with pytest.raises(ChannelError, match="no public address"):
+        parse(f"apprise:mailto://user:pass@example.com?smtp={host}", guard, ("mailto",))
+    assert parse("apprise:mailto://user:pass@example.com?smtp=8.8.8.8", guard, ("mailto",)).label == "mailto://***"

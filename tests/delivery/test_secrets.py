@@ -14,7 +14,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from hanzo_reports.delivery.deliver import deliver
-from hanzo_reports.delivery.endpoints import keep, listed, parse
+from hanzo_reports.delivery.endpoints import listed, parse
 from hanzo_reports.delivery.ledger import message, messages
 from hanzo_reports.errors import ReportsError
 
@@ -90,18 +90,34 @@ def test_no_secret_is_logged_shown_or_kept_in_the_clear(
         assert leaks(file.read_bytes().decode("latin-1")) == []
 
 
-def test_no_secret_is_in_a_traceback_even_with_its_variables(state_database, vault, guard, clock):
+def test_no_secret_is_in_the_traceback_of_a_channel_that_is_refused(guard):
     texts = []
     for spec in [*specs(1), f"webhook:https://10.0.0.1/{PLANTED['webhook']}#{WHSEC}", f"apprise:json://{'x' * 300}"]:
         try:
-            with state_database.begin() as connection:
-                keep(connection, vault, parse(spec, guard, ()), clock.now)
-                from_other = type(vault)(Fernet.generate_key().decode())
-            deliver(state_database, from_other, guard, clock)
+            parse(f"{spec} \u00e9", guard, ())
         except ReportsError as error:
-            told = traceback.TracebackException.from_exception(error, capture_locals=False)
-            texts.append("".join(told.format(chain=True)))
-    assert len(texts) >= 3
+            texts.append("".join(traceback.format_exception(error)))
+    assert len(texts) == 6
+    assert leaks("".join(texts)) == []
+
+
+def test_no_secret_is_in_a_traceback_of_what_is_kept_even_with_its_variables(
+    post_office, notice, state_database, vault, guard, clock, receiver
+):
+    ids = [post_office.endpoint(spec, ("json",)) for spec in specs(receiver.port)]
+    post_office.put(notice(), to=ids)
+
+    def stopped():
+        raise ZeroDivisionError
+
+    texts = []
+    for opens, instant in ((type(vault)(Fernet.generate_key().decode()), clock), (vault, stopped)):
+        with pytest.raises((ReportsError, ZeroDivisionError)) as caught:
+            deliver(state_database, opens, guard, instant)
+        told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        frames = [frame for frame in told.stack if "hanzo_reports" in frame.filename]
+        assert any(frame.locals for frame in frames)
+        texts.append("".join(traceback.StackSummary.from_list(frames).format()))
     assert leaks("".join(texts)) == []
 
 
