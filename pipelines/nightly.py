@@ -1,8 +1,9 @@
 """Load a folder of logs, guard them, make the dashboard, tell of alerts: `python pipelines/nightly.py SOURCE FOLDER`.
 
-Any scheduler can call it, as often as it likes: what is loaded already is skipped, and a report that is there already
-is not made again. The store is the one of HANZO_REPORTS_STORE, else ./warehouse. A step that fails does not keep the
-next ones from their work: a page says itself that its data cannot be trusted. The exit code is the first that is not 0.
+Any scheduler can call it, as often as it likes: what is loaded already is skipped, and the day's report, which ends at
+midnight UTC, is made again only when there is something new in it. The store is the one of HANZO_REPORTS_STORE, else
+./warehouse. A step that fails does not keep the next ones from their work: a page says itself that its data cannot be
+trusted. The exit code is the first that is not 0.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 COMMAND = str(Path(sys.executable).with_name("hanzo-reports"))
@@ -22,7 +24,7 @@ def main(source: str, folder: str) -> int:
     steps = (
         ("ingest", source, folder),
         ("guard", "daily"),
-        ("report", "run", "dashboard", "--if-missing"),
+        ("report", "run", "dashboard", "--if-missing", "-p", f"window_end={datetime.now(UTC).date()}"),
         ("check", "--interval", "1d"),  # so far apart: a rule that must be bad `for` some time needs two nights
     )
     for step in steps:

@@ -107,16 +107,15 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
     described = mapping.load_source(source, mapping_file, constants or {})
     asked = expected(suite, now) if suite else None
     names = ", ".join(map(str, paths))
-    with store.scratch() as temporary:
+    with store.scratch() as temporary, _reading(names):
         con = loader(temporary)
         steps = Progress(con, progress)
-        with _reading(names):
-            found = files(described, paths)
-            mapped = named(mapping.project(readers.read(con, described, paths), described))
-            place = None if _cheap(described, found) else temporary / "rows.parquet"
-            rows, counts = _checked(mapped, now, steps, place)
-            if place is None and (counts.bad or counts.repeats):
-                rows, counts = _checked(mapped, now, steps, temporary / "rows.parquet")
+        found = files(described, paths)
+        mapped = named(mapping.project(readers.read(con, described, paths), described))
+        place = None if _cheap(described, found) else temporary / "rows.parquet"
+        rows, counts = _checked(mapped, now, steps, place)
+        if place is None and (counts.bad or counts.repeats):
+            rows, counts = _checked(mapped, now, steps, temporary / "rows.parquet")
         if not counts.read:
             msg = f"{names}: no rows; give a file that has some"
             raise UnreadableError(msg)
@@ -209,5 +208,5 @@ def _reading(names: str) -> Iterator[None]:
         msg = f"{names}: too little memory or disk to load them; {error}"
         raise StoreError(msg) from error
     except duckdb.Error as error:
-        msg = f"{names}: cannot be read; {str(error).splitlines()[0]}"
+        msg = f"{names}: cannot be loaded; {str(error).splitlines()[0]}"
         raise UnreadableError(msg) from error

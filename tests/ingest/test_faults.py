@@ -4,6 +4,7 @@ import gzip
 import json
 from datetime import UTC, datetime
 
+import duckdb
 import pytest
 
 from hanzo_reports import store
@@ -89,6 +90,22 @@ def test_a_folder_of_several_layouts_with_a_fault_in_one(lake, tmp_path):
     (tmp_path / "in/b.jsonl").write_text("\n".join(map(json.dumps, objects(2))))
     loaded = load(lake, tmp_path / "in")
     assert (loaded.files, loaded.read, loaded.accepted, loaded.quarantined) == (2, 4, 3, 1)
+
+
+@pytest.mark.parametrize("suite", ["events", ""])
+def test_a_damaged_page_of_a_parquet_file_is_told_and_changes_nothing(lake, tmp_path, suite):
+    path, con = tmp_path / "log.parquet", duckdb.connect()
+    rows = "SELECT 'r' || i AS event_id, now() - INTERVAL 1 YEAR AS timestamp, 'gw' AS service, 'p' AS project, "
+    con.execute(
+        f"COPY ({rows} 200 AS status, md5(i::VARCHAR) AS user FROM range(20000) t(i)) TO '{path}' (COMPRESSION gzip)"
+    )
+    con.close()
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    path.write_bytes(whole[: middle - 500] + bytes(1000) + whole[middle + 500 :])
+    with pytest.raises(UnreadableError, match=r"log\.parquet: cannot be loaded; "):
+        load(lake, path, suite=suite)
+    assert lake.events().count().to_pyarrow().as_py() == 0
 
 
 def test_a_header_that_is_none(lake, tmp_path):
