@@ -24,5 +24,14 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except Exception as error:
+        engine = sys.modules.get("duckdb")  # slow to load; what was not loaded has raised nothing
+        if engine is None or not isinstance(error, engine.Error):
+            raise
+        said = (str(error).splitlines() or ["no reason given"])[0]
+        sys.stderr.write(
+            f"hanzo-reports: a file cannot be read: {said}; if it is of the store, restore it from a backup\n"
+        )
+        sys.exit(1)
     finally:
         gc.freeze()  # the process ends: a search of all libraries for garbage would cost it a third of a second

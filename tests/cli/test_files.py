@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 
 import pyarrow.parquet as pq
 import pytest
@@ -123,3 +124,14 @@ def test_a_store_of_a_newer_version_is_refused(cli, tmp_path, log):
     newer = {key: value + 1 if isinstance(value, int) else value for key, value in described.items()}
     (store / "store.json").write_text(json.dumps(newer))
     assert "newer" in cli("usage", store=store, code=1).stderr
+
+
+def test_a_damaged_file_of_the_store_is_told_in_a_line(cli, sample_store, tmp_path):
+    shutil.copytree(sample_store, tmp_path / "w")
+    for path in (tmp_path / "w/events").glob("day=*/*"):
+        path.write_bytes(path.read_bytes()[:-100])
+    for command in (("usage", "-r", "7d"), ("budgets", "set", "platform", "--monthly", "5"), ("doctor",)):
+        told = cli(*command, store=tmp_path / "w", code=1).stderr
+        assert told.startswith("hanzo-reports: a file cannot be read: ")
+        assert told.endswith("; if it is of the store, restore it from a backup\n")
+        assert "Traceback" not in told
