@@ -94,7 +94,8 @@ def test_a_locked_state_is_an_error_in_one_line(run, locked):
 
 
 def test_a_state_in_postgres_that_goes_away_is_an_error_in_one_line_and_is_there_again(database):
-    engine = hr.open(database, create=True).store.state
+    workspace = hr.open(database, create=True)
+    engine = workspace.store.state
     gone = sqlalchemy.text("SELECT pg_terminate_backend(pg_backend_pid())")
     with (
         pytest.raises(StoreError, match=r"the state in .* cannot be read or written: ") as caught,
@@ -104,6 +105,7 @@ def test_a_state_in_postgres_that_goes_away_is_an_error_in_one_line_and_is_there
     assert "\n" not in str(caught.value)
     with engine.connect() as connection:
         assert connection.scalar(sqlalchemy.text("SELECT 1")) == 1
+    engine.dispose()
 
 
 def test_watching_goes_on_when_the_state_is_free_again(run, locked, monkeypatch):
