@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,18 +20,36 @@ CHECKED = datetime.fromisoformat(NOW)
 
 
 @pytest.fixture
-def cli(sample_store, tmp_path):
+def command(monkeypatch, capsys):
+    """A function that runs the command in this process, which is soon done, and checks its exit code.
+
+    What only a process of its own can show, tests start one for.
+    """
+
+    def run(arguments, settings, code):
+        with monkeypatch.context() as patched:
+            for name in [name for name in os.environ if name.startswith("HANZO_REPORTS_")]:
+                patched.delenv(name)
+            for name, value in settings.items():
+                patched.setenv(f"HANZO_REPORTS_{name.upper()}", str(value))
+            patched.setattr(sys, "argv", ["hanzo-reports", *map(str, arguments)])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        said = capsys.readouterr()
+        done = SimpleNamespace(stdout=said.out, stderr=said.err)
+        assert (ended.value.code or 0) == code, done
+        return done
+
+    return run
+
+
+@pytest.fixture
+def cli(command, sample_store, tmp_path, monkeypatch):
     """A function that runs the command on the sample store and checks its exit code."""
 
     def run(*arguments, store=sample_store, code=0, now=NOW, cwd=tmp_path):
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("HANZO_REPORTS_")}
-        settings = {"HANZO_REPORTS_STORE": str(store)} | ({"HANZO_REPORTS_NOW": now} if now else {})
-        done = subprocess.run(
-            [COMMAND, *map(str, arguments)],
-            check=False, capture_output=True, text=True, env=clean | settings, cwd=cwd, timeout=120,
-        )  # fmt: skip
-        assert done.returncode == code, (done.stdout, done.stderr)
-        return done
+        monkeypatch.chdir(cwd)
+        return command(arguments, {"store": store} | ({"now": now} if now else {}), code)
 
     return run
 
@@ -56,20 +73,11 @@ def store(tmp_path):
 
 
 @pytest.fixture
-def run(store, tmp_path, monkeypatch, capsys):
-    """A function that runs the command, in this process since it is run so often, allowed to send to this machine."""
+def run(command, store, tmp_path):
+    """A function that runs the command on that store, allowed to send to this machine."""
 
-    def command(*arguments, code=0, now="2026-03-31T12:00:00+00:00", **settings):
-        given = {"store": store, "now": now, "key_file": tmp_path / "secret.key", "allow_hosts": "localhost"} | settings
-        with monkeypatch.context() as patched:
-            for name, value in given.items():
-                patched.setenv(f"HANZO_REPORTS_{name.upper()}", str(value))
-            patched.setattr(sys, "argv", ["hanzo-reports", *map(str, arguments)])
-            with pytest.raises(SystemExit) as ended:
-                main()
-        said = capsys.readouterr()
-        done = SimpleNamespace(stdout=said.out, stderr=said.err)
-        assert (ended.value.code or 0) == code, done
-        return done
+    def run_(*arguments, code=0, now="2026-03-31T12:00:00+00:00", **settings):
+        usual = {"store": store, "now": now, "key_file": tmp_path / "secret.key", "allow_hosts": "localhost"}
+        return command(arguments, usual | settings, code)
 
-    return command
+    return run_
