@@ -21,6 +21,7 @@ spark.driver.memory 768m
 spark.executor.memory 512m
 spark.ui.enabled false
 spark.sql.shuffle.partitions 2
+spark.sql.files.maxPartitionNum 2
 spark.sql.adaptive.enabled false
 spark.sql.codegen.wholeStage false
 spark.sql.codegen.factoryMode NO_CODEGEN

@@ -137,6 +137,11 @@ def counted(request):
     return add
 
 
+def pytest_collection_modifyitems(items):
+    """Spark last: its executors go when they have nothing to do, and take seconds to come back."""
+    items.sort(key=lambda item: "spark" in item.nodeid)
+
+
 def pytest_terminal_summary(terminalreporter, config):
     """How many cells were the same."""
     cells = config.stash.get(CELLS, {})

@@ -85,8 +85,8 @@ def test_a_worker_killed_in_the_middle_of_a_query_changes_no_number(on_spark, on
     }
     events = on_spark.store.events()
     session = events.get_backend().session
-    for name, value in {"spark.sql.files.maxPartitionBytes": "2000", "spark.sql.files.openCostInBytes": "0"}.items():
-        session.conf.set(name, value)  # hundreds of tasks
+    for name, value in {"maxPartitionBytes": "2000", "openCostInBytes": "0", "maxPartitionNum": "10000"}.items():
+        session.conf.set(f"spark.sql.files.{name}", value)  # hundreds of tasks
     window = on_spark.window(asked.pop("range"))
     answer = {}
     asking = threading.Thread(
