@@ -32,7 +32,7 @@ def loader(temporary: Path, memory: str = LOAD_MEMORY) -> Backend:
         "memory_limit": memory,
         "temp_directory": str(temporary),
         "preserve_insertion_order": False,
-        "partitioned_write_flush_threshold": 100_000,  # less waits in memory; 10 % faster than the default
+        "partitioned_write_flush_threshold": 60_000,  # less waits in memory; a tenth faster than the default
     }
     return backend(duckdb.connect(config=settings))
 
