@@ -79,9 +79,11 @@ def report_load(loaded: "Loaded", fmt: str) -> None:
         )
     else:
         listing([{name: f"{value:,}" for name, value in row.items()}], "table", counted)
+    checks = loaded.verdict.checks if loaded.verdict else ()
+    stakes = {f"guard {check.id}": f"; ${check.at_stake:,.2f} at stake" for check in checks if check.at_stake}
     for reason, rows in list(loaded.reasons.items())[:10]:
-        say(f"quarantined: {rows:,} x {reason}")
-    for check in loaded.verdict.checks if loaded.verdict else ():
+        say(f"quarantined: {rows:,} x {reason}{stakes.get(reason.partition(':')[0], '')}")
+    for check in checks:
         if check.state == "error" or (check.state == "failed" and check.severity == "warning"):
             say(f"{check.severity}: {check.description}: {check.seen}")
 

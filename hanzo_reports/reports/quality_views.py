@@ -215,7 +215,7 @@ def takeaway(verdicts: Sequence[Verdict], days: Sequence[Mapping[str, Any]], hel
     }[worst]
     if held:
         rows = sum(row["rows"] for row in held)
-        said += f" {rows:,} reasons for quarantine are on record, most often: {held[0]['reason']}."
+        said += f" Rows in quarantine: {rows:,}, most often: {held[0]['reason']}."
     odd = [day["day"] for day in days if _odd(day)]
     if odd:
         said += f" Unusual days: {', '.join(odd[:5])}{' and more' if len(odd) > 5 else ''}."  # noqa: PLR2004  # as many as a sentence bears

@@ -77,6 +77,14 @@ def test_the_quarantine_is_counted_shown_exported_and_released(cli, tmp_path):
     assert told["summary"]["total_requests"] == 2
 
 
+def test_dollars_at_stake_are_told(cli, tmp_path):
+    (tmp_path / "log.csv").write_text(
+        f"{HEADER.strip()},cost\n{GOOD.strip()},0.0035\na4,2026-03-30T10:00:00Z,gateway,search,gpt-4o,200,1000,100,0,3500\n"
+    )
+    told = cli("ingest", "events", tmp_path / "log.csv", store=tmp_path / "w").stderr
+    assert re.search(r"quarantined: 1 x guard cost_not_absurd: .*; \$3,500\.00 at stake\n", told)
+
+
 def test_no_guard_takes_every_event(cli, tmp_path):
     load(cli, tmp_path, GOOD, FUTURE, extra=["--no-guard"])
     (found,) = json.loads(cli("doctor", "-f", "json", store=tmp_path / "w").stdout)
