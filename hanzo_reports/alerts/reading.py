@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal, DecimalException
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hanzo_reports.alerts.amounts import amount, span
 from hanzo_reports.alerts.rules import Condition, NoData, Rule, Severity
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from hanzo_reports.alerts.rules import Where
 
+N = TypeVar("N", int, Decimal)
+_SAMPLES = "min_samples is a whole number of requests"
+_BURN = "burn_rate is how many times too fast, a number above 0"
 _FIELDS = (
     "name", "metric", *Condition, "window", "short_window", "for", "keep_firing_for", "clear", "min_samples", "no_data",
     "where", "by", "repeat", "severity", "runbook", "burn_rate", "channels", "enabled",
@@ -54,14 +57,15 @@ def read(given: Mapping[str, Any], where: str = "") -> Rule:
         msg = f"rule {name!r}: enabled is true or false, not {given['enabled']!r}"
         raise RuleError(msg)
     clear, burn = given.get("clear"), given.get("burn_rate")
+    burn = None if burn is None else _number(Decimal, burn, f"rule {name!r}: {_BURN}")
     return Rule(
         name, metric, conditions[0], amount(str(given[conditions[0].value]), unit, metric), **spans,
         clear_threshold=None if clear is None else amount(str(clear), unit, metric),
-        min_samples=_whole(given.get("min_samples", 0), name),
+        min_samples=_number(int, given.get("min_samples", 0), f"rule {name!r}: {_SAMPLES}"),
         no_data=NoData(_one_of("no_data", given.get("no_data", NoData.KEEP), NoData)),
         severity=Severity(_one_of("severity", given.get("severity", Severity.WARNING), Severity)),
         where=_where(given.get("where"), name), by=tuple(dimensions(_words(given.get("by")))),
-        runbook=str(given.get("runbook") or ""), burn_rate=None if burn is None else _number(burn, name),
+        runbook=str(given.get("runbook") or ""), burn_rate=burn,
         channels=tuple(_words(given.get("channels"))),
     )  # fmt: skip
 
@@ -91,19 +95,11 @@ def _words(given: object) -> list[str]:
     return [str(word) for word in given] if isinstance(given, list | tuple) else [str(given)]
 
 
-def _whole(given: object, name: str) -> int:
+def _number(kind: type[N], given: object, what: str) -> N:
     try:
-        return int(str(given))
-    except ValueError:
-        msg = f"rule {name!r}: min_samples is a whole number of requests, not {given!r}"
-        raise RuleError(msg) from None
-
-
-def _number(given: object, name: str) -> Decimal:
-    try:
-        return Decimal(str(given))
-    except DecimalException:
-        msg = f"rule {name!r}: burn_rate is how many times too fast, a number above 0, not {given!r}"
+        return kind(str(given))
+    except (ValueError, DecimalException):
+        msg = f"{what}, not {given!r}"
         raise RuleError(msg) from None
 
 

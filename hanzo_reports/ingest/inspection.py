@@ -6,8 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import duckdb
-
 from hanzo_reports.errors import UnknownNameError
 from hanzo_reports.ingest.listed import listed
 from hanzo_reports.ingest.prices import listed_as
@@ -18,7 +16,7 @@ from hanzo_reports.quality.guard import guard
 from hanzo_reports.quality.parameters import DEFAULTS, parameters
 from hanzo_reports.quality.reconcile import billed, reconciliation
 from hanzo_reports.quality.suites import suite
-from hanzo_reports.store.duck import backend
+from hanzo_reports.store.duck import here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,8 +68,3 @@ def _table(store: Store, asked: Suite, window: Window, now: datetime) -> ibis.Ta
     if window.end >= now:  # what claims to be later is in no range, and has to be seen
         window = replace(window, end=datetime.max.replace(tzinfo=UTC))
     return listed(selected(store.events(window.start, window.end), window, None, ()))
-
-
-def here(table: ibis.Table) -> ibis.Table:
-    """A small table's rows in this process, so that what made them is computed once."""
-    return backend(duckdb.connect()).create_table("rows", table.to_pyarrow())

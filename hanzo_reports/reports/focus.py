@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import ibis
 
 from hanzo_reports.events import TIMESTAMP
-from hanzo_reports.ingest.inspection import here
 from hanzo_reports.metrics.query import bucket_key
+from hanzo_reports.store.duck import here
 from hanzo_reports.units import Grain
 
 if TYPE_CHECKING:

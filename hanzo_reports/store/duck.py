@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import duckdb
+    import ibis
     from ibis.backends.duckdb import Backend
 
 LOAD_MEMORY = "700MB"
@@ -35,6 +36,13 @@ def loader(temporary: Path, memory: str = LOAD_MEMORY) -> Backend:
         "partitioned_write_flush_threshold": 60_000,  # less waits in memory; a tenth faster than the default
     }
     return backend(duckdb.connect(config=settings))
+
+
+def here(table: ibis.Table) -> ibis.Table:
+    """A small table's rows in this process, so that what made them is computed once."""
+    import duckdb  # noqa: PLC0415  # see the module's text
+
+    return backend(duckdb.connect()).create_table("rows", table.to_pyarrow())
 
 
 def literal(text: object) -> str:
