@@ -27,9 +27,11 @@ LARGE = 128 * 2**20
 SORTED_ROWS = 500_000  # sorting these costs nothing to speak of
 UNSORTED_SPAN = timedelta(days=31)  # one open file a day takes memory; sorted, days come one after another
 _KNOWN = "known_ids"
-# lz4_raw is read and written a tenth faster than the default. Parquet's second version would be a quarter faster still,
-# but Spark cannot read its floats.
-_OPTIONS = "FORMAT parquet, COMPRESSION lz4_raw, PARTITION_BY (day), OVERWRITE_OR_IGNORE, RETURN_STATS"
+# lz4_raw is read and written a tenth faster than the default, and row groups of half the default's rows are written
+# another tenth faster. Parquet's second version would be a quarter faster still, but Spark cannot read its floats.
+_OPTIONS = (
+    "FORMAT parquet, COMPRESSION lz4_raw, ROW_GROUP_SIZE 61440, PARTITION_BY (day), OVERWRITE_OR_IGNORE, RETURN_STATS"
+)
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,8 @@ class DeltaFiles:
 
     def _write(self, con: Backend, rows: ibis.Table, writer: str) -> tuple[list[AddAction], int]:
         """Rows written into files that no commit names yet: the files and the number of rows."""
-        query = con.compile(rows.mutate(day=rows[self.time].date()))
+        day = f'make_timestamp(epoch_us("{self.time}"))::DATE'  # cast as it is, a calendar would be asked for each row
+        query = f"SELECT *, {day} AS day FROM ({con.compile(rows)})"  # noqa: S608  # our own names
         options = f"{_OPTIONS}, FILENAME_PATTERN {literal(f'{writer}_{{i}}')}"
         written = con.con.execute(f"COPY ({query}) TO {literal(self.folder)} ({options})").fetchall()
         added = [
