@@ -58,7 +58,7 @@ def divided(above: ir.Value, below: ir.Value, unit: Unit) -> ir.Value:
     """A quotient that is NULL over nothing; money over a whole number is exact, with nine places."""
     if unit is Unit.USD:
         return quotient(above, below)
-    return above.cast("float64") / below.cast("float64").nullif(0)
+    return above.cast("float64") / below.nullif(0)
 
 
 def ratio(
@@ -109,6 +109,11 @@ def per_second(name: str, title: str, of: Metric, meaning: str) -> Metric:
     )  # fmt: skip
 
 
-def count_where(column: str, low: int, high: int = 1000) -> Expression:
-    """The number of rows whose column lies in ``[low, high)``."""
-    return lambda t: ibis.ifelse((t[column] >= low) & (t[column] < high), 1, 0).sum()
+def count_where(column: str, low: int, high: int | None = None) -> Expression:
+    """The number of rows whose column lies in ``[low, high)``, or is at least `low`."""
+
+    def counted(t: ir.Table) -> ir.Value:
+        inside = t[column] >= low
+        return ibis.ifelse(inside if high is None else inside & (t[column] < high), 1, 0).sum()
+
+    return counted

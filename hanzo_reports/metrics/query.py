@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 import ibis
+import pyarrow as pa
 
 from hanzo_reports.errors import ColumnError, UnknownNameError, UsageError, WindowError, nearest
 from hanzo_reports.events import DIMENSIONS
 from hanzo_reports.metrics.catalog import chosen
-from hanzo_reports.metrics.dialect import epoch_seconds, sort_key
+from hanzo_reports.metrics.dialect import epoch_seconds, joins_with_zeros, small_table, sort_key
 from hanzo_reports.units import Grain
 from hanzo_reports.window import Window, segments
 
@@ -110,39 +111,45 @@ def grouped(
     stand the wrong way round east of Greenwich.
     """
     keys = [*dims, *(["_rest"] if "_rest" in rows.columns else [])]
-    if grain:
-        rows = rows.select(
-            *dict.fromkeys((*keys, *needed(asked, ()))), _bucket=bucket_key(rows.timestamp, window, grain)
-        )
     values = {metric.name: metric.expression(rows) for metric in asked}
-    table = rows.aggregate(**values, _n=rows.count(), by=[*keys, *(["_bucket"] if grain else [])])
     if grain:
-        table = _filled(table, window, grain, keys)
+        bucket = bucket_key(rows.timestamp, window, grain).name("_bucket")
+        groups = rows.aggregate(**values, _n=rows.count(), by=[*keys, bucket])
+        table = _filled(groups, rows, window, grain, keys)
+        empty, nothing = table["_n"].isnull(), None
+        if joins_with_zeros(rows):
+            empty, nothing = table["_n"].fill_null(0) == 0, ibis.null()
+        final = {m.name: _finished(table[m.name], m, empty, table["_seconds"], nothing) for m in asked}
+        return table.select("_key", "period", *keys, **final)
+    seconds = ibis.literal(window.seconds, "float64")
+    if keys:  # a group is there because of its events
+        table, empty = rows.aggregate(**values, by=keys), None
     else:
-        table = table.mutate(_seconds=ibis.literal(window.seconds, "float64"))
-    full = bool(keys) and not grain
-    final = {metric.name: _finished(table, metric, full=full) for metric in asked}
-    return table.select(*(["_key", "period"] if grain else []), *keys, **final)
+        table = rows.aggregate(**values, _n=rows.count())
+        empty = table["_n"] == 0
+    return table.select(*keys, **{m.name: _finished(table[m.name], m, empty, seconds) for m in asked})
 
 
-def _finished(table: ir.Table, metric: Metric, *, full: bool) -> ir.Value:
-    """A metric's last step: 0 where there are no events at all, and the division by the time that has passed.
-
-    A bucket without events has NULL for what cannot be added up: said here too, for ClickHouse joins without NULL.
+def _finished(
+    value: ir.Value,
+    metric: Metric,
+    empty: ir.BooleanValue | None,
+    seconds: ir.FloatingValue,
+    nothing: ir.Scalar | None = None,
+) -> ir.Value:
+    """A metric's last step: what it is where there are no events, and the division by the time that has passed.
 
     Args:
-        table: groups with their aggregates, `_n` and `_seconds`.
-        metric: which of them.
-        full: whether every row stands for events, because a group without them is not there.
+        value: its aggregate.
+        metric: which one it is.
+        empty: whether there are no events; None: there are.
+        seconds: how long the window or the bucket has lasted.
+        nothing: what a metric that cannot be added up is without events; None: its aggregate says so.
     """
-    value, empty = table[metric.name], table["_n"].fill_null(0) == 0
-    if metric.additive and not full:
-        value = empty.ifelse(0, value)
-    elif "period" in table.columns:
-        value = empty.ifelse(ibis.null(), value)
-    if metric.per_second:
-        value = value.cast("float64") / table["_seconds"].nullif(0)
-    return value
+    without = 0 if metric.additive else nothing
+    if empty is not None and without is not None:
+        value = empty.ifelse(without, value)
+    return value.cast("float64") / seconds.nullif(0) if metric.per_second else value
 
 
 def bucket_key(instant: ir.TimestampValue, window: Window, grain: Grain) -> ir.IntegerValue:
@@ -161,11 +168,11 @@ def bucket_key(instant: ir.TimestampValue, window: Window, grain: Grain) -> ir.I
 
 def _piece(second: ir.IntegerValue, offset: int, since: int | None, grain: Grain) -> ir.IntegerValue:
     """The bucket key while one UTC offset holds."""
-    local = second + offset
+    local = second + offset if offset else second
     if grain.seconds:
         key = local - local % grain.seconds - offset
         return key if since is None else ibis.greatest(key, since)
-    day = (local - local % 86_400) // 86_400
+    day = local // 86_400
     if grain is Grain.WEEK:
         return day - (day + 3) % 7
     if grain is Grain.MONTH:
@@ -174,14 +181,15 @@ def _piece(second: ir.IntegerValue, offset: int, since: int | None, grain: Grain
     return day
 
 
-def _filled(table: ir.Table, window: Window, grain: Grain, keys: list[str]) -> ir.Table:
-    """Every group with every bucket of the window; the buckets travel as one string, which every engine can split."""
-    now = window.passed.end
-    lines = [f"{b.key},{max((min(b.end, now) - b.start).total_seconds(), 0)},{b.label}" for b in window.buckets(grain)]
-    text = ibis.literal(";".join(lines or ["0,0,"])).split(";").unnest().name("_text").as_table()
-    parts = text["_text"].split(",")
-    buckets = text.select(_key=parts[0].cast("int64"), _seconds=parts[1].cast("float64"), period=parts[2])
-    buckets = buckets if lines else buckets.limit(0)  # a window that has just begun
+def _filled(table: ir.Table, events: ir.Table, window: Window, grain: Grain, keys: list[str]) -> ir.Table:
+    """Every group with every bucket of the window; with `events`, the table that the groups are made of."""
+    now, found = window.passed.end, window.buckets(grain)
+    columns = {
+        "_key": pa.array([bucket.key for bucket in found], pa.int64()),
+        "_seconds": pa.array([max((min(b.end, now) - b.start).total_seconds(), 0) for b in found], pa.float64()),
+        "period": pa.array([bucket.label for bucket in found], pa.string()),
+    }
+    buckets = small_table(pa.table(columns), events)
     grid = buckets if not keys else table.select(*keys).distinct().cross_join(buckets)
     same = [grid["_key"] == table["_bucket"], *(grid[k].identical_to(table[k]) for k in keys)]
     return grid.left_join(table, same)
