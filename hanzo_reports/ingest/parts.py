@@ -7,10 +7,10 @@ cost, with whatever discount is in it, is split as well. Nothing is priced anew:
 from __future__ import annotations
 
 from dataclasses import astuple, fields
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import ibis
-import pyarrow as pa
 
 from hanzo_reports.events import MONEY
 from hanzo_reports.ingest.prices import DAY, Card, cards
@@ -28,7 +28,11 @@ COLUMNS = (
     "cache_savings",
     "list_cost",
 )
-_TEXT, _COUNTS, _PRICES = fields(Card)[:2], fields(Card)[2:8], fields(Card)[8:]
+_PRICES = [field.name for field in fields(Card)[8:]]
+_CARD = {
+    f"_card_{field.name}": "float64" if field.name in _PRICES else "string" if number < 2 else "int64"  # noqa: PLR2004
+    for number, field in enumerate(fields(Card))
+}
 
 
 def parts(events: ibis.Table) -> ibis.Table:
@@ -47,14 +51,8 @@ def parts(events: ibis.Table) -> ibis.Table:
     """
     known = events.filter(events["model"].notnull()).select("provider", "model").distinct().to_pyarrow().to_pylist()
     found = [astuple(card) for pair in known for card in cards(pair["provider"], pair["model"])]
-    types = [pa.string()] * len(_TEXT) + [pa.int64()] * len(_COUNTS) + [pa.float64()] * len(_PRICES)
-    columns = list(zip(*found, strict=True)) or [()] * len(types)
-    names = [f"_card_{field.name}" for field in fields(Card)]
-    arrays = [
-        pa.array([float(each) for each in column] if kind == pa.float64() else column, kind)
-        for column, kind in zip(columns, types, strict=True)
-    ]
-    card = small_table(pa.table(arrays, names=names), events)
+    rows = [[float(each) if isinstance(each, Decimal) else each for each in row] for row in found]
+    card = small_table(rows, _CARD, events)
     second, read = epoch_seconds(events["timestamp"]), events["input_tokens"].fill_null(0)
     limits = [
         events["model"] == card["_card_model"],
@@ -66,7 +64,7 @@ def parts(events: ibis.Table) -> ibis.Table:
         read > card["_card_above"],
         read <= card["_card_upto"],
     ]
-    return _split(events.left_join(card, limits)).drop(*names)
+    return _split(events.left_join(card, limits)).drop(*_CARD)
 
 
 def _split(joined: ibis.Table) -> ibis.Table:
@@ -75,7 +73,7 @@ def _split(joined: ibis.Table) -> ibis.Table:
         joined[name].fill_null(0).cast("float64")
         for name in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
     )
-    price = {field.name: joined[f"_card_{field.name}"] for field in _PRICES}
+    price = {name: joined[f"_card_{name}"] for name in _PRICES}
     saved = -(cached * price["cache_read"] + stored * price["cache_write"])
     listed = {
         "input_cost": (read - cached - stored) * price["input"],

@@ -12,8 +12,9 @@ import ibis.expr.datatypes as dt
 from hanzo_reports.events import MONEY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import ibis.expr.types as ir
-    import pyarrow as pa
 
 AMOUNT = "decimal(28, 9)"  # sums of money: Spark subtracts wider ones at the cost of decimal places
 _NANO = Decimal(1).scaleb(-9)
@@ -68,24 +69,29 @@ def percentile(column: ir.NumericColumn, share: float) -> ir.FloatingScalar:
     return column.quantile(share)
 
 
-def small_table(rows: pa.Table, events: ir.Table) -> ir.Table:
+def small_table(rows: Sequence[Sequence[object]], types: Mapping[str, str], events: ir.Table) -> ir.Table:
     """A few rows to be joined to events; they travel as one text within the query, which every engine can split.
 
-    From memory they would be a temporary table on Postgres, work for a Python on Spark's workers, and sent beside each
-    query on ClickHouse, whose engine inside a process cannot take them; only on DuckDB they cost nothing.
+    From memory they would be a temporary table on Postgres, work for a Python on Spark's workers, sent beside each
+    query on ClickHouse, whose engine inside a process cannot take them, and on DuckDB pandas would be loaded for them.
+
+    Args:
+        rows: whole numbers, floats, texts and None.
+        types: the columns and their Ibis types.
+        events: the table that they are to be joined to.
     """
     name = engine(events)
-    if name == "duckdb":
-        return ibis.memtable(rows)
-    lines = (_FIELD.join(_written(cell, name) for cell in row.values()) for row in rows.to_pylist())
+    lines = (_FIELD.join(_written(cell, name) for cell in row) for row in rows)
     text = ibis.literal(_ROW.join(lines)).split(_ROW).unnest().name("_text").as_table()
+    if not rows:
+        text = text.filter(text["_text"] != "")
     cells = text["_text"].split(_FIELD)
-    types = ibis.Schema.from_pyarrow(rows.schema)
+    lacking = [any(row[number] is None for row in rows) for number in range(len(types))]
     columns = {
-        column: _read(cells[number].nullif(_NOTHING), dtype, name)
+        column: _read(cells[number].nullif(_NOTHING) if lacking[number] else cells[number], ibis.dtype(dtype), name)
         for number, (column, dtype) in enumerate(types.items())
     }
-    return text.filter(text["_text"] != "").select(**columns)
+    return text.select(**columns)
 
 
 def _written(cell: object, engine_name: str) -> str:

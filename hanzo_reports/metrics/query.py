@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 import ibis
-import pyarrow as pa
 
 from hanzo_reports.errors import ColumnError, UnknownNameError, UsageError, WindowError, nearest
 from hanzo_reports.events import DIMENSIONS
@@ -183,13 +182,9 @@ def _piece(second: ir.IntegerValue, offset: int, since: int | None, grain: Grain
 
 def _filled(table: ir.Table, events: ir.Table, window: Window, grain: Grain, keys: list[str]) -> ir.Table:
     """Every group with every bucket of the window; with `events`, the table that the groups are made of."""
-    now, found = window.passed.end, window.buckets(grain)
-    columns = {
-        "_key": pa.array([bucket.key for bucket in found], pa.int64()),
-        "_seconds": pa.array([max((min(b.end, now) - b.start).total_seconds(), 0) for b in found], pa.float64()),
-        "period": pa.array([bucket.label for bucket in found], pa.string()),
-    }
-    buckets = small_table(pa.table(columns), events)
+    now = window.passed.end
+    rows = [(b.key, max((min(b.end, now) - b.start).total_seconds(), 0.0), b.label) for b in window.buckets(grain)]
+    buckets = small_table(rows, {"_key": "int64", "_seconds": "float64", "period": "string"}, events)
     grid = buckets if not keys else table.select(*keys).distinct().cross_join(buckets)
     same = [grid["_key"] == table["_bucket"], *(grid[k].identical_to(table[k]) for k in keys)]
     return grid.left_join(table, same)
