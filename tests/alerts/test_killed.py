@@ -50,9 +50,9 @@ def test_killed_at_random_moments(house, receiver, weather, state_url, traffic, 
         states = connection.execute(sqlalchemy.select(STATES)).all()
     assert {row.state for row in rows} == {"sent"}
     assert {row.message_id for row in rows} == set(receiver.ids)
-    assert len(rows) > kills / 2
     for project in PROJECTS:
         kinds = [row.kind for row in rows if f'"{project}"' in row.thread and "reminder" not in row.kind]
+        assert kinds
         assert kinds == [("firing", "resolved")[n % 2] for n in range(len(kinds))]
         arrived = [got.json for got in receiver.got if got.json["data"]["group"]["project"] == project]
         first = list({(one["type"], one["timestamp"]): None for one in arrived})
