@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 TIMED  := tests/test_window.py tests/test_traps.py tests/metrics  # must not notice the machine's time zone
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint lab lock migration clean
+.PHONY: help demo test engines notebooks check lint lab lock migration clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,10 +21,15 @@ test: $(ENV)/.ready  ## all tests, and the notebooks on sample data
 	@rm -f .coverage
 	TZ=America/New_York $(PYTEST) -q $(TIMED)
 	$(PYTEST) -n 2 --dist worksteal --ignore tests/parity $(COVER)
+	$(MAKE) --no-print-directory -j 2 engines notebooks COVER='$(COVER)'
+
+engines: $(ENV)/.ready
 	$(PYTEST) -q tests/parity $(COVER)
+
+notebooks: $(ENV)/.ready
 	store=$$(mktemp -d) && trap 'rm -rf "$$store"' EXIT && \
 	$(BIN)/hanzo-reports --store "$$store/warehouse" demo --only-data && \
-	HANZO_REPORTS_STORE="$$store/warehouse" $(PYTEST) -n 2 --nbmake notebooks
+	HANZO_REPORTS_STORE="$$store/warehouse" $(PYTEST) -q --nbmake notebooks
 
 check: COVER := --cov --cov-append --cov-report=
 check: lint test  ## everything CI runs, in its order, with the branches that no test takes
