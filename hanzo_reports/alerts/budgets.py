@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -13,18 +14,27 @@ from sqlalchemy import delete, insert, select, update
 from hanzo_reports.errors import UnknownNameError, UsageError
 from hanzo_reports.forecast.amounts import amount
 from hanzo_reports.forecast.series import month
-from hanzo_reports.store.budget_tables import BUDGET_ALERTS, BUDGETS, PERIODS, RESERVATIONS, REVISIONS, insert_new
+from hanzo_reports.store.budget_tables import (
+    BUDGET_ALERTS,
+    BUDGETS,
+    PERIODS,
+    RESERVATIONS,
+    REVISIONS,
+    as_kept,
+    insert_new,
+)
 from hanzo_reports.window import Window, midnight, zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import date, datetime
+    from datetime import date
 
     import sqlalchemy
 
 ACTIONS = ("notify", "soft_limit", "hard_limit")
 THRESHOLDS = (Decimal("0.5"), Decimal("0.75"), Decimal("0.9"))
 FULL = Decimal(1)  # always a threshold
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,8 @@ class Budget:
         if not self.project.strip():
             msg = "a budget needs a project"
             raise UsageError(msg)
-        if amount(self.monthly_limit, "the monthly limit") <= 0:
+        limit = amount(self.monthly_limit, "the monthly limit")
+        if limit <= 0:
             msg = f"the monthly limit must be above 0, not {self.monthly_limit}"
             raise UsageError(msg)
         for threshold in self.thresholds:
@@ -75,6 +86,7 @@ class Budget:
         zone(self.timezone)
         told = tuple(sorted({share.normalize() for share in self.thresholds} | {FULL}))
         object.__setattr__(self, "thresholds", told)
+        object.__setattr__(self, "monthly_limit", as_kept(limit))
 
     def period(self, now: datetime) -> tuple[date, Window]:
         """The first day of the calendar month of an instant, in the budget's zone, and the whole month."""
@@ -129,18 +141,28 @@ class Budgets:
         return found
 
     def set(self, budget: Budget, now: datetime) -> Budget:
-        """A budget kept, in place of the project's earlier one; another limit is another revision."""
+        """A budget kept, in place of the project's earlier one; another limit is another revision.
+
+        In another zone its months are others: what is known of them is asked anew.
+        """
         mine = BUDGETS.c.project == budget.project
         text = f"{budget.project}|{now.isoformat()}"
         kept = replace(budget, budget_id=f"bud_{sha256(text.encode()).hexdigest()[:16]}", revision=1)
         with self.state.begin() as connection:
             new = insert_new(connection, BUDGETS, _row(kept) | {"created_at": now, "changed_at": now})
             if not new:
-                connection.execute(update(BUDGETS).where(mine).values(changed_at=now))  # the lock, before it reads
+                connection.execute(
+                    update(BUDGETS).where(mine).values(project=budget.project)
+                )  # the lock, to read under
                 before = _budget(connection.execute(select(BUDGETS).where(mine)).mappings().one())
                 raised = before.revision + (budget.monthly_limit != before.monthly_limit)
                 kept = replace(budget, budget_id=before.budget_id, revision=raised)
-                connection.execute(update(BUDGETS).where(mine).values(_row(kept)))
+                if kept != before:
+                    connection.execute(update(BUDGETS).where(mine).values(_row(kept) | {"changed_at": now}))
+                if kept.timezone != before.timezone:
+                    asked = PERIODS.c.budget_id == kept.budget_id
+                    unknown = {"store_version": "", "as_of": _NEVER, "turn": PERIODS.c.turn + 1}
+                    connection.execute(update(PERIODS).where(asked).values(unknown))
                 new = raised != before.revision
             if new:
                 values = {name: getattr(kept, name) for name in ("budget_id", "revision", "monthly_limit")}

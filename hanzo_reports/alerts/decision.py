@@ -2,8 +2,9 @@
 
 What is spent is always derived from events. Beside the newest such answer stands what has been set aside for requests
 that were allowed and whose events have not arrived; one conditional UPDATE sets aside more, or nothing, so that no
-number of clients can pass a hard limit together. An amount set aside is settled by the event with its id, and let go
-when it expires; asking again with its id sets aside what is more, or, once it has expired, all of it anew.
+number of clients can pass a hard limit together. An amount set aside is settled by the event with its id, if that has a
+cost, and let go when it expires; asking again with its id sets aside what is more, or, once it has expired, all of it
+anew.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 from sqlalchemy import delete, literal, select, update
 
+from hanzo_reports.alerts.awaited import arrived, of_month
 from hanzo_reports.errors import UsageError, nearest
 from hanzo_reports.forecast.amounts import amount
 from hanzo_reports.store.budget_tables import BUDGETS, PERIODS, RESERVATIONS, Money, insert_new
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 FRESH = timedelta(seconds=30)  # how old the answer of the events may be
 HOLD, LONGEST = timedelta(minutes=10), timedelta(days=31)  # how long an amount is set aside, usually and at most
 _LATE = timedelta(days=1)  # an event may say that it began so long before it was asked for
+_REMOVED = "the budget of {!r} was removed while it was asked; ask again"
 _AMOUNTS = (PERIODS.c.spent, PERIODS.c.reserved, PERIODS.c.as_of)
 
 
@@ -120,7 +123,7 @@ def decision(  # noqa: PLR0913
         return _without_budget(budgets, store, project, asked)
     first, _ = budget.period(now)
     held = months.get(first)
-    if held is None or now - held["as_of"] >= fresh:
+    if held is None or not timedelta() <= now - held["as_of"] < fresh:  # a clock that was ahead is not believed
         held = observe(budgets.state, store, budget, now)
     if budget.on_exceed != "hard_limit":
         over = held["spent"] + asked > budget.monthly_limit
@@ -179,31 +182,39 @@ def observe(state: sqlalchemy.Engine, store: Store, budget: Budget, now: datetim
     """
     first, window = budget.period(now)
     mine = (PERIODS.c.budget_id == budget.budget_id) & (PERIODS.c.period_start == first)
-    waiting = (RESERVATIONS.c.budget_id == budget.budget_id) & (RESERVATIONS.c.period_start == first)
+    waiting = of_month(budget, first)
     held = _period(state, budget, first)
     version = store.version
     spent: Decimal = Decimal(0) if held is None else held["spent"]
-    arrived: list[str] = []
+    settled: list[str] = []
     if held is None or held["store_version"] != version:
-        spent, arrived = _asked(state, store, budget, window, waiting)
+        spent, settled = _asked(state, store, budget, window, waiting)
     values = {"spent": spent, "as_of": now, "store_version": version}
-    with state.begin() as connection:
+    with _kept(budget), state.begin() as connection:
         if held is None:
             row = {"budget_id": budget.budget_id, "period_start": first, "reserved": Decimal(0), "turn": 0}
             insert_new(connection, PERIODS, row | values)
         turn = 0 if held is None else held["turn"]
         newer = mine & (PERIODS.c.turn == turn)
         if connection.execute(update(PERIODS).where(newer).values(values | {"turn": turn + 1})).rowcount:
-            done = waiting & (RESERVATIONS.c.event_id.in_(arrived) | (RESERVATIONS.c.expires_at <= now))
+            done = waiting & (RESERVATIONS.c.event_id.in_(settled) | (RESERVATIONS.c.expires_at <= now))
             gone = list(connection.execute(select(RESERVATIONS.c.amount).where(done)).scalars())
             connection.execute(delete(RESERVATIONS).where(done))
             freed = literal(sum(gone, Decimal(0)), Money)
             connection.execute(update(PERIODS).where(mine).values(reserved=PERIODS.c.reserved - freed))
     found = _period(state, budget, first)
     if found is None:
-        msg = f"the budget of {budget.project!r} was removed while it was asked"
-        raise UsageError(msg)
+        raise UsageError(_REMOVED.format(budget.project))
     return found
+
+
+@contextmanager
+def _kept(budget: Budget) -> Iterator[None]:
+    """A row that refers to a budget which is there no longer, as an error of ours."""
+    try:
+        yield
+    except sqlalchemy.exc.IntegrityError:
+        raise UsageError(_REMOVED.format(budget.project)) from None
 
 
 def _asked(
@@ -217,15 +228,12 @@ def _asked(
         ids = list(connection.execute(select(RESERVATIONS.c.event_id).where(waiting)).scalars())
     mine = selected(events, window, {"project": budget.project}, ["cost"])
     spent = mine.aggregate(spent=mine.cost.sum()).to_pyarrow()["spent"][0].as_py() or Decimal(0)
-    if not ids:
-        return spent, []
-    return spent, events.filter(events.event_id.isin(ids)).select("event_id").to_pyarrow()["event_id"].to_pylist()
+    return spent, arrived(events, ids)
 
 
 def _expired(state: sqlalchemy.Engine, budget: Budget, first: date, now: datetime) -> bool:
     """Whether an amount of the month is still set aside that should not be."""
-    old = (RESERVATIONS.c.budget_id == budget.budget_id) & (RESERVATIONS.c.period_start == first)
-    old &= RESERVATIONS.c.expires_at <= now
+    old = of_month(budget, first) & (RESERVATIONS.c.expires_at <= now)
     with state.connect() as connection:
         return connection.execute(select(RESERVATIONS.c.event_id).where(old).limit(1)).first() is not None
 

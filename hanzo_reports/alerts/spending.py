@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from hanzo_reports.alerts.awaited import arrived, awaited
 from hanzo_reports.alerts.budgets import FULL
 from hanzo_reports.forecast.answer import forecasts
+from hanzo_reports.forecast.scorecard import issued
 from hanzo_reports.forecast.series import daily_spend
 from hanzo_reports.metrics.query import aggregate
-from hanzo_reports.store.budget_tables import BUDGET_ALERTS, PERIODS, insert_new
+from hanzo_reports.store.budget_tables import BUDGET_ALERTS, insert_new
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -98,14 +100,18 @@ class Crossing:
 
 
 def statuses(budgets: Budgets, events: ibis.Table, now: datetime) -> list[Status]:
-    """How every budget stands, by project.
+    """How every budget stands, by project; its forecasts are kept, so that a scorecard can judge them.
 
     Args:
         budgets: the budgets.
         events: any Ibis table with the event's columns.
         now: the instant of asking; must carry an offset.
     """
-    return _statuses(budgets, budgets.all(), events, now)
+    found = _statuses(budgets, budgets.all(), events, now)
+    for timezone in sorted({each.budget.timezone for each in found}):
+        mine = [each.forecast for each in found if each.budget.timezone == timezone]
+        issued(budgets.state, mine, ["project"], timezone, now)
+    return found
 
 
 def due(budgets: Budgets, events: ibis.Table, now: datetime) -> list[Crossing]:
@@ -161,7 +167,9 @@ def _statuses(budgets: Budgets, kept: list[Budget], events: ibis.Table, now: dat
         chosen = panel.chosen([(budget.project,) for budget in mine])
         answers = forecasts(chosen, [budget.monthly_limit for budget in mine])
         for budget, told in zip(mine, answers, strict=True):
-            reserved = _reserved(budgets.state, budget, told.period_start)
+            waiting = awaited(budgets.state, budget, told.period_start, now)
+            settled = arrived(events, list(waiting))
+            reserved = sum((usd for event, usd in waiting.items() if event not in settled), Decimal(0))
             share = float(told.spent / budget.monthly_limit)
             state = _state(budget, told.spent, reserved)
             made[budget.project] = Status(budget, told, share, reserved, state, budget.project in known)
@@ -227,9 +235,3 @@ def _recorded(
                 kept.append(each)
                 tell(connection, each)
     return kept
-
-
-def _reserved(state: sqlalchemy.Engine, budget: Budget, first: date) -> Decimal:
-    mine = (PERIODS.c.budget_id == budget.budget_id) & (PERIODS.c.period_start == first)
-    with state.connect() as connection:
-        return connection.execute(select(PERIODS.c.reserved).where(mine)).scalar() or Decimal(0)

@@ -92,10 +92,14 @@ def _charges(given: "list[str] | tuple[()]", groups: list[str]) -> "Mapping[date
     found = {}
     for day, usd in single(given, "--charge").items():
         try:
-            found[date.fromisoformat(day)] = amount(usd, "--charge")
+            known = date.fromisoformat(day)
         except ValueError:
             msg = f"--charge {day!r} is no date; give for example --charge 2025-06-30=500"
             raise UsageError(msg) from None
+        if known in found:
+            msg = f"--charge names {known} twice; add its amounts up"
+            raise UsageError(msg)
+        found[known] = amount(usd, "--charge")
     return found
 
 

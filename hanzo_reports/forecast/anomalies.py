@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FEWEST, JUDGED = 10, 60  # days before a day that can be judged; days back whose residuals make the spread
 SCORE = 3.5
+LEAST = 0.01  # of the root of the day's spend: always the same is no spread at all, and nothing could be off by it
 FLOOR = 0.75  # the spread is at least this share of the standard deviation: MAD alone collapses
 STAKE = Decimal(1)
 CAUSES = ("model", "api_key", "user", "project", "endpoint", "service")  # the first that explains most of it is told
@@ -62,7 +63,7 @@ def anomalies(panel: Panel, days: int = 30, *, score: float = SCORE, stake: Deci
 
     A day is compared with what the days before it led to expect, by weekday, on the square root of spend, whose spread
     is much the same for small and large amounts. The spread is the median absolute deviation of the last 60 days, and
-    not below 0.75 standard deviations.
+    not below 0.75 standard deviations, nor below a hundredth of the day.
 
     Args:
         panel: the daily spend.
@@ -87,8 +88,9 @@ def anomalies(panel: Panel, days: int = 30, *, score: float = SCORE, stake: Deci
         for row in judged.tolist():
             past = before[row][np.isfinite(before[row])]
             middle = np.median(past)
-            spread = max(1.4826 * np.median(np.abs(past - middle)), FLOOR * past.std())
-            off = (residual[row, at] - middle) / spread if spread else np.inf * np.sign(residual[row, at])
+            size = np.sqrt(max(history[row, at], expected[row, at]))
+            spread = max(1.4826 * np.median(np.abs(past - middle)), FLOOR * past.std(), LEAST * size)
+            off = (residual[row, at] - middle) / spread if spread else 0.0
             day = panel.first + timedelta(days=at)
             amounts = [
                 Decimal(repr(float(each))).quantize(Decimal("1e-9")) for each in (history[row, at], expected[row, at])

@@ -96,7 +96,8 @@ def backtest(series: Mapping[str, Mapping[date, float | None]], days: Sequence[i
         )
         raise UsageError(msg)
     made = Origins(*(np.array(column) for column in zip(*rows, strict=True)))
-    scale = np.array([np.mean([value for value in daily.values() if value is not None]) or 1.0 for daily in named])
+    means = [[value for value in daily.values() if value is not None] for daily in named]
+    scale = np.array([(np.mean(known) if known else 0.0) or 1.0 for known in means])
     return list(_judged(made, scale[made.series]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hanzo_reports.metrics.query import Where
 
 HISTORY = 400  # days that are looked back
+RHYTHM, _HOUR = timedelta(days=14), timedelta(hours=1)  # how far back it is looked how long a pause may be
 STALE = 7  # days without any event after which nothing is forecast
 Key = tuple[str | None, ...]
 
@@ -206,9 +208,22 @@ def _floats(column: pa.ChunkedArray) -> Floats:
 
 
 def _known_until(events: ibis.Table, start: datetime, now: datetime) -> datetime:
-    """`now`, or the newest event where that is older than a day."""
+    """`now`, or the newest event, where all has been silent for so long that later ones must still be on their way.
+
+    That is for a day, or for longer than ever in the two weeks before, and at least for an hour.
+    """
+    from hanzo_reports.metrics.dialect import epoch_seconds  # noqa: PLC0415
     from hanzo_reports.metrics.query import selected  # noqa: PLC0415
 
     rows = selected(events, Window(start, now), None, ())
     newest: datetime | None = rows.aggregate(newest=rows.timestamp.max()).to_pyarrow()["newest"][0].as_py()
-    return now if newest is None or now - newest < timedelta(days=1) else newest.astimezone(UTC)
+    if newest is None or now - newest < _HOUR:
+        return now
+    if now - newest < timedelta(days=1):
+        late = selected(events, Window(max(newest - RHYTHM, start), now), None, ())
+        hours = late.select(hour=epoch_seconds(late.timestamp) // int(_HOUR.total_seconds())).distinct()
+        active = sorted(hours.to_pyarrow()["hour"].to_pylist())
+        pauses = [after - before for before, after in pairwise(active)]
+        if not pauses or now - newest <= max(pauses) * _HOUR:
+            return now
+    return newest.astimezone(UTC)

@@ -24,6 +24,7 @@ from hanzo_reports.window import midnight, zone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     import ibis
 
@@ -42,26 +43,31 @@ class BudgetBoard(Desk):
     """How budgets stand in the calendar month of the window's end; arguments as `Desk`."""
 
     @cached_property
+    def at(self) -> datetime:
+        """The instant of which is told: now, or the last one of a window that is over."""
+        return min(self.ws.now, self.span.end - timedelta(microseconds=1))
+
+    @cached_property
     def recent(self) -> ibis.Table:
         """The events that forecasts look back at."""
-        return self.ws.store.events(self.ws.now - timedelta(days=402), self.ws.now)
+        return self.ws.store.events(self.at - timedelta(days=402), self.at)
 
     @cached_property
     def standing(self) -> list[Status]:
         """Every budget, the likeliest to be passed first."""
-        found = statuses(self.ws.budgets, self.recent, self.ws.now)
+        found = statuses(self.ws.budgets, self.recent, self.at)
         mine = [each for each in found if self.project in {"", each.budget.project}]
         return sorted(mine, key=lambda each: (-(each.forecast.p_exceed or 0), -each.share, each.budget.project))
 
     @cached_property
     def panel(self) -> Panel:
         """The daily spend of each project."""
-        return daily_spend(self.recent, self.ws.now, by=["project"], where=self.where, timezone=self.ws.timezone)
+        return daily_spend(self.recent, self.at, by=["project"], where=self.where, timezone=self.ws.timezone)
 
     @cached_property
     def whole(self) -> tuple[Panel, Forecast]:
         """All projects together: their daily spend, and how the month ends."""
-        panel = daily_spend(self.recent, self.ws.now, where=self.where, timezone=self.ws.timezone)
+        panel = daily_spend(self.recent, self.at, where=self.where, timezone=self.ws.timezone)
         limit = sum((each.budget.monthly_limit for each in self.standing), Decimal(0)) or None
         panel = panel if len(panel) else panel.chosen([()])
         return panel, forecasts(panel, [limit if self._all_have_one else None])[0]
@@ -125,7 +131,7 @@ class BudgetBoard(Desk):
         if place >= len(self.standing):
             return self.notes("Burn-down", "Fewer budgets than charts", [("No further budget", ".", "even")])
         each = self.standing[place]
-        found = daily_spend(self.recent, self.ws.now, by=["project"], where={"project": each.budget.project},
+        found = daily_spend(self.recent, self.at, by=["project"], where={"project": each.budget.project},
                             timezone=each.budget.timezone)  # fmt: skip
         panel = found.chosen([(each.budget.project,)])
         return self._course(f"Left of {each.budget.project}", panel, each.forecast, wide=False, down=True)
@@ -165,6 +171,8 @@ class BudgetBoard(Desk):
                 )
             elif chance is not None and chance >= POSSIBLE:
                 found.append((name, f" may pass its limit ({_chance(chance)}).", "even"))
+            elif chance is None:
+                found.append((name, f" cannot be told yet: {told.basis.split(';')[0]}.", "even"))
         safe = len(self.standing) - len(found)
         if safe:
             found.append((f"{safe} of {len(self.standing)}", " budgets are safe: a chance below 10 %.", "good"))

@@ -153,7 +153,7 @@ class KeyBoard(Desk):
         tests = {
             "new": row["first_seen"] >= self.span.start and self._began < self.span.start,
             "silent": now == 0,
-            "grown": enough and before > 0 and now >= GROWN * before,
+            "grown": enough and before > 0 and now >= GROWN * before and self._began <= self.span.previous().start,
             "failing": enough and bool(CATALOG["error_rate"].breached(row["error_rate"])),
             "limited": enough and (row["rate_limited_rate"] or 0) > LIMITED,
         }
@@ -161,7 +161,7 @@ class KeyBoard(Desk):
 
     @cached_property
     def _began(self) -> datetime:
-        """The store's first event: before it, nothing can be called new."""
+        """The store's first event: what came before it can neither call a key new nor say how much it grew."""
         return self.ws.window("all").start
 
     def _when(self, instant: datetime) -> str:

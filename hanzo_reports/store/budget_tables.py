@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 _UNIT = Decimal("1e-9")  # as fine as the cost of an event
 
 
+def as_kept(usd: Decimal) -> Decimal:
+    """US dollars as the database keeps them: a part finer than a billionth is rounded up."""
+    return usd.quantize(_UNIT, ROUND_CEILING)
+
+
 class Money(TypeDecorator[Decimal]):
     """US dollars, exact to the billionth: the database holds whole billionths, which it adds and compares exactly."""
 
@@ -26,7 +31,7 @@ class Money(TypeDecorator[Decimal]):
     def process_bind_param(self, value: Decimal | None, dialect: sqlalchemy.Dialect) -> int | None:
         """Whole billionths; a finer part is rounded up."""
         del dialect
-        return None if value is None else int(value.quantize(_UNIT, ROUND_CEILING).scaleb(9))
+        return None if value is None else int(as_kept(value).scaleb(9))
 
     def process_result_value(self, value: int | None, dialect: sqlalchemy.Dialect) -> Decimal | None:
         """Dollars."""

@@ -8,15 +8,17 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+import sqlalchemy
 from hypothesis import given
 from hypothesis import strategies as st
 from ledger import JULY, opened
 
 from hanzo_reports.alerts.budgets import Budget, Budgets
+from hanzo_reports.alerts.decision import decision
 from hanzo_reports.alerts.spending import crossings, due, statuses
 from hanzo_reports.errors import UnknownNameError, UsageError
 from hanzo_reports.forecast.amounts import amount
-from hanzo_reports.store.budget_tables import Money
+from hanzo_reports.store.budget_tables import FORECASTS, Money
 from hanzo_reports.window import midnight, zone
 
 HOUR = timedelta(hours=1)
@@ -136,6 +138,46 @@ def test_a_correction_takes_nothing_back_and_a_late_event_counts_for_its_month(b
     late = spend(*again, ("d", august - 2 * timedelta(days=1), "search", "50"))
     found = look(budgets, late, august)
     assert [(each.period_start, each.threshold) for each in found] == [(date(2025, 7, 1), Decimal(1))]
+
+
+def test_setting_what_is_set_changes_nothing(budgets, spend):
+    """A script that sets its budgets every day, in floats, neither repeats messages nor silences late events."""
+    limit = Budget("search", Decimal(str(1000 / 3)))
+    first = budgets.set(limit, JULY)
+    events = spend(("a", JULY + HOUR, "search", "200"))
+    assert len(look(budgets, events, JULY + 2 * HOUR)) == 1
+    again = budgets.set(limit, JULY + timedelta(days=31, minutes=5))
+    assert (again.revision, again.changed_at) == (1, first.changed_at)
+    late = spend(("a", JULY + HOUR, "search", "200"), ("b", JULY + 30 * 24 * HOUR, "search", "101"))
+    assert [each.threshold for each in look(budgets, late, datetime(2025, 8, 2, tzinfo=UTC))] == [
+        Decimal("0.75"), Decimal("0.9"),
+    ]  # fmt: skip
+
+
+def test_status_counts_what_is_still_awaited(budgets, lake):
+    held, add = lake
+    budgets.set(Budget("search", Decimal(10), on_exceed="hard_limit"), JULY)
+    for event_id, minutes in (("r1", 600), ("r2", 1)):
+        hold = timedelta(minutes=minutes)
+        assert decision(budgets, held, "search", 5, event_id=event_id, now=JULY + HOUR, hold=hold).allowed
+
+    def standing(minute):
+        (found,) = statuses(budgets, held.events(), JULY + HOUR + timedelta(minutes=minute))
+        return found.forecast.spent, found.reserved, found.state
+
+    assert [standing(0), standing(2)] == [(0, 10, "blocked"), (0, 5, "ok")]  # r2 has expired
+    add(("r1", JULY + HOUR, "search", "2"))
+    assert standing(3) == (2, 0, "ok")
+
+
+def test_a_budgets_forecast_is_kept_for_the_scorecard(budgets, spend):
+    events = spend(*((f"e{n}", JULY - 12 * HOUR + n * 24 * HOUR, "search", "10") for n in range(-40, 10)))
+    budgets.set(Budget("search", Decimal(400), timezone="Asia/Kolkata"), JULY)
+    for _ in range(2):
+        statuses(budgets, events, JULY + 10 * 24 * HOUR)
+    with budgets.state.connect() as connection:
+        (kept,) = connection.execute(sqlalchemy.select(FORECASTS)).mappings()
+    assert (kept["series"], kept["timezone"], kept["monthly_limit"]) == ('{"project": "search"}', "Asia/Kolkata", 400)
 
 
 def test_a_budget_made_today_looks_at_no_month_before(budgets, spend):

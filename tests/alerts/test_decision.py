@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -70,6 +71,47 @@ def test_the_event_settles_what_was_set_aside_and_time_lets_it_go(budgets, lake)
     assert observe(budgets.state, held, kept, JULY + timedelta(minutes=14))["reserved"] == 6
     august = decision(budgets, held, "search", 10, event_id="r4", now=datetime(2025, 8, 1, tzinfo=UTC))
     assert (august.allowed, august.spent) == (True, 0)
+
+
+def test_an_event_without_a_price_settles_nothing(budgets, lake):
+    held, add = lake
+    budgets.set(Budget("search", Decimal(10), on_exceed="hard_limit"), JULY)
+
+    def ask(event_id, minute):
+        return decision(budgets, held, "search", 9, event_id=event_id, now=JULY + timedelta(minutes=minute))
+
+    assert ask("r1", 1).allowed
+    add(("r1", JULY + timedelta(minutes=2), "search", None))
+    assert not ask("r2", 3).allowed
+    assert ask("r2", 12).allowed  # nobody will ever know what r1 cost
+
+
+def test_a_clock_that_was_ahead_is_not_believed(budgets, lake):
+    held, add = lake
+    budgets.set(Budget("search", Decimal(10), on_exceed="hard_limit"), JULY)
+    ahead = decision(budgets, held, "search", 1, event_id="r1", now=JULY + timedelta(days=20))
+    add(("e1", JULY + HOUR, "search", "9"))
+    now = decision(budgets, held, "search", 5, event_id="r2", now=JULY + 2 * HOUR)
+    assert (ahead.allowed, now.allowed, now.spent, now.as_of) == (True, False, 9, JULY + 2 * HOUR)
+
+
+def test_in_another_zone_the_month_is_asked_anew_at_once(budgets, lake):
+    held, add = lake
+    add(("e1", JULY - 8 * HOUR, "search", "9"), ("e2", JULY + HOUR, "search", "1"))  # the first is of July in Tokyo
+    limit = Budget("search", Decimal(10), on_exceed="hard_limit")
+    now = JULY + 2 * HOUR
+    budgets.set(limit, JULY)
+    utc = decision(budgets, held, "search", 0, event_id="r1", now=now)
+    budgets.set(replace(limit, timezone="Asia/Tokyo"), now)
+    tokyo = decision(budgets, held, "search", 1, event_id="r2", now=now + timedelta(seconds=1))
+    assert (utc.spent, tokyo.spent, tokyo.allowed) == (1, 10, False)
+
+
+def test_a_budget_removed_while_it_is_asked_is_told(budgets, lake):
+    gone = budgets.set(Budget("search", Decimal(10)), JULY)
+    budgets.remove("search")
+    with pytest.raises(UsageError, match="'search' was removed while it was asked"):
+        observe(budgets.state, lake[0], gone, JULY + HOUR)
 
 
 @pytest.fixture

@@ -132,6 +132,7 @@ def test_a_project_that_nothing_names_is_allowed_flagged_and_the_nearest_is_said
         (("forecast", "--by", "projct"), "did you mean 'project'"),
         (("forecast", "--charge", "soon=5"), "is no date"),
         (("forecast", "--charge", "2026-03-31=x"), "is no number"),
+        (("forecast", "--charge", "2026-03-31=5", "--charge", "20260331=7"), "names 2026-03-31 twice"),
         (("forecast", "-f", "xml"), "unknown format"),
         (("backtest",), "no series is long enough"),
         (("backtest", "--shipped", "--days", "x"), "is no day"),

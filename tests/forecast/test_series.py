@@ -166,6 +166,31 @@ def test_even_spend_has_no_anomaly_and_a_fall_is_one():
     assert found.score < -3.5
 
 
+def test_always_the_same_and_one_day_more_has_a_score_that_can_be_written():
+    flat = [(JUNE + DAY * at, "a", "m", 40 if at == 55 else 4) for at in range(60)]
+    (found,) = anomalies(daily_spend(events(*flat), JUNE + 60 * DAY))
+    assert (found.spent, found.day) == (40, date(2025, 7, 26))
+    assert 3.5 < found.score < 1000
+    assert anomalies(daily_spend(events(*((at, "a", "m", 0) for at, *_ in flat)), JUNE + 60 * DAY)) == []
+
+
+@pytest.mark.parametrize(("hours", "complete"), [(0.5, True), (1.5, False), (12, False), (23, False)])
+def test_a_day_whose_log_is_late_is_not_complete(hours, complete):
+    """One request an hour, and the last ones not here yet: the day is no fall in spend."""
+    now = JUNE + 20 * DAY + DAY / 48
+    every = [at for n in range(20 * 24 + 1) if (at := JUNE + n * DAY / 24) <= now - hours * DAY / 24]
+    panel = daily_spend(events(*((at, "a", "m", 1) for at in every)), now)
+    assert (panel.as_of, panel.today) == ((now, date(2025, 6, 21)) if complete else (every[-1], date(2025, 6, 20)))
+    assert anomalies(panel) == []
+
+
+def test_a_pause_as_long_as_others_is_no_late_log():
+    """Work from nine to five, asked about at midnight."""
+    made = [JUNE + day * DAY + hour * DAY / 24 for day in range(20) for hour in range(9, 17)]
+    panel = daily_spend(events(*((at, "a", "m", 1) for at in made)), JUNE + 20 * DAY)
+    assert panel.as_of == JUNE + 20 * DAY
+
+
 @pytest.mark.parametrize("wrong", [{"days": 0}, {"score": 0}, {"stake": Decimal(-1)}, {"score": float("nan")}])
 def test_what_no_search_can_be_asked(wrong):
     panel = daily_spend(events((JUNE, "a", "m", 1)), JUNE + DAY)

@@ -141,6 +141,24 @@ def loaded(folder, rows, now=NOW):
     return ws
 
 
+def test_budgets_of_a_month_that_is_over_are_told_at_its_end(tmp_path):
+    february = datetime(2026, 2, 1, 12, tzinfo=UTC)
+    ws = loaded(tmp_path, [(february + timedelta(days=day), 10 if day < 28 else 1) for day in range(-30, 58)])
+    ws.budgets.set(Budget("search", Decimal(500)), ws.now)
+    board = BudgetBoard(ws, "2026-02-01..2026-02-28")
+    assert Decimal(twin(board.headline())["kpis"]["2026-02-01..2026-02-28"]["spent"]) == 280
+    assert "February 2026" in html(board.budgets())
+    assert "search · 56% of $500.00" in repr(board.budgets())
+
+
+def test_a_budget_without_a_forecast_is_not_called_safe(tmp_path):
+    ws = loaded(tmp_path, [(datetime(2026, 3, 31, 11, tzinfo=UTC), 1)])
+    ws.budgets.set(Budget("search", Decimal(100)), ws.now)
+    told = repr(BudgetBoard(ws, "mtd").who())
+    assert "search cannot be told yet" in told
+    assert "safe" not in told
+
+
 def test_trust_is_in_shipped_numbers_until_a_month_is_judged_then_in_ones_own(tmp_path):
     """January 2025 is judged in March 2026, when its first weeks lie over 402 days back."""
     january = datetime(2025, 1, 1, 12, tzinfo=UTC)
@@ -208,7 +226,7 @@ def test_a_new_a_silent_a_failing_and_a_grown_key_are_flagged(tmp_path):
     plan = [
         ("old", 200, 9, 200), ("silent", 40, 9, 200), ("old", 200, 2, 200), ("new", 120, 2, 200),
         ("failing", 150, 9, 200), ("failing", 150, 2, 500), ("grown", 50, 9, 200), ("grown", 300, 2, 200),
-        ("", 5, 2, 200),
+        ("", 5, 2, 200), ("old", 1, 20, 200),
     ]  # fmt: skip
     for number, (key, count, days, status) in enumerate(plan):
         at = datetime.fromtimestamp(end - days * 86_400, UTC).isoformat()
@@ -221,6 +239,17 @@ def test_a_new_a_silent_a_failing_and_a_grown_key_are_flagged(tmp_path):
     }  # fmt: skip
     kpis = twin(KeyBoard(ws, "7d").headline())["kpis"]["7d"]
     assert (kpis["new"], kpis["silent"], kpis["odd"]) == (1, 1, 2)
+
+
+def test_in_the_store_s_first_week_no_key_has_grown(tmp_path):
+    ws = hr.open(str(tmp_path / "lake"), now=NOW, create=True)
+    end = datetime(2026, 3, 31, 11, tzinfo=UTC)
+    lines = ["event_id,timestamp,service,project,api_key,status,input_tokens,cost"]
+    lines += [f"e{n},{(end - timedelta(minutes=20 * n)).isoformat()},gateway,search,k,200,5,0.01" for n in range(550)]
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    ws.ingest("events", [tmp_path / "rows.csv"])
+    (found,) = KeyBoard(ws, "7d").keys_found
+    assert (found["requests"] > 5 * found["requests_previous"] > 0, found["flags"]) == (True, [])
 
 
 @pytest.mark.parametrize("name", BOARDS)
