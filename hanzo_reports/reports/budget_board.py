@@ -105,7 +105,7 @@ class BudgetBoard(Desk):
             out = UNKNOWN if day is None else f"{day.day} {day:%b}"
             note = "" if day is None or not told.exhaustion[0] else _between(told.exhaustion)
             cells.append([
-                cell(each.budget.project, each.budget.on_exceed.replace("_", " ")),
+                cell(each.budget.project, self._about(each)),
                 cell(f"{each.share:.0%} of {short(limit, Unit.USD)}", f"{each.share:.0%}", tone=tone,
                      bars=[("s1", f"{width:.1f}")]),
                 cell(short(told.spent, Unit.USD), f"of {short(limit, Unit.USD)}"),
@@ -116,6 +116,13 @@ class BudgetBoard(Desk):
             ])  # fmt: skip
         columns = ("Project", "Used", "Spent", "Month end", "Chance to exceed", "Runs out", "State")
         return self.grid("Budgets", self._month_name, columns, cells)
+
+    def _about(self, each: Status) -> str:
+        """What happens at the limit; where its months are others than the page's, which one is meant."""
+        action = each.budget.on_exceed.replace("_", " ")
+        if each.budget.timezone == self.ws.timezone:
+            return action
+        return f"{action}; {each.forecast.period_start:%B}, {each.budget.timezone}"
 
     def month(self) -> Part:
         """All spend of the month: what came, and how it may go on."""
