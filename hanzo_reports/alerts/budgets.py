@@ -151,9 +151,8 @@ class Budgets:
         with self.state.begin() as connection:
             new = insert_new(connection, BUDGETS, _row(kept) | {"created_at": now, "changed_at": now})
             if not new:
-                connection.execute(
-                    update(BUDGETS).where(mine).values(project=budget.project)
-                )  # the lock, to read under
+                lock = update(BUDGETS).where(mine).values(project=budget.project)  # others wait from here on
+                connection.execute(lock)
                 before = _budget(connection.execute(select(BUDGETS).where(mine)).mappings().one())
                 raised = before.revision + (budget.monthly_limit != before.monthly_limit)
                 kept = replace(budget, budget_id=before.budget_id, revision=raised)
