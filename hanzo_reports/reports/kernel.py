@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -14,6 +17,7 @@ from hanzo_reports.store.address import public
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
 NAME = "python3"
 WARM = "from hanzo_reports.reports.warm import warm; warm(get_ipython()); del warm"
@@ -65,6 +69,37 @@ def kernel(store: str = "") -> Iterator[AsyncKernelManager]:
     finally:
         if manager.has_kernel:
             run_sync(manager.shutdown_kernel)(now=True)
+
+
+@contextmanager
+def stoppable(pid: int) -> Iterator[None]:
+    """Within it Ctrl-C ends the kernel as well, and counts at the end even where a library has swallowed it.
+
+    An interrupt that falls into a finalizer, for one, is lost: the notebook would run on as if nobody had asked.
+
+    Args:
+        pid: the kernel's process.
+    """
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not usual or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if asked:
+            raise KeyboardInterrupt
 
 
 def leave(manager: AsyncKernelManager) -> None:

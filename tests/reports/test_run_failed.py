@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 from hanzo_reports.errors import LockedError, ReportFailedError
+from hanzo_reports.reports.kernel import stoppable
 
 PART = """from IPython.display import publish_display_data
 publish_display_data({"application/vnd.hanzo.part+json": {"kind": "text", "title": "", "text": "the first part"}})"""
@@ -116,6 +119,20 @@ def test_one_at_a_time(run, notebook, tmp_path):
         other.communicate("\n")
     assert [path.name for path in (tmp_path / "busy").iterdir()] == [".lock"]
     assert run(notebook("busy"), tmp_path).fresh
+
+
+def test_an_interrupt_that_a_library_swallows_still_ends_the_run():
+    with subprocess.Popen(["sleep", "60"]) as kernel:
+
+        def execute():
+            with contextlib.suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(60)
+
+        with pytest.raises(KeyboardInterrupt), stoppable(kernel.pid):
+            execute()
+        assert kernel.wait(10) == -signal.SIGKILL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
