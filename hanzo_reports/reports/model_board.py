@@ -49,7 +49,7 @@ class ModelBoard(Desk):
         return [
             row
             for row in self.rows
-            if row["requests"] >= FEW and row["cost_per_million_tokens"] and row["output_tokens"]
+            if row["requests"] >= FEW and row["cost_per_million_tokens"] is not None and row["output_tokens"]
         ]
 
     def headline(self) -> Part:
@@ -166,9 +166,11 @@ class ModelBoard(Desk):
             return self.told("No model of this window has enough requests and a known price.")
         cheap = min(able, key=lambda row: row["cost_per_million_tokens"])
         dear = max(able, key=lambda row: row["cost_per_million_tokens"])
-        times = float(dear["cost_per_million_tokens"] / cheap["cost_per_million_tokens"])
-        low = short(cheap["cost_per_million_tokens"], Unit.USD)
-        said = f"{len(able)} models compared: {cheap['model']} costs {low} per 1M tokens"
+        least, most = (row["cost_per_million_tokens"] for row in (cheap, dear))
+        said = f"{len(able)} models compared: {cheap['model']} costs {short(least, Unit.USD)} per 1M tokens"
+        if not least and most:
+            return self.told(f"{said}, {dear['model']} {short(most, Unit.USD)}.")
+        times = float(most / least) if least else 1.0
         return self.told(f"{said}, {dear['model']} {times:,.0f} times as much." if times >= 2 else f"{said}.")  # noqa: PLR2004
 
     def _is_best(self, row: Row, name: str, best: float | None) -> bool:

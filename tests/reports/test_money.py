@@ -219,6 +219,18 @@ def test_the_best_model_is_the_one_by_hand(ws):
         board.by("latency_p5")
 
 
+def test_a_free_model_is_the_cheapest(tmp_path):
+    ws = hr.open(str(tmp_path / "lake"), now=NOW, create=True)
+    lines = ["event_id,timestamp,service,project,model,status,input_tokens,output_tokens,cost"]
+    for model, cost in (("own", 0), ("bought", "0.00001")):
+        lines += [f"{model}{n},2026-03-30T12:00:00Z,gateway,p,{model},200,5,5,{cost}" for n in range(60)]
+    (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    ws.ingest("events", [tmp_path / "rows.csv"])
+    board = ModelBoard(ws, "7d")
+    assert "own costs $0.00 per 1M tokens, bought $1.00." in repr(board.takeaway())
+    assert "own is the cheapest that keeps the error limit" in repr(board.value())
+
+
 def test_a_new_a_silent_a_failing_and_a_grown_key_are_flagged(tmp_path):
     ws = hr.open(str(tmp_path / "lake"), now=NOW, create=True)
     end = datetime(2026, 3, 31, 12, tzinfo=UTC).timestamp()
