@@ -212,7 +212,7 @@ def _known_until(events: ibis.Table, start: datetime, now: datetime) -> datetime
 
     That is for a day, or for longer than ever in the two weeks before, and at least for an hour.
     """
-    from hanzo_reports.metrics.dialect import epoch_seconds  # noqa: PLC0415
+    from hanzo_reports.metrics.dialect import epoch_seconds, whole  # noqa: PLC0415
     from hanzo_reports.metrics.query import selected  # noqa: PLC0415
 
     rows = selected(events, Window(start, now), None, ())
@@ -221,7 +221,7 @@ def _known_until(events: ibis.Table, start: datetime, now: datetime) -> datetime
         return now
     if now - newest < timedelta(days=1):
         late = selected(events, Window(max(newest - RHYTHM, start), now), None, ())
-        hours = late.select(hour=epoch_seconds(late.timestamp) // int(_HOUR.total_seconds())).distinct()
+        hours = late.select(hour=whole(epoch_seconds(late.timestamp), 3600)).distinct()
         active = sorted(hours.to_pyarrow()["hour"].to_pylist())
         pauses = [after - before for before, after in pairwise(active)]
         if not pauses or now - newest <= max(pauses) * _HOUR:

@@ -22,7 +22,7 @@ from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelPrice, StartDateConstraint, TieredPrices, Usage
 
 from hanzo_reports.events import MONEY
-from hanzo_reports.metrics.dialect import epoch_seconds
+from hanzo_reports.metrics.dialect import epoch_seconds, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,11 +93,6 @@ _CARDS = pa.schema(
 )
 
 
-@ibis.udf.scalar.builtin(signature=((dt.int64, dt.int64), dt.int64))  # type: ignore[untyped-decorator]
-def divide(number: object, by: object) -> object:
-    """DuckDB: whole numbers divided, rounded towards 0; Ibis' own way goes through a float."""
-
-
 @ibis.udf.scalar.builtin(signature=((_WHOLE, _NANO), dt.Decimal(28, 9)))  # type: ignore[untyped-decorator]
 def multiply(number: object, by: object) -> object:
     """DuckDB: decimals multiplied; Ibis refuses these two types."""
@@ -162,7 +157,7 @@ def _computed(joined: ibis.Table) -> ir.DecimalValue:
     for count, slope in zip(counts, ("input", "cache_read", "cache_write", "output"), strict=True):
         pico += count * joined[f"_card_{slope}"]
         atto += count * joined[f"_card_{slope}_atto"]
-    nano = divide(pico + divide(atto, ATTO // PICO) + PICO // NANO // 2, PICO // NANO)
+    nano = whole(pico + whole(atto, ATTO // PICO) + PICO // NANO // 2, PICO // NANO)
     cost = multiply(nano.cast(_WHOLE), ibis.literal(Decimal(1) / NANO, _NANO)).cast(MONEY)
     tokens, read, written, output = counts
     told = joined["input_tokens"].notnull() | joined["output_tokens"].notnull()

@@ -116,7 +116,7 @@ def epoch_seconds(instant: ir.TimestampValue) -> ir.IntegerValue:
     """
     match engine(instant):
         case "duckdb":
-            return _epoch_us(instant) // 1_000_000
+            return whole(_epoch_us(instant), 1_000_000)
         case "clickhouse":
             return _to_unix_seconds(instant)
         case _:
@@ -126,6 +126,17 @@ def epoch_seconds(instant: ir.TimestampValue) -> ir.IntegerValue:
 def joins_with_zeros(events: ir.Expr) -> bool:
     """Whether a left join gives zeros, not NULL, where nothing matches: ClickHouse does, unless it is set otherwise."""
     return engine(events) == "clickhouse"
+
+
+def whole(number: ir.IntegerValue, by: int) -> ir.IntegerValue:
+    """A whole number from 0 on, divided, without the rest; Ibis' own way leads through a float on most engines."""
+    match engine(number):
+        case "duckdb":
+            return _divide(number, by)
+        case "clickhouse":
+            return _int_div(number, by)
+        case _:
+            return number // by
 
 
 def sort_key(name: ir.Value) -> ir.Value:
@@ -143,6 +154,16 @@ def _epoch_us(instant: object) -> object:
 @ibis.udf.scalar.builtin(name="toUnixTimestamp64Second", signature=((dt.Timestamp(timezone="UTC"),), dt.int64))  # type: ignore[untyped-decorator]
 def _to_unix_seconds(instant: object) -> object:
     """ClickHouse: seconds since 1970, as a signed number."""
+
+
+@ibis.udf.scalar.builtin(name="divide", signature=((dt.int64, dt.int64), dt.int64))  # type: ignore[untyped-decorator]
+def _divide(number: object, by: object) -> object:
+    """DuckDB: whole numbers divided, rounded towards 0."""
+
+
+@ibis.udf.scalar.builtin(name="intDiv", signature=((dt.int64, dt.int64), dt.int64))  # type: ignore[untyped-decorator]
+def _int_div(number: object, by: object) -> object:
+    """ClickHouse: whole numbers divided, rounded towards 0."""
 
 
 @ibis.udf.scalar.builtin(name="convert_to", signature=((dt.string, dt.string), dt.binary))  # type: ignore[untyped-decorator]

@@ -9,7 +9,7 @@ import ibis
 from hanzo_reports.errors import ColumnError, UnknownNameError, UsageError, WindowError, nearest
 from hanzo_reports.events import DIMENSIONS
 from hanzo_reports.metrics.catalog import chosen
-from hanzo_reports.metrics.dialect import epoch_seconds, joins_with_zeros, small_table, sort_key
+from hanzo_reports.metrics.dialect import epoch_seconds, joins_with_zeros, small_table, sort_key, whole
 from hanzo_reports.units import Grain
 from hanzo_reports.window import Window, segments
 
@@ -171,7 +171,7 @@ def _piece(second: ir.IntegerValue, offset: int, since: int | None, grain: Grain
     if grain.seconds:
         key = local - local % grain.seconds - offset
         return key if since is None else ibis.greatest(key, since)
-    day = local // 86_400
+    day = whole(local, 86_400)
     if grain is Grain.WEEK:
         return day - (day + 3) % 7
     if grain is Grain.MONTH:
