@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.metrics import compare, cost, health, usage
+from hanzo_reports.metrics.dialect import earliest, latest
 from hanzo_reports.result import Result
 from hanzo_reports.window import Window
 
@@ -225,5 +226,5 @@ class Questions:
 def span(events: ibis.Table) -> tuple[datetime | None, datetime | None]:
     """The first and the last event's instants; None where there are no events."""
     at = events.timestamp
-    first, last = events.aggregate(first=at.min(), last=at.max()).to_pyarrow().to_pylist()[0].values()
+    first, last = events.aggregate(first=earliest(at), last=latest(at)).to_pyarrow().to_pylist()[0].values()
     return first, last

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -11,6 +12,7 @@ from sqlalchemy import select
 
 from hanzo_reports.alerts.awaited import arrived, awaited
 from hanzo_reports.alerts.budgets import FULL
+from hanzo_reports.errors import StoreError
 from hanzo_reports.forecast.answer import forecasts
 from hanzo_reports.forecast.scorecard import issued
 from hanzo_reports.forecast.series import daily_spend
@@ -110,7 +112,8 @@ def statuses(budgets: Budgets, events: ibis.Table, now: datetime) -> list[Status
     found = _statuses(budgets, budgets.all(), events, now)
     for timezone in sorted({each.budget.timezone for each in found}):
         mine = [each.forecast for each in found if each.budget.timezone == timezone]
-        issued(budgets.state, mine, ["project"], timezone, now)
+        with suppress(StoreError):  # whoever may only read is answered all the same
+            issued(budgets.state, mine, ["project"], timezone, now)
     return found
 
 

@@ -26,7 +26,7 @@ def options(
         typer.Option(
             envvar="HANZO_REPORTS_STORE",
             metavar="STORE",
-            help="Where events live: a folder or postgresql://USER@HOST/DATABASE; else ./warehouse.",
+            help="Where events live: a folder, postgresql://USER@HOST/DATABASE or clickhouse://...; else ./warehouse.",
             show_default=False,
         ),
     ] = "",

@@ -102,6 +102,8 @@ def profile(spend: Floats, known: NDArray[np.bool_], place: Integers) -> Floats:
 
 def _age(known: NDArray[np.bool_]) -> Integers:
     """Days from each series' first known one to its newest column."""
+    if not known.shape[1]:
+        return np.zeros(len(known), np.int64)
     return np.where(known.any(1), known.shape[1] - known.argmax(1), 0)
 
 

@@ -212,11 +212,11 @@ def _known_until(events: ibis.Table, start: datetime, now: datetime) -> datetime
 
     That is for a day, or for longer than ever in the two weeks before, and at least for an hour.
     """
-    from hanzo_reports.metrics.dialect import epoch_seconds, whole  # noqa: PLC0415
+    from hanzo_reports.metrics.dialect import epoch_seconds, latest, whole  # noqa: PLC0415
     from hanzo_reports.metrics.query import selected  # noqa: PLC0415
 
     rows = selected(events, Window(start, now), None, ())
-    newest: datetime | None = rows.aggregate(newest=rows.timestamp.max()).to_pyarrow()["newest"][0].as_py()
+    newest: datetime | None = rows.aggregate(newest=latest(rows.timestamp)).to_pyarrow()["newest"][0].as_py()
     if newest is None or now - newest < _HOUR:
         return now
     if now - newest < timedelta(days=1):

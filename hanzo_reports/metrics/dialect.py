@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from datetime import UTC
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from hanzo_reports.events import MONEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     import ibis.expr.types as ir
 
@@ -108,6 +110,34 @@ def _read(cell: ir.StringValue, dtype: dt.DataType, engine_name: str) -> ir.Valu
     return cell.cast(dtype)
 
 
+def earliest(instants: ir.TimestampColumn) -> ir.TimestampScalar:
+    """The first of some instants; NULL where there are none, on ClickHouse too, which would say 1970."""
+    return _of_some(instants, instants.min())
+
+
+def latest(instants: ir.TimestampColumn) -> ir.TimestampScalar:
+    """The last of some instants; as `earliest`."""
+    return _of_some(instants, instants.max())
+
+
+def _of_some(instants: ir.TimestampColumn, found: ir.TimestampScalar) -> ir.TimestampScalar:
+    if engine(instants) == "clickhouse":
+        return (instants.count() == 0).ifelse(ibis.null(), found)
+    return found
+
+
+def instant(at: datetime, beside: ir.Expr) -> ir.TimestampScalar:
+    """An instant to be compared with those of a table; on ClickHouse Ibis' own way ends in 2106.
+
+    Args:
+        at: with an offset.
+        beside: the table, or one of its columns.
+    """
+    if engine(beside) == "clickhouse":
+        return _to_date_time(f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}", 6, "UTC")
+    return ibis.literal(at, type="timestamp('UTC')")
+
+
 def epoch_seconds(instant: ir.TimestampValue) -> ir.IntegerValue:
     """Whole seconds since 1970 in UTC, rounded down.
 
@@ -139,6 +169,19 @@ def whole(number: ir.IntegerValue, by: int) -> ir.IntegerValue:
             return number // by
 
 
+def fingerprint(text: ir.StringValue) -> ir.IntegerValue:
+    """A number of 24 bits that is the same for the same text on every engine: the beginning of its MD5."""
+    match engine(text):
+        case "postgres":
+            digits = _md5(text)
+        case "clickhouse":
+            digits = _hex(_md5_bytes(text)).lower()
+        case _:
+            digits = text.hexdigest("md5")
+    places = (ibis.literal("0123456789abcdef").find(digits.substr(place, 1)) * 16**place for place in range(6))
+    return sum(places, ibis.literal(0, "int64"))
+
+
 def sort_key(name: ir.Value) -> ir.Value:
     """What names are ordered by: their bytes, on Postgres too, whatever the database's collation."""
     if name.type().is_string() and engine(name) == "postgres":
@@ -149,6 +192,13 @@ def sort_key(name: ir.Value) -> ir.Value:
 @ibis.udf.scalar.builtin(name="epoch_us", signature=((dt.Timestamp(timezone="UTC"),), dt.int64))  # type: ignore[untyped-decorator]
 def _epoch_us(instant: object) -> object:
     """DuckDB: microseconds since 1970 in UTC, whatever zone the connection is set to."""
+
+
+@ibis.udf.scalar.builtin(  # type: ignore[untyped-decorator]
+    name="toDateTime64", signature=((dt.string, dt.int8, dt.string), dt.Timestamp(timezone="UTC"))
+)
+def _to_date_time(text: object, digits: object, timezone: object) -> object:
+    """ClickHouse: an instant of 64 bits."""
 
 
 @ibis.udf.scalar.builtin(name="toUnixTimestamp64Second", signature=((dt.Timestamp(timezone="UTC"),), dt.int64))  # type: ignore[untyped-decorator]
@@ -164,6 +214,21 @@ def _divide(number: object, by: object) -> object:
 @ibis.udf.scalar.builtin(name="intDiv", signature=((dt.int64, dt.int64), dt.int64))  # type: ignore[untyped-decorator]
 def _int_div(number: object, by: object) -> object:
     """ClickHouse: whole numbers divided, rounded towards 0."""
+
+
+@ibis.udf.scalar.builtin(name="md5", signature=((dt.string,), dt.string))  # type: ignore[untyped-decorator]
+def _md5(text: object) -> object:
+    """Postgres: a text's MD5 in hexadecimal digits."""
+
+
+@ibis.udf.scalar.builtin(name="MD5", signature=((dt.string,), dt.binary))  # type: ignore[untyped-decorator]
+def _md5_bytes(text: object) -> object:
+    """ClickHouse: a text's MD5."""
+
+
+@ibis.udf.scalar.builtin(name="hex", signature=((dt.binary,), dt.string))  # type: ignore[untyped-decorator]
+def _hex(octets: object) -> object:
+    """ClickHouse: bytes in hexadecimal digits."""
 
 
 @ibis.udf.scalar.builtin(name="convert_to", signature=((dt.string, dt.string), dt.binary))  # type: ignore[untyped-decorator]

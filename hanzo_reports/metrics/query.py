@@ -9,7 +9,7 @@ import ibis
 from hanzo_reports.errors import ColumnError, UnknownNameError, UsageError, WindowError, nearest
 from hanzo_reports.events import DIMENSIONS
 from hanzo_reports.metrics.catalog import chosen
-from hanzo_reports.metrics.dialect import epoch_seconds, joins_with_zeros, small_table, sort_key, whole
+from hanzo_reports.metrics.dialect import epoch_seconds, instant, joins_with_zeros, small_table, sort_key, whole
 from hanzo_reports.units import Grain
 from hanzo_reports.window import Window, segments
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Where: TypeAlias = "Mapping[str, Sequence[str | int | None] | str | int | None]"
 OTHER = "other"
+SHIFTED = 700_000  # days, whole weeks: engines round towards 0, and the first hours of 1970 are below it in the west
 
 
 def aggregate(  # noqa: PLR0913
@@ -78,7 +79,7 @@ def selected(events: ir.Table, window: Window, where: Where | None, columns: Ite
             near = nearest(name, events.columns)
             msg = f"the events table has no column {name!r}{f'; the nearest is {near!r}' if near else ''}"
             raise ColumnError(msg)
-    keep = [events.timestamp >= _utc(window.start), events.timestamp < _utc(window.end)]
+    keep = [events.timestamp >= instant(window.start, events), events.timestamp < instant(window.end, events)]
     return events.filter(*keep, *(_matches(events[name], name, value) for name, value in tests.items()))
 
 
@@ -151,33 +152,34 @@ def _finished(
     return value.cast("float64") / seconds.nullif(0) if metric.per_second else value
 
 
-def bucket_key(instant: ir.TimestampValue, window: Window, grain: Grain) -> ir.IntegerValue:
+def bucket_key(begun: ir.TimestampValue, window: Window, grain: Grain) -> ir.IntegerValue:
     """The number of the bucket that an instant falls into, as `Window.buckets` numbers them."""
     steps = segments(window.timezone, window.start, window.end)
-    second = epoch_seconds(instant)
+    second = epoch_seconds(begun)
     pieces = [
         _piece(second, offset, None if not n else int(since.timestamp()), grain)
         for n, (since, offset) in enumerate(steps)
     ]
     key = pieces[0]
     for (since, _), piece in zip(steps[1:], pieces[1:], strict=True):
-        key = (instant < _utc(since)).ifelse(key, piece)
+        key = (begun < instant(since, begun)).ifelse(key, piece)
     return key.cast("int64")
 
 
 def _piece(second: ir.IntegerValue, offset: int, since: int | None, grain: Grain) -> ir.IntegerValue:
     """The bucket key while one UTC offset holds."""
-    local = second + offset if offset else second
+    shift = offset + SHIFTED * 86_400
+    local = second + shift
     if grain.seconds:
-        key = local - local % grain.seconds - offset
+        key = local - local % grain.seconds - shift
         return key if since is None else ibis.greatest(key, since)
     day = whole(local, 86_400)
     if grain is Grain.WEEK:
-        return day - (day + 3) % 7
+        return day - (day + 3) % 7 - SHIFTED
     if grain is Grain.MONTH:
-        date = ibis.literal("1970-01-01").cast("date") + day.as_interval("D")
+        date = ibis.literal("1970-01-01").cast("date") + (day - SHIFTED).as_interval("D")
         return date.year().cast("int64") * 12 + date.month() - 1
-    return day
+    return day - SHIFTED
 
 
 def _filled(table: ir.Table, events: ir.Table, window: Window, grain: Grain, keys: list[str]) -> ir.Table:
@@ -211,10 +213,6 @@ def _grain(name: Grain | str) -> Grain:
     if name not in set(Grain):
         raise UnknownNameError("grain", str(name), [grain.value for grain in Grain])
     return Grain(name)
-
-
-def _utc(instant: object) -> ir.TimestampScalar:
-    return ibis.literal(instant, type="timestamp('UTC')")
 
 
 def _matches(column: ir.Column, name: str, given: object) -> ir.BooleanValue:

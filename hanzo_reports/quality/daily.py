@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
+from hanzo_reports.metrics.dialect import earliest
 from hanzo_reports.metrics.metric import Metric
 from hanzo_reports.metrics.query import grouped, selected
 from hanzo_reports.units import Direction, Grain, Unit
@@ -99,7 +100,7 @@ def daily(events: ir.Table, window: Window) -> ir.Table:
         _last=days.last_event.max().over(ibis.window(preceding=None, following=0, order_by=days.period)),
     )
     known = events.filter(events.timestamp < _utc(min(end, now)))
-    first_ever = known.aggregate(first=known.timestamp.min()).as_scalar()
+    first_ever = known.aggregate(first=earliest(known.timestamp)).as_scalar()
     earlier = ibis.ifelse(days.complete, days["_before"], ibis.null())  # of no type: ClickHouse counts without a sign
     silent = days["_closed"].epoch_seconds() - days["_last"].epoch_seconds()
     found = days.select(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.errors import UnknownNameError
 from hanzo_reports.metrics.catalog import CATALOG
+from hanzo_reports.metrics.dialect import earliest, latest
 from hanzo_reports.metrics.query import aggregate
 from hanzo_reports.reports import export, views
 from hanzo_reports.reports.parts import Part, fragment
@@ -156,7 +157,7 @@ class Board:
         """What to do about a window without requests."""
         events = self.ws.store.events()
         at = events.timestamp
-        first, last = events.aggregate(first=at.min(), last=at.max()).to_pyarrow().to_pylist()[0].values()
+        first, last = events.aggregate(first=earliest(at), last=latest(at)).to_pyarrow().to_pylist()[0].values()
         if first is None:
             return ["The store has no events yet.", "Load some with hanzo-reports ingest, or try hanzo-reports demo."]
         of = f" of the project {self.project!r}" if self.project else ""

@@ -161,8 +161,10 @@ def _everything(asked: Asked, store: Store | None) -> Window | None:
     """The window from the first event to the last."""
     if store is None:
         return None
+    from hanzo_reports.metrics.dialect import earliest, latest  # noqa: PLC0415  # the kernel starts first
+
     events = store.events()
-    span = events.aggregate(first=events.timestamp.min(), last=events.timestamp.max())
+    span = events.aggregate(first=earliest(events.timestamp), last=latest(events.timestamp))
     first, last = span.to_pyarrow().to_pylist()[0].values()
     if first is None:
         return Window(asked.end, asked.end, asked.timezone, asked.end, EVERYTHING)

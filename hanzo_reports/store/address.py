@@ -7,6 +7,11 @@ from urllib.parse import urlsplit
 from hanzo_reports.errors import StoreError
 
 SECRETS = {"password", "sslpassword"}
+LAST_PORT = 65_535
+_UNREADABLE = (
+    "the {0}:// address cannot be read; write it as {0}://USER@HOST:PORT/NAME, "
+    "and @ : / ? # % [ ] inside a name or a password as %40 %3A %2F %3F %23 %25 %5B %5D"
+)
 
 
 def public(address: str) -> str:
@@ -23,22 +28,21 @@ def public(address: str) -> str:
     scheme, separator, rest = address.partition("://")
     if not separator:
         return address
-    parts = urlsplit(f"//{rest}")
+    try:
+        parts = urlsplit(f"//{rest}")
+    except ValueError:  # it would show the password
+        raise StoreError(_UNREADABLE.format(scheme)) from None
     login, at, place = parts.netloc.rpartition("@")
     pairs = [pair for pair in parts.query.split("&") if pair]
     if ("@" in login or "@" in parts.path or parts.fragment or not _is_place(place)
             or not all("=" in pair for pair in pairs)):  # fmt: skip
-        msg = (
-            f"the {scheme}:// address cannot be read; write it as {scheme}://USER@HOST:PORT/NAME, "
-            "and @ : / ? # % inside a name or a password as %40 %3A %2F %3F %23 %25"
-        )
-        raise StoreError(msg)
+        raise StoreError(_UNREADABLE.format(scheme))
     kept = "&".join(pair for pair in pairs if pair.partition("=")[0].lower() not in SECRETS)
     user = login.partition(":")[0]
     return f"{scheme}://{user}{at}{place}{parts.path}{f'?{kept}' if kept else ''}"
 
 
 def _is_place(text: str) -> bool:
-    """Whether it is hosts, each with a port or without."""
+    """Whether it is hosts, each with a port that there can be, or without."""
     ports = [host.rpartition("]")[2].partition(":")[2] for host in text.split(",")]
-    return all(port.isdigit() or not port for port in ports)
+    return all(not port or (port.isdecimal() and int(port) <= LAST_PORT) for port in ports)

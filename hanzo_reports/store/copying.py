@@ -8,18 +8,20 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hanzo_reports.errors import UsageError
 from hanzo_reports.events import COLUMNS
+from hanzo_reports.metrics.dialect import fingerprint, instant
 from hanzo_reports.store.duck import loader
 from hanzo_reports.window import iso
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import ibis
 
     from hanzo_reports.store.base import Store
 
@@ -60,7 +62,7 @@ def copied(
 ) -> Copied:
     """All events and quarantined rows of a store added to another; a copy that was stopped can just be done again.
 
-    Days whose counts and sums are equal already are skipped; of the others the target leaves out what it knows.
+    Days whose counts, sums and ids are equal already are skipped; of the others the target leaves out what it knows.
 
     Args:
         source: where from.
@@ -100,8 +102,7 @@ def _copy_days(source: Store, target: Store, first: date, last: date, said: dict
     """The events of some days added to the target in one commit; how many were new."""
     start, end = _midnight(first), _midnight(last + timedelta(days=1))
     events = source.events(start, end)
-    bounds = [ibis.literal(instant, "timestamp('UTC')") for instant in (start, end)]
-    chosen = events.filter(events.timestamp >= bounds[0], events.timestamp < bounds[1])
+    chosen = events.filter(events.timestamp >= instant(start, events), events.timestamp < instant(end, events))
     with target.scratch() as temporary:
         return target.append(_staged(chosen, temporary), said).accepted
 
@@ -117,10 +118,10 @@ def _staged(rows: ibis.Table, temporary: Path) -> ibis.Table:
 
 
 def _days(store: Store) -> dict[date, Sums]:
-    """Events and exact sums of each UTC day."""
+    """Events, exact sums, and a sum that tells their ids, of each UTC day."""
     events = store.events()
     day = events.timestamp.date()
-    sums = {name: events[name].sum() for name in EXACT}
+    sums = {name: events[name].sum() for name in EXACT} | {"ids": fingerprint(events.event_id).sum()}
     found = events.aggregate(events=events.count(), **sums, by={"day": day}).to_pyarrow().to_pylist()
     return {row.pop("day"): row for row in found}
 

@@ -17,6 +17,7 @@ class Connection(Protocol):
 
 
 C = TypeVar("C", bound=Connection)
+MOST = 8  # that wait: a server has not many more to give
 
 
 class Idle(Generic[C]):
@@ -58,7 +59,7 @@ class Idle(Generic[C]):
             self._held.pop().close()
 
     def _back(self, connection: C) -> None:
-        if self._kept and self._usable(connection):
+        if self._kept and len(self._held) < MOST and self._usable(connection):
             self._held.append(connection)
         else:
             connection.close()

@@ -72,7 +72,9 @@ def migrate(engine: sqlalchemy.Engine, tree: str, url: str) -> None:
                     _upgrade(connection, tree)
     except sqlalchemy.exc.DBAPIError as error:
         said = str(error.orig).splitlines()[0]
-        msg = f"the {tree} tables of {url} cannot be opened: {said}; a role that owns them, or may make them, is needed"
+        file = engine.dialect.name == "sqlite"
+        needed = "a folder that is there and can be written to" if file else "a role that owns them, or may make them,"
+        msg = f"the {tree} tables of {url} cannot be opened: {said}; {needed} is needed"
         engine.dispose()
         raise StoreError(msg) from error
     except StoreError:

@@ -50,10 +50,6 @@ _TYPES = {
     "string": "text", "int16": "smallint", "int32": "integer", "int64": "bigint", "float64": "double precision",
     MONEY: "numeric(18,9)", TIMESTAMP: "timestamp with time zone",
 }  # fmt: skip
-_COLUMNS = """
-    SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
-    WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
-"""
 
 
 class PostgresStore:

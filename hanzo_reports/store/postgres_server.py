@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ _ADVICE = (
     (r"too many (clients|connections)|remaining connection slots", "try again later, or raise max_connections"),
     (r"starting up|shutting down|recovery mode", "try again in a minute"),
 )  # fmt: skip
+_SILENT = logging.NullHandler()
 _REACHED = "check the address, and that the server is running there"
 
 
@@ -60,6 +62,7 @@ class Server:
         Raises:
             StoreError: the server cannot be reached or lets nobody in.
         """
+        logging.getLogger("psycopg").addHandler(_SILENT)  # what it reports, it also raises
         try:
             connection = psycopg.connect(self._login, autocommit=True)
         except psycopg.Error as error:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BUSY_MS = 10_000
+_FORBIDDEN = {"42501", "25006"}  # what Postgres says to a role that may not, and where nobody may write
 TABLES = (alert_tables, budget_tables, quality_tables)  # METADATA holds theirs; a change needs `make migration`
 
 __all__ = ["METADATA", "TABLES", "postgres", "sqlite"]
@@ -58,6 +59,10 @@ def _translated(engine: sqlalchemy.Engine, place: str) -> sqlalchemy.Engine:
             said = next(iter(str(context.original_exception).strip().splitlines()), "")
             msg = f"the state in {place} cannot be read or written: {said}"
             raise StoreError(msg) from context.original_exception
+        if getattr(context.original_exception, "sqlstate", "") in _FORBIDDEN:
+            said = str(context.original_exception).splitlines()[0]
+            msg = f"the state in {place} may not be written: {said}; its owner can grant it, see docs/postgres.md"
+            raise StoreError(msg) from None
 
     sqlalchemy.event.listen(engine, "handle_error", translate)
     return engine
