@@ -186,6 +186,16 @@ def test_the_hour_that_comes_twice_stands_in_order_east_of_greenwich():
     ]  # fmt: skip
 
 
+def test_the_first_hours_of_1970_are_of_the_day_before_in_the_west():
+    """Rounded towards 0, as engines divide, they would be of the day after."""
+    events = table([(datetime(1970, 1, 1, hour, tzinfo=UTC), "a", "x", 200, *[None] * 4) for hour in (2, 4, 6)])
+    window = Window.parse("1969-12-31..1970-01-01", now=NOON, timezone="America/New_York")
+    counts = {grain: [row["requests"] for row in answer(usage(events, window, ["requests"], every=grain))]
+              for grain in ("day", "week", "month", "hour")}  # fmt: skip
+    assert (counts["day"], counts["week"], counts["month"]) == ([2, 1], [3], [2, 1])
+    assert [place for place, count in enumerate(counts["hour"]) if count] == [21, 23, 25]
+
+
 def test_a_window_that_has_just_begun_has_no_buckets(five):
     midnight = datetime(2025, 6, 2, tzinfo=UTC)
     window = Window(midnight, midnight)

@@ -13,6 +13,7 @@ from hanzo_reports.ingest.parts import parts
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.metrics.compare import comparison, movers
 from hanzo_reports.metrics.cost import SPLIT, costs
+from hanzo_reports.metrics.dialect import earliest, fingerprint, latest
 from hanzo_reports.metrics.query import aggregate
 from hanzo_reports.window import Window
 
@@ -106,6 +107,23 @@ def test_a_window_without_events(same, engine):
 def test_a_window_of_no_length_has_no_buckets(log, copies, engine):
     window = Window(NOW, NOW)
     assert aggregate(copies(engine, log), window, METRICS, every="day").to_pyarrow().num_rows == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_first_and_the_last_of_nothing_are_not_known(same, engine):
+    def ends(events):
+        nothing = events.filter(events.service == "that nobody has").timestamp
+        every = events.timestamp
+        return events.aggregate(first=earliest(every), last=latest(every)).cross_join(
+            nothing.as_table().aggregate(none=earliest(nothing), neither=latest(nothing))
+        )
+
+    assert same(engine, ends) == 4
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_id_has_one_fingerprint(same, engine):
+    assert same(engine, lambda events: events.select(n=fingerprint(events.event_id)).order_by("n").limit(50))
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -33,6 +33,19 @@ def test_a_password_that_cannot_be_told_apart_is_an_error_that_does_not_repeat_i
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [f"ann:{SECRET}\u2100x@db/usage", f"ann:[{SECRET}]@db/usage", f"ann:[{SECRET}@db/usage", "[::1/usage",
+     f"ann:{SECRET}@db:99999/usage"],
+)  # fmt: skip
+@pytest.mark.parametrize("scheme", ["postgresql", "clickhouse"])
+def test_what_no_address_can_be_is_an_error_of_ours_without_the_password(scheme, address):
+    with pytest.raises(StoreError, match="cannot be read") as caught:
+        public(f"{scheme}://{address}")
+    assert SECRET not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
 def test_a_password_of_digits_before_an_odd_character():
     for odd in "/?#":
         with pytest.raises(StoreError, match="cannot be read"):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -130,6 +130,16 @@ def test_two_loaders_of_one_id_with_different_times_at_once(held, events, ids, m
     monkeypatch.setattr(held, "_attach", overtaken)
     held.append(events("a"), {})
     assert ids(held) == ["a"]
+
+
+def test_without_events_it_says_so_and_far_instants_are_found(held, events, tmp_path, monkeypatch):
+    monkeypatch.setenv("HANZO_REPORTS_STATE", str(tmp_path / "state.db"))
+    far = datetime(2150, 1, 2, tzinfo=UTC)
+    ws = hr.open(held.url, now=far + timedelta(days=1))
+    assert [told.basis for told in ws.forecasts()] == ["no forecast: no spend in the history"]
+    assert ws.usage("all", every="day").rows() == []
+    held.append(events(["a", "b"], start=far), {})
+    assert ws.usage("2150-01-01..2150-01-03", ["requests"]).rows()[0]["requests"] == 2
 
 
 def test_compaction_merges_parts_and_changes_no_row(held, events, ids):

@@ -84,6 +84,13 @@ def test_what_differs_is_named_by_its_day(lake, other, events, bad_rows):
     assert done.target["events"] == done.source["events"] + 1
 
 
+def test_a_day_of_as_many_other_events_is_not_taken_for_the_same(lake, other, events):
+    lake.append(events(["a1", "a2"]), {})
+    other.append(events(["b1", "b2"]), {})
+    done = copied(lake, other, now=NOW)
+    assert (done.accepted, done.skipped, done.equal, done.target["events"]) == (2, 0, False, 4)
+
+
 def test_more_in_the_quarantine_of_the_target_is_a_difference(lake, other, events, bad_rows):
     other.quarantine(bad_rows("w"))
     done = copied(filled(lake, events, bad_rows), other, now=NOW)

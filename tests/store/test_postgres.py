@@ -3,12 +3,14 @@
 import gc
 import threading
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import psycopg
 import pytest
 from postgres_server import PASSWORD
 
 from hanzo_reports import store
+from hanzo_reports.alerts.budgets import Budget, Budgets
 from hanzo_reports.errors import StoreBusyError, StoreError, StoreVersionError
 from hanzo_reports.events import COLUMNS
 from hanzo_reports.store import postgres as postgres_store
@@ -272,6 +274,7 @@ def test_a_wrong_password_a_missing_one_and_the_right_one(postgres, database, he
 
 
 def test_missing_rights_are_named(postgres, database, held, events):
+    assert held.state  # its tables are there
     role = postgres.role()
     name = held.url.partition("?")[0].rpartition("/")[2]
     address = postgres.address(name, role, PASSWORD)
@@ -286,6 +289,11 @@ def test_missing_rights_are_named(postgres, database, held, events):
         reader.append(events("a"), {})
     assert one_line_without_secret(caught)
     assert reader.version == "0"
+    with pytest.raises(
+        StoreError, match=r"may not be written: permission denied for table budget; .* grant it"
+    ) as caught:
+        Budgets(reader.state).set(Budget("search", Decimal(1)), datetime(2025, 6, 1, tzinfo=UTC))
+    assert one_line_without_secret(caught)
 
 
 def test_a_role_that_may_make_nothing(postgres, database):
