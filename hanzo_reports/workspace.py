@@ -176,7 +176,8 @@ class Workspace(Questions):
         declared = {parameter.name for parameter in report_parameters(name)}
         own = {"store": self.address or self.store.url, "timezone": self.timezone}
         given = {key: value for key, value in own.items() if key in declared} | params
-        return run_report(name, given, now=self.now, out=Path(out), if_missing=if_missing)
+        state = Settings.read(os.environ).state
+        return run_report(name, given, now=self.now, out=Path(out), if_missing=if_missing, state=state)
 
 
 def open(  # noqa: A001  # hr.open(url), as gzip.open and webbrowser.open

@@ -1,5 +1,6 @@
 """Reports: run them, list them, see their parameters."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -40,12 +41,14 @@ def run(
     """Run a report; the path of its page is printed."""
     options: Options = context.obj
     from hanzo_reports.reports.run import report_parameters, run_report
+    from hanzo_reports.settings import Settings
 
     given = single(params or (), "-p")
     known = {parameter.name for parameter in report_parameters(name)}
     usual = {"store": options.place, "timezone": options.timezone}
     chosen = {key: value for key, value in usual.items() if key in known} | given
-    done = run_report(name, chosen, now=options.instant(), out=out, if_missing=if_missing)
+    state = Settings.read(os.environ).state
+    done = run_report(name, chosen, now=options.instant(), out=out, if_missing=if_missing, state=state)
     say(f"{name}: {'there already' if not done.fresh else 'done'}")
     typer.echo(done.page)
 

@@ -131,8 +131,8 @@ def asked(notebook: Notebook, values: Mapping[str, Value], now: datetime) -> Ask
     return found
 
 
-def planned(asked: Asked) -> Plan:
-    """What is asked, with the store that it is asked of.
+def planned(asked: Asked, state: str = "") -> Plan:
+    """What is asked, with the store that it is asked of; `state` as in `store.open`.
 
     Raises:
         StoreError: the store is none.
@@ -141,7 +141,7 @@ def planned(asked: Asked) -> Plan:
     if asked.address:
         from hanzo_reports import store as stores  # noqa: PLC0415  # a notebook without one needs none
 
-        store = stores.open(asked.address)
+        store = stores.open(asked.address, state=state)
     window = None
     if "window" in asked.values:
         window = _everything(asked, store) if _whole(asked) else _window(asked)

@@ -77,7 +77,9 @@ def report_parameters(name: str) -> list[Parameter]:
     return notebooks.found(name).parameters
 
 
-def run_report(name: str, params: Mapping[str, Any], *, now: datetime, out: Path, if_missing: bool = False) -> Run:
+def run_report(  # noqa: PLR0913  # what, when, where to, and two that have defaults
+    name: str, params: Mapping[str, Any], *, now: datetime, out: Path, if_missing: bool = False, state: str = ""
+) -> Run:
     """A notebook run into a report, in a folder of its own: ``<out>/<report>/<time>-<key>``.
 
     Args:
@@ -86,6 +88,7 @@ def run_report(name: str, params: Mapping[str, Any], *, now: datetime, out: Path
         now: the instant of the run; ranges end at it unless `window_end` is given. It must carry an offset.
         out: the folder of all reports.
         if_missing: give back the newest run with the same key, if there is one, and run nothing.
+        state: for ClickHouse, where the state is kept: what `HANZO_REPORTS_STATE` says, as the notebook reads it there.
 
     Raises:
         UnknownNameError: there is no such report, parameter or time zone.
@@ -103,7 +106,7 @@ def run_report(name: str, params: Mapping[str, Any], *, now: datetime, out: Path
     with ExitStack() as stack:
         start = partial(kernel, wanted.address)
         starting = None if if_missing else stack.enter_context(start())  # while it starts, the store is opened
-        plan = planned(wanted)
+        plan = planned(wanted, state)
         if if_missing and (there := archive.found(plan.key)):
             return _run(archive, there, fresh=False)
         draft = stack.enter_context(archive.draft(now, plan.key))

@@ -12,6 +12,7 @@ import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 from ibis.backends.clickhouse import Backend
+from urllib3.exceptions import HTTPError
 
 from hanzo_reports.errors import StoreError, UnknownNameError
 from hanzo_reports.store.address import public
@@ -23,10 +24,21 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 CONNECT_SECONDS = 10
+FAILED = (ClickHouseError, HTTPError, OSError)  # HTTPError: the way broke in the middle of an answer
 OPTIONS = ("secure", "cluster")
 _SILENT = logging.NullHandler()
 _YES = {"1": True, "true": True, "0": False, "false": False, "": False}
-_LOGIN, _RIGHTS, _DATABASE = {"192", "193", "194", "516"}, {"164", "497"}, {"81"}
+_GONE = (
+    " does not answer; is the server running, and is that its HTTP port? "
+    "What was not finished is not in the store: do the same again when it is back"
+)
+_BROKEN = " broke off its answer, as it does when a query takes too much memory or time; its log says why"
+_HELD = " cannot be opened: another process has that folder open, or it cannot be written to"
+_ADVICE = (  # by the number of ClickHouse's error
+    (("192", "193", "194", "516"), " lets nobody in with this user and password; give them as USER:PASSWORD@HOST"),
+    (("164", "497"), ": {reason}; whoever runs the server can grant it, see docs/engines.md"),
+    (("81",), ": there is no such database; run `hanzo-reports init --store {url}`"),
+)
 
 
 class Server:
@@ -94,7 +106,7 @@ class Server:
         """What the server, or the way to it, says against a query, as an error of ours."""
         try:
             yield
-        except (ClickHouseError, OSError) as error:
+        except FAILED as error:
             raise problem(self.url, error) from None
 
 
@@ -116,7 +128,7 @@ class Reader(Backend):  # type: ignore[misc]  # Ibis ships no types for it
                 with self.con.query_arrow_stream(query) as stream:
                     for batch in stream:
                         yield batch.rename_columns(schema.names).cast(schema)
-            except (ClickHouseError, OSError) as error:
+            except (*FAILED, pa.ArrowException) as error:
                 raise problem(self.url, error) from None
 
         return pa.RecordBatchReader.from_batches(schema, batches())
@@ -127,15 +139,12 @@ def problem(url: str, error: Exception) -> StoreError:
     said = " ".join(str(error).split())
     found = re.search(r"Code: (\d+)\.?(?: DB::Exception:)? ?(.*)", said)
     code, reason = (found[1], found[2].partition(" (version ")[0][:300]) if found else ("", "")
-    if not code and isinstance(error, OperationalError | OSError):
-        return StoreError(
-            f"{url} does not answer; is the server running, and is that its HTTP port? "
-            "What was not finished is not in the store: do the same again when it is back"
-        )
-    if code in _LOGIN:
-        return StoreError(f"{url} lets nobody in with this user and password; give them as USER:PASSWORD@HOST")
-    if code in _RIGHTS:
-        return StoreError(f"{url}: {reason}; whoever runs the server can grant it, see docs/engines.md")
-    if code in _DATABASE:
-        return StoreError(f"{url}: there is no such database; run `hanzo-reports init --store {url}`")
-    return StoreError(f"{url}: {reason or said[:300]}")
+    if isinstance(error, pa.ArrowException):
+        advice = _BROKEN
+    elif "EmbeddedServer" in said:
+        advice = _HELD
+    elif not code and isinstance(error, OperationalError | HTTPError | OSError):
+        advice = _GONE
+    else:
+        advice = next((text for codes, text in _ADVICE if code in codes), ": {reason}")
+    return StoreError(url + advice.format(reason=reason or said[:300], url=url))

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 10
 LARGE = 128 * 2**20
+_MAPPED = 2  # the reader version that knows one feature only: columns of other names in the files
+_READ = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}  # Delta's reader features that change no row of ours
 SORTED_ROWS = 500_000  # sorting these costs nothing to speak of
 UNSORTED_SPAN = timedelta(days=31)  # one open file a day takes memory; sorted, days come one after another
 _KNOWN = "known_ids"
@@ -65,12 +67,25 @@ class DeltaFiles:
         DeltaTable.create(self.folder, self._delta_schema(), mode="ignore", partition_by=["day"])
 
     def table(self) -> DeltaTable:
-        """The newest version."""
+        """The newest version.
+
+        Raises:
+            StoreError: its log is damaged, or names features whose files say something else than their rows.
+        """
         try:
-            return DeltaTable(self.folder)
+            table = DeltaTable(self.folder)
         except (DeltaError, OSError) as error:
             msg = f"{self.folder} is damaged: {error}; restore its folder _delta_log from a backup"
             raise StoreError(msg) from error
+        protocol = table.protocol()
+        features = ["columnMapping"] if protocol.min_reader_version == _MAPPED else protocol.reader_features or []
+        if strange := sorted(set(features) - _READ):
+            msg = (
+                f"{self.folder}: another tool has given this Delta table features that are not read here "
+                f"({', '.join(strange)}); drop them there (ALTER TABLE ... DROP FEATURE), or restore a backup"
+            )
+            raise StoreError(msg)
+        return table
 
     def files(self, table: DeltaTable) -> list[File]:
         """The files of a version."""

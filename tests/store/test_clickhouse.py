@@ -9,6 +9,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.exceptions import OperationalError
 
@@ -250,3 +251,20 @@ def test_the_statements_for_a_cluster_are_ones_that_the_engine_reads(held):
     for statement in statements:
         assert "ON CLUSTER `big`" in statement
         assert held._client.query(f"EXPLAIN AST {statement}").result_rows
+
+
+def test_a_folder_that_another_process_has_open_says_so(tmp_path):
+    code = "import sys; from hanzo_reports import store; held = store.open(sys.argv[1], create=True); print('open'); input()"
+    place = f"chdb://{tmp_path}/held"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout.readline() == "open\n"
+        second = subprocess.run([sys.executable, "-c", code, place], check=False, capture_output=True, text=True)
+        holder.stdin.write("\n")
+    assert f"StoreError: {place} cannot be opened: another process has that folder open" in second.stderr
+
+
+def test_an_answer_that_breaks_off_says_where_to_look():
+    said = str(problem("clickhouse://ann@db/usage", pa.ArrowInvalid("Expected to read 1330795073 metadata bytes")))
+    assert said.startswith("clickhouse://ann@db/usage broke off its answer")

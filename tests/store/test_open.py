@@ -77,6 +77,30 @@ def test_a_lost_log_is_a_damaged_store(lake, tmp_path):
         store.open(lake.url).events()
 
 
+@pytest.mark.parametrize(
+    ("protocol", "says"),
+    [
+        ({"minReaderVersion": 2, "minWriterVersion": 5}, "columnMapping"),
+        (
+            {
+                "minReaderVersion": 3,
+                "minWriterVersion": 7,
+                "readerFeatures": ["v2Checkpoint", "deletionVectors"],
+                "writerFeatures": ["v2Checkpoint", "deletionVectors"],
+            },
+            "deletionVectors",
+        ),
+    ],
+)
+def test_a_table_that_another_tool_gave_features_is_not_read_as_if_it_had_none(lake, tmp_path, events, protocol, says):
+    lake.append(events("ab"), {})
+    log = tmp_path / "lake" / "events" / "_delta_log"
+    (log / f"{len(list(log.iterdir())):020}.json").write_text(json.dumps({"protocol": protocol}) + "\n")
+    for asked in (lake.events, lambda: lake.append(events("c"), {}), lake.compact):
+        with pytest.raises(StoreError, match=rf"not read here \({says}\); drop them there"):
+            asked()
+
+
 def test_other_addresses_are_named():
     with pytest.raises(StoreError, match="mysql:// stores are not supported"):
         store.open("mysql://localhost/events")

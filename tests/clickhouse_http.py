@@ -1,0 +1,100 @@
+"""A server for tests: ClickHouse's HTTP interface, spoken by Python, over the real engine in this process.
+
+``python clickhouse_http.py FOLDER USER PASSWORD PORT`` keeps its data in the folder, prints the port it listens on (a
+free one for 0), and runs until it is killed. What it does not do as a server does (grants, TLS, sessions) no test may
+rest upon.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from base64 import b64decode
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlsplit
+
+import clickhouse_connect
+import lz4.frame
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+FORMAT = re.compile(r"\sFORMAT\s+(\w+)\s*;?\s*$")
+INSERT = re.compile(r"INSERT INTO (\S+)\s*(\(.*\))?\s*FORMAT (\w+)\s*")
+TRANSPORT = {"query", "database", "default_format", "query_id", "client_protocol_version", "wait_end_of_query"}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request: a statement is its body; that of an INSERT is in the address, or in the line before the rows."""
+
+    protocol_version = "HTTP/1.1"
+    turn = threading.Lock()
+
+    def do_GET(self):
+        """The look whether somebody is there."""
+        self.answer(200, b"Ok.\n")
+
+    def do_POST(self):
+        """A statement."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", -1))) if "Content-Length" in self.headers else b""
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            body = self.chunks()
+        if self.headers.get("Content-Encoding") == "lz4":
+            body = lz4.frame.decompress(body)
+        if b64decode(self.headers.get("Authorization", "Basic ")[6:]).decode().split(":", 1) != self.login:
+            self.fail(403, "Code: 516. DB::Exception: default: Authentication failed (AUTHENTICATION_FAILED)")
+            return
+        given = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+        settings = {name: value for name, value in given.items() if name in self.known and name not in TRANSPORT}
+        values = {name: value for name, value in given.items() if name.startswith("param_")}
+        try:
+            with self.turn:
+                self.engine.command(f"USE `{given.get('database') or 'default'}`")
+                first, _, rest = body.partition(b"\n")
+                statement, rows = (given["query"], body) if "query" in given else (first.decode(), rest)
+                if statement.startswith("INSERT"):
+                    table, columns, form = INSERT.fullmatch(statement).groups()
+                    named = [name.strip(" `") for name in columns.strip("()").split(",")] if columns else None
+                    self.engine.raw_insert(table, named, rows, settings, form)
+                    self.answer(200, b"")
+                    return
+                query = body.decode()
+                found = FORMAT.search(query)
+                form = found[1] if found else given.get("default_format", "TabSeparated")
+                self.answer(200, self.engine.raw_query(FORMAT.sub("", query), values, settings, form))
+        except ClickHouseError as error:
+            self.fail(500, " ".join(str(error).split()))
+
+    def chunks(self):
+        """A body that came in pieces."""
+        pieces = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(pieces)
+
+    def fail(self, status, said):
+        """An error, in the server's words."""
+        code = re.search(r"Code: (\d+)", said)
+        self.answer(status, said.encode(), **({"X-ClickHouse-Exception-Code": code[1]} if code else {}))
+
+    def answer(self, status, body, **headers):
+        """Bytes."""
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": len(body)}.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Nothing: the tests' output is not ours."""
+
+
+if __name__ == "__main__":
+    folder, *login, port = sys.argv[1:]
+    Handler.login = login
+    Handler.engine = clickhouse_connect.get_client(interface="chdb", path=folder)
+    Handler.known = {name for [name] in Handler.engine.query("SELECT name FROM system.settings").result_rows}
+    server = ThreadingHTTPServer(("127.0.0.1", int(port)), Handler)
+    print(server.server_port, flush=True)  # noqa: T201  # this is how the tests learn it
+    server.serve_forever()
