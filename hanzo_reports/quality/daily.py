@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from hanzo_reports.metrics.dialect import earliest
+from hanzo_reports.metrics.dialect import earliest, epoch_seconds, instant
 from hanzo_reports.metrics.metric import Metric
 from hanzo_reports.metrics.query import grouped, selected
 from hanzo_reports.units import Direction, Grain, Unit
 from hanzo_reports.window import Window, midnight, zone
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import ibis.expr.types as ir
 
 WEEK = 7
@@ -25,10 +23,6 @@ _NEEDS = (
     "event_id", "timestamp", "service", "endpoint", "user", "api_key", "model", "input_tokens", "output_tokens", "cost",
 )  # fmt: skip
 _CALL = ("timestamp", "service", "endpoint", "user", "api_key", "model", "input_tokens", "output_tokens")
-
-
-def _utc(instant: datetime) -> ir.TimestampScalar:
-    return ibis.literal(instant, INSTANT)
 
 
 def _tokens(t: ir.Table) -> ir.IntegerValue:
@@ -90,7 +84,7 @@ def daily(events: ir.Table, window: Window) -> ir.Table:
     passed = selected(events, replace(span, end=min(end, now)), None, _NEEDS)
     days = grouped(passed, span, _METRICS, [], Grain.DAY).order_by("period")
     ends = {bucket.label: bucket.end for bucket in span.buckets(Grain.DAY)}
-    closes = ((days.period == label, _utc(min(end, now))) for label, end in ends.items())
+    closes = ((days.period == label, instant(min(end, now), events)) for label, end in ends.items())
     before = ibis.window(order_by=days.period)
     days = days.mutate(
         day=days.period.substr(0, 10),
@@ -99,10 +93,10 @@ def daily(events: ir.Table, window: Window) -> ir.Table:
         _before=days.requests.lag(WEEK).over(before),
         _last=days.last_event.max().over(ibis.window(preceding=None, following=0, order_by=days.period)),
     )
-    known = events.filter(events.timestamp < _utc(min(end, now)))
+    known = events.filter(events.timestamp < instant(min(end, now), events))
     first_ever = known.aggregate(first=earliest(known.timestamp)).as_scalar()
     earlier = ibis.ifelse(days.complete, days["_before"], ibis.null())  # of no type: ClickHouse counts without a sign
-    silent = days["_closed"].epoch_seconds() - days["_last"].epoch_seconds()
+    silent = epoch_seconds(days["_closed"]) - epoch_seconds(days["_last"])
     found = days.select(
         "day", "complete", "requests",
         requests_week_before=earlier,
@@ -110,7 +104,7 @@ def daily(events: ir.Table, window: Window) -> ir.Table:
         unpriced=days.unpriced,
         unpriced_share=days.unpriced.cast("float64") / days.with_tokens.nullif(0),
         free_answers=days.free_answers, duplicates=days.duplicates, same_calls=days.same_calls,
-        hours_without_events=silent / 3600.0,
+        hours_without_events=silent.cast("float64") / 3600,
         begun=(days["_closed"] > first_ever).fill_null(True),
     )  # fmt: skip
     return found.filter(found.day >= first.isoformat()).order_by("day")

@@ -196,14 +196,19 @@ def _reached(master: str) -> None:
 
 
 def _exact(frame: DataFrame, schema: pa.Schema) -> DataFrame:
-    """Instants as numbers: as rows, Spark gives them in this machine's zone, where an hour of autumn is two."""
-    columns = [functions.col(f"`{name}`") for name in frame.columns]
-    return frame.select(
-        *(
-            functions.unix_micros(c) if pa.types.is_timestamp(f.type) else c
-            for c, f in zip(columns, schema, strict=True)
-        )
-    )
+    """Instants as numbers: as rows, Spark gives them in this machine's zone, where an hour of autumn is two.
+
+    Floats as such: where Ibis writes one into a query, Spark reads a decimal.
+    """
+    columns = []
+    for name, field in zip(frame.columns, schema, strict=True):
+        column = functions.col(f"`{name}`")
+        if pa.types.is_timestamp(field.type):
+            column = functions.unix_micros(column)
+        elif pa.types.is_floating(field.type):
+            column = column.cast("double")
+        columns.append(column)
+    return frame.select(*columns)
 
 
 def _array(values: tuple[Any, ...], kind: pa.DataType) -> pa.Array:

@@ -6,6 +6,7 @@ import itertools
 import math
 from datetime import UTC, datetime
 
+import ibis
 import pytest
 
 from hanzo_reports import store
@@ -15,6 +16,8 @@ from hanzo_reports.metrics.compare import comparison, movers
 from hanzo_reports.metrics.cost import SPLIT, costs
 from hanzo_reports.metrics.dialect import earliest, fingerprint, latest
 from hanzo_reports.metrics.query import aggregate
+from hanzo_reports.quality.daily import daily
+from hanzo_reports.reports.sums import answer
 from hanzo_reports.window import Window
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -45,12 +48,12 @@ def same(request, log, copies, counted, answers):
     lake, place = store.open(str(log.folder)).events(), itertools.count()
     shape = {name: value for name, value in request.node.callspec.params.items() if name != "engine"}
 
-    def compare(engine, question):
+    def compare(engine, question, read=ibis.Table.to_pyarrow):
         asked = f"{request.node.originalname} {shape} {next(place)}"
         if asked not in answers:
-            answers[asked] = question(lake).to_pyarrow().to_pylist()
+            answers[asked] = read(question(lake)).to_pylist()
         expected = answers[asked]
-        found = question(copies(engine, log)).to_pyarrow().to_pylist()
+        found = read(question(copies(engine, log))).to_pylist()
         assert len(found) == len(expected) > 0
         for number, (row, wanted) in enumerate(zip(found, expected, strict=True)):
             assert list(row) == list(wanted)
@@ -101,6 +104,20 @@ def test_a_window_without_events(same, engine):
     window = Window.parse("2001-01-01..2001-01-03", now=NOW)
     assert same(engine, lambda events: aggregate(events, window, METRICS))
     assert same(engine, lambda events: aggregate(events, window, METRICS, every="day"))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_answer_that_comes_in_parts_as_reports_and_exports_read_it(same, log, engine):
+    window = Window.parse(log.days, now=NOW, timezone=ZONES[3])
+    assert same(engine, lambda events: aggregate(events, window, METRICS, by=["model"], every="day"), answer)
+    assert same(engine, lambda events: events.order_by("event_id").limit(500), answer)
+    assert same(engine, lambda t: t.select("event_id", twice=t.status / 0.5).order_by("event_id").limit(50), answer)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_days_that_the_guard_judges(same, log, engine):
+    window = Window.parse(log.days, now=NOW, timezone=ZONES[3])
+    assert same(engine, lambda events: daily(events, window), answer)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -254,7 +254,7 @@ def test_the_statements_for_a_cluster_are_ones_that_the_engine_reads(held):
 
 
 def test_a_folder_that_another_process_has_open_says_so(tmp_path):
-    code = "import sys; from hanzo_reports import store; held = store.open(sys.argv[1], create=True); print('open'); input()"
+    code = "import sys; from hanzo_reports import store; held = store.open(sys.argv[1], create=True); input('open\\n')"
     place = f"chdb://{tmp_path}/held"
     with subprocess.Popen(
         [sys.executable, "-c", code, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
