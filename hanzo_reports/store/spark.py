@@ -39,6 +39,7 @@ _SETTINGS = {
     "spark.app.name": "hanzo-reports",
     "spark.sql.session.timeZone": "UTC",
     "spark.ui.showConsoleProgress": "false",
+    "spark.sql.debug.maxToStringFields": "1000",  # it warns of a question that it would shorten in its log
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000",  # for fewer files a job takes longer than a look
     "spark.dynamicAllocation.enabled": "true",  # cores go back when nothing is asked: a report asks from two processes
     "spark.dynamicAllocation.executorIdleTimeout": "10s",
