@@ -1,8 +1,8 @@
 """A server for tests: ClickHouse's HTTP interface, spoken by Python, over the real engine in this process.
 
 ``python clickhouse_http.py FOLDER USER PASSWORD PORT`` keeps its data in the folder, prints the port it listens on (a
-free one for 0), and runs until it is killed. What it does not do as a server does (grants, TLS, sessions) no test may
-rest upon.
+free one for 0), and runs until it is killed. It is the only shard of a cluster named ``one``, on which statements run
+without Keeper. What it does not do as a server does (grants, TLS, several shards) no test may rest upon.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import threading
 from base64 import b64decode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import clickhouse_connect
@@ -20,6 +21,15 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 FORMAT = re.compile(r"\sFORMAT\s+(\w+)\s*;?\s*$")
 INSERT = re.compile(r"INSERT INTO (\S+)\s*(\(.*\))?\s*FORMAT (\w+)\s*")
+ON_CLUSTER = " ON CLUSTER `one`"
+CONFIG = """
+<clickhouse>
+    <tcp_port>9000</tcp_port>
+    <remote_servers>
+        <one><shard><replica><host>127.0.0.1</host><port>9000</port></replica></shard></one>
+    </remote_servers>
+</clickhouse>
+"""  # a shard at one's own port is this process itself: nothing listens there
 TRANSPORT = {"query", "database", "default_format", "query_id", "client_protocol_version", "wait_end_of_query"}
 
 
@@ -57,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
                     self.engine.raw_insert(table, named, rows, settings, form)
                     self.answer(200, b"")
                     return
-                query = body.decode()
+                query = body.decode().replace(ON_CLUSTER, "")
                 found = FORMAT.search(query)
                 form = found[1] if found else given.get("default_format", "TabSeparated")
                 self.answer(200, self.engine.raw_query(FORMAT.sub("", query), values, settings, form))
@@ -93,7 +103,10 @@ class Handler(BaseHTTPRequestHandler):
 if __name__ == "__main__":
     folder, *login, port = sys.argv[1:]
     Handler.login = login
-    Handler.engine = clickhouse_connect.get_client(interface="chdb", path=folder)
+    config = Path(f"{folder}.xml")
+    config.write_text(CONFIG, encoding="utf-8")
+    options = {"config-file": str(config)}
+    Handler.engine = clickhouse_connect.get_client(interface="chdb", path=folder, chdb_options=options)
     Handler.known = {name for [name] in Handler.engine.query("SELECT name FROM system.settings").result_rows}
     server = ThreadingHTTPServer(("127.0.0.1", int(port)), Handler)
     print(server.server_port, flush=True)  # noqa: T201  # this is how the tests learn it

@@ -15,6 +15,7 @@ import hanzo_reports as hr
 from hanzo_reports import store
 from hanzo_reports.errors import StoreError
 from hanzo_reports.store import clickhouse as stores
+from hanzo_reports.store.clickhouse_tables import COLUMNS
 
 DATA = Path(__file__).parents[1] / "data"
 USER, PASSWORD = "reader", "s3cret"
@@ -23,8 +24,8 @@ USER, PASSWORD = "reader", "s3cret"
 class Server:
     """A running server that keeps its data in a folder."""
 
-    def __init__(self, folder):
-        self.folder, self.port = folder, 0
+    def __init__(self, folder, options=""):
+        self.folder, self.options, self.port = folder, options, 0
         self.start()
 
     def start(self):
@@ -41,16 +42,20 @@ class Server:
 
     def address(self, password=PASSWORD):
         """The URL of a database of it."""
-        return f"clickhouse://{USER}:{password}@127.0.0.1:{self.port}/usage"
+        return f"clickhouse://{USER}:{password}@127.0.0.1:{self.port}/usage{self.options}"
 
 
 @pytest.fixture
-def server(tmp_path):
-    running = Server(tmp_path / "server")
+def server(tmp_path, request):
+    running = Server(tmp_path / "server", getattr(request, "param", ""))
     yield running
     running.kill()
 
 
+alone_and_in_a_cluster = pytest.mark.parametrize("server", ["", "?cluster=one"], indirect=True)
+
+
+@alone_and_in_a_cluster
 def test_real_logs_are_loaded_once_and_answered_exported_and_reported_as_from_the_lake(server, tmp_path, monkeypatch):
     monkeypatch.setenv("HANZO_REPORTS_STATE", str(tmp_path / "state.db"))
     asked = {"metrics": ["requests", "error_rate", "latency_p50", "latency_p95", "active_users"], "every": "day"}
@@ -70,6 +75,7 @@ def test_real_logs_are_loaded_once_and_answered_exported_and_reported_as_from_th
     assert all(PASSWORD.encode() not in path.read_bytes() for path in done.folder.rglob("*") if path.is_file())
 
 
+@alone_and_in_a_cluster
 def test_loaders_of_the_same_rows_at_once_keep_each_once(server):
     held = store.open(server.address(), create=True)
     writers = [started(server.address()) for _ in range(3)]
@@ -82,6 +88,7 @@ def test_loaders_of_the_same_rows_at_once_keep_each_once(server):
     assert count(held) == held.events().event_id.nunique().to_pyarrow().as_py() == ROWS
 
 
+@alone_and_in_a_cluster
 def test_a_server_killed_in_the_middle_of_a_load_has_nothing_of_it_and_the_load_can_be_done_again(
     server, events, monkeypatch
 ):
@@ -114,6 +121,20 @@ def test_a_wrong_password_is_a_line_without_it(server):
     with pytest.raises(StoreError, match="lets nobody in with this user and password") as said:
         store.open(server.address("wr0ng"))
     assert "wr0ng" not in str(said.value)
+
+
+@pytest.mark.parametrize("server", ["?cluster=one"], indirect=True)
+def test_a_cluster_keeps_quarantined_rows_until_they_are_released_and_merges_its_parts(server, events, bad_rows):
+    held = store.open(server.address(), create=True)
+    held.append(events("abc"), {})
+    held.append(events("bcd"), {})
+    assert held.quarantine(bad_rows("xyz")).count().to_pyarrow().as_py() == 3
+    held.release(["x", "z"])
+    assert held.quarantine().quarantine_id.to_pyarrow().to_pylist() == ["y"]
+    assert held.compact() > 0
+    assert sorted(held.events().event_id.to_pyarrow().to_pylist()) == ["a", "b", "c", "d"]
+    tables = held._client.query("SELECT name, engine FROM system.tables WHERE database = 'usage'").result_rows
+    assert {name: engine for name, engine in tables if engine == "Distributed"}.keys() == set(COLUMNS)
 
 
 def test_a_server_killed_in_the_middle_of_an_answer_is_an_error_not_half_an_answer(server, events):
