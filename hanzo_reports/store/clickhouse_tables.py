@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from hanzo_reports.store.clickhouse_server import Server
 
 FORMAT = 1
+NEEDED = (
+    24,
+    12,
+)  # brought toUnixTimestamp64Second, the youngest of the functions that are asked for
 LOAD = "load"  # which commit a row came with: further than the schema, and not shown
 KEYS = {"events": "event_id", "quarantine": "quarantine_id"}
 _MADE = " MATERIALIZED"
@@ -81,7 +85,15 @@ def make(server: Server, table: str, like: str) -> list[str]:
 
 
 def check(server: Server, client: Client) -> bool:
-    """Whether the tables are there; an error where one of that name is of something else, or of a newer version."""
+    """Whether the tables are there; an error where one of that name is of something else, or of a newer version.
+
+    Raises:
+        StoreError: besides, where ClickHouse itself is too old.
+    """
+    if tuple(map(int, (client.server_version or "0.0").split(".")[:2])) < NEEDED:
+        needed = ".".join(map(str, NEEDED))
+        msg = f"{server.url} is ClickHouse {client.server_version}; upgrade it, {needed} or newer is needed"
+        raise StoreError(msg)
     found = client.query(
         "SELECT table, name, type FROM system.columns WHERE database = currentDatabase() AND table IN %(tables)s "
         "ORDER BY position",

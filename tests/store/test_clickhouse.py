@@ -18,7 +18,7 @@ from hanzo_reports import store
 from hanzo_reports.errors import StoreError, StoreVersionError, UnknownNameError
 from hanzo_reports.store import clickhouse as stores
 from hanzo_reports.store.clickhouse_server import Server, problem
-from hanzo_reports.store.clickhouse_tables import COLUMNS, make
+from hanzo_reports.store.clickhouse_tables import COLUMNS, check, make
 
 DATA = Path(__file__).parents[1] / "data"
 SECRET = "hunter2"  # noqa: S105  # nobody's
@@ -188,6 +188,13 @@ def test_no_store_and_no_database_say_how_to_make_one(clickhouse, held):
         held._client.command(f"DROP TABLE {table}")
     with pytest.raises(StoreError, match="is no store; run `hanzo-reports init --store chdb://"):
         store.open(clickhouse)
+
+
+def test_a_server_that_is_too_old_says_which_is_needed(held, monkeypatch):
+    assert check(held._server, held._client)
+    monkeypatch.setattr(held._client, "server_version", "24.3.18.7")
+    with pytest.raises(StoreError, match=r"is ClickHouse 24\.3\.18\.7; upgrade it, 24\.12 or newer is needed"):
+        check(held._server, held._client)
 
 
 def test_a_newer_format_is_not_touched(clickhouse, held):
