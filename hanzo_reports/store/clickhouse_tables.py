@@ -15,10 +15,7 @@ if TYPE_CHECKING:
     from hanzo_reports.store.clickhouse_server import Server
 
 FORMAT = 1
-NEEDED = (
-    24,
-    12,
-)  # brought toUnixTimestamp64Second, the youngest of the functions that are asked for
+NEEDED = (24, 12)  # ClickHouse's version with the youngest of our functions, toUnixTimestamp64Second
 LOAD = "load"  # which commit a row came with: further than the schema, and not shown
 KEYS = {"events": "event_id", "quarantine": "quarantine_id"}
 _MADE = " MATERIALIZED"
