@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from hanzo_reports.events import MONEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     import ibis.expr.types as ir
 
@@ -136,6 +135,14 @@ def instant(at: datetime, beside: ir.Expr) -> ir.TimestampScalar:
     if engine(beside) == "clickhouse":
         return _to_date_time(f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}", 6, "UTC")
     return ibis.literal(at, type="timestamp('UTC')")
+
+
+def date_of(day: ir.IntegerValue) -> ir.DateValue | ir.TimestampValue:
+    """The date so many days after 1970-01-01; on ClickHouse an instant, for its dates are those of 1970 to 2149."""
+    first = ibis.literal("1970-01-01").cast("date")
+    if engine(day) == "clickhouse":
+        first = instant(datetime(1970, 1, 1, tzinfo=UTC), day)
+    return first + day.as_interval("D")
 
 
 def epoch_seconds(instant: ir.TimestampValue) -> ir.IntegerValue:

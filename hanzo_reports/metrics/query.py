@@ -9,7 +9,15 @@ import ibis
 from hanzo_reports.errors import ColumnError, UnknownNameError, UsageError, WindowError, nearest
 from hanzo_reports.events import DIMENSIONS
 from hanzo_reports.metrics.catalog import chosen
-from hanzo_reports.metrics.dialect import epoch_seconds, instant, joins_with_zeros, small_table, sort_key, whole
+from hanzo_reports.metrics.dialect import (
+    date_of,
+    epoch_seconds,
+    instant,
+    joins_with_zeros,
+    small_table,
+    sort_key,
+    whole,
+)
 from hanzo_reports.units import Grain
 from hanzo_reports.window import Window, segments
 
@@ -177,7 +185,7 @@ def _piece(second: ir.IntegerValue, offset: int, since: int | None, grain: Grain
     if grain is Grain.WEEK:
         return day - (day + 3) % 7 - SHIFTED
     if grain is Grain.MONTH:
-        date = ibis.literal("1970-01-01").cast("date") + (day - SHIFTED).as_interval("D")
+        date = date_of(day - SHIFTED)
         return date.year().cast("int64") * 12 + date.month() - 1
     return day - SHIFTED
 

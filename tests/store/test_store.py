@@ -176,3 +176,18 @@ def test_rows_without_any_instant_are_an_error_and_change_nothing(held, events):
     with pytest.raises(StoreError, match="timestamp is required"):
         held.append(events("ab", timestamp=[None, None]), {})
     assert held.events().count().to_pyarrow().as_py() == 0
+
+
+@pytest.mark.parametrize(
+    ("at", "now", "periods"),
+    [
+        ("1970-01-01T03", "1970-01-03", ["1969-12-31T22", "1969-12-31T00", "1969-12-29T00", "1969-12-01T00"]),
+        ("2199-12-31T20", "2200-01-02", ["2199-12-31T15", "2199-12-31T00", "2199-12-30T00", "2199-12-01T00"]),
+    ],
+)
+def test_the_first_and_the_last_years_have_their_buckets(held, events, at, now, periods):
+    held.append(events("a", timestamp=[datetime.fromisoformat(f"{at}:00Z")]), {})
+    workspace = hr.open(held.url, now=f"{now}T12:00:00Z", timezone="America/New_York")
+    for grain, period in zip(("hour", "day", "week", "month"), periods, strict=True):
+        rows = workspace.usage("30d", ["requests"], every=grain).rows()
+        assert [row["period"] for row in rows if row["requests"]] == [f"{period}:00:00-05:00"]
