@@ -25,13 +25,20 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(141)
     except Exception as error:
-        engine = sys.modules.get("duckdb")  # slow to load; what was not loaded has raised nothing
-        if engine is None or not isinstance(error, engine.Error):
-            raise
         said = (str(error).splitlines() or ["no reason given"])[0]
-        sys.stderr.write(
-            f"hanzo-reports: a file cannot be read: {said}; if it is of the store, restore it from a backup\n"
-        )
+        if _is(error, "duckdb", "DataError") or _is(error, "pyarrow", "ArrowInvalid"):
+            told = f"a number is too large for this question: {said}; leave its events out (--where, --range)"
+        elif _is(error, "duckdb", "Error"):
+            told = f"a file cannot be read: {said}; if it is of the store, restore it from a backup"
+        else:
+            raise
+        sys.stderr.write(f"hanzo-reports: {told}\n")
         sys.exit(1)
     finally:
         gc.freeze()  # the process ends: a search of all libraries for garbage would cost it a third of a second
+
+
+def _is(error: Exception, module: str, name: str) -> bool:
+    """Whether it is of that class of a module that is slow to load: what was not loaded has raised nothing."""
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(error, getattr(loaded, name))

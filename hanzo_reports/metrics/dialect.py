@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 AMOUNT = "decimal(28, 9)"  # sums of money: Spark subtracts wider ones at the cost of decimal places
 _NANO = Decimal(1).scaleb(-9)
+_VAST = 1e11  # dollars
 _SHARES = (0.5, 0.9, 0.95, 0.99)  # of the catalogue's percentiles
 _ROW, _FIELD, _NOTHING = "\x1e", "\x1f", "\x1a"  # ASCII's own separators; no name has them
 
@@ -33,19 +34,23 @@ def quotient(above: ir.NumericValue, below: ir.NumericValue) -> ir.DecimalValue:
 
     Engines divide decimals each in their own way (DuckDB as floats, ClickHouse cuts off), but all multiply and subtract
     them exactly. So a float's quotient is the first guess, and what it leaves over says how many billionths it is off.
-    The widths keep Spark from giving up decimal places: a quotient below 10^11, a divisor below 10^16.
+    The widths keep Spark from giving up decimal places: a quotient below 10^11, a divisor below 10^16. A quotient from
+    10^11 on, which only a cost in the wrong unit has, is rounded to whole dollars: one such event spoils no answer.
 
     Args:
         above: a decimal with nine places.
         below: a whole number.
     """
     some = below.fill_null(0) != 0
-    number, divisor = above.cast("decimal(37, 9)"), some.ifelse(below, 1).cast("decimal(16, 0)")
-    guess = (number.cast("float64") / divisor.cast("float64")).cast("decimal(20, 9)")
+    divisor = some.ifelse(below, 1).cast("decimal(16, 0)")
+    about = above.cast("float64") / divisor.cast("float64")
+    vast = about.abs() >= _VAST
+    number = vast.ifelse(0, above.cast("decimal(37, 9)"))
+    guess = vast.ifelse(0.0, about).cast("decimal(20, 9)")
     rest = ((number - guess * divisor).cast("float64") * 1e9).round()
     off = (rest / divisor.cast("float64") + 0.5).floor().cast("decimal(18, 9)")
     exact = (guess + off * ibis.literal(_NANO, "decimal(10, 9)")).cast(AMOUNT)
-    return some.ifelse(exact, ibis.null())
+    return some.ifelse(vast.ifelse((about + 0.5).floor().cast("int64").cast(AMOUNT), exact), ibis.null())
 
 
 def money(amount: ir.FloatingValue) -> ir.DecimalValue:

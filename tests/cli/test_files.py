@@ -135,3 +135,12 @@ def test_a_damaged_file_of_the_store_is_told_in_a_line(cli, sample_store, tmp_pa
         assert told.startswith("hanzo-reports: a file cannot be read: ")
         assert told.endswith("; if it is of the store, restore it from a backup\n")
         assert "Traceback" not in told
+
+
+def test_numbers_that_no_engine_can_add_up_are_told_in_a_line(cli, tmp_path):
+    row = {"request_id": "a", "startTime": "2026-03-30T10:00:00Z", "model": "m", "prompt_tokens": 9 * 10**18}
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps({**row, "request_id": name}) for name in "ab"))
+    cli("ingest", "litellm", tmp_path / "rows.jsonl", "--no-guard", store=tmp_path / "w")
+    told = cli("usage", "-r", "all", store=tmp_path / "w", code=1).stderr
+    assert told.startswith("hanzo-reports: a number is too large for this question: ")
+    assert told.endswith("; leave its events out (--where, --range)\n")

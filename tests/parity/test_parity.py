@@ -14,7 +14,7 @@ from hanzo_reports.ingest.parts import parts
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.metrics.compare import comparison, movers
 from hanzo_reports.metrics.cost import SPLIT, costs
-from hanzo_reports.metrics.dialect import earliest, fingerprint, latest
+from hanzo_reports.metrics.dialect import earliest, fingerprint, latest, quotient
 from hanzo_reports.metrics.query import aggregate
 from hanzo_reports.quality.daily import daily
 from hanzo_reports.reports.sums import answer
@@ -141,6 +141,17 @@ def test_the_first_and_the_last_of_nothing_are_not_known(same, engine):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_id_has_one_fingerprint(same, engine):
     assert same(engine, lambda events: events.select(n=fingerprint(events.event_id)).order_by("n").limit(50))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_quotient_of_costs_in_the_wrong_unit_spoils_no_answer(same, engine):
+    def quotients(events):
+        cost = (events.status.cast("int64") * 10**12 + 1).cast("decimal(37, 9)")
+        shares = {f"by_{by}": quotient(cost, (events.status % 7).cast("int64") * by) for by in (1, 3, 10**9)}
+        return events.select("event_id", **shares).order_by("event_id").limit(200)
+
+    assert same(engine, quotients)
+    assert same(engine, quotients, answer)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
