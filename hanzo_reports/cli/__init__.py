@@ -26,6 +26,9 @@ def main() -> None:
         sys.exit(141)
     except Exception as error:
         said = (str(error).splitlines() or ["no reason given"])[0]
+        if isinstance(error, RuntimeError) and said == "Query interrupted":  # Ctrl-C, where DuckDB was at work
+            sys.stderr.write("Aborted.\n")
+            sys.exit(130)
         if _is(error, "duckdb", "DataError") or _is(error, "pyarrow", "ArrowInvalid"):
             told = f"a number is too large for this question: {said}; leave its events out (--where, --range)"
         elif _is(error, "duckdb", "Error"):

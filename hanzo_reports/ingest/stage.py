@@ -68,7 +68,8 @@ def checked(rows: ibis.Table, flags: Sequence[str]) -> Counts:
 
 
 def _counted(rows: ibis.Table, flags: Sequence[str]) -> tuple[int, int, Measured]:
-    """Rows with a reason, different ids, and the measures of all rows."""
+    """Rows with a reason, different ids, and the measures of all rows; a time that is none would not fit into one."""
+    rows = rows.mutate(timestamp=rows["_reason"].isnull().ifelse(rows["timestamp"], ibis.null()))
     measures = {
         "bad": rows["_reason"].notnull().sum().fill_null(0),
         "ids": rows["event_id"].hash().nunique(),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from hanzo_reports.errors import StoreError, UnknownNameError
+from hanzo_reports.store.address import public
 
 if TYPE_CHECKING:
     from hanzo_reports.store.base import Store
@@ -43,7 +44,7 @@ def open(url: str, *, create: bool = False, state: str = "") -> Store:  # noqa: 
     if not separator or scheme == "file":
         from hanzo_reports.store.lake import open_lake  # noqa: PLC0415  # importing this module stays cheap
 
-        return open_lake(Path(rest if separator else url).expanduser(), create=create)
+        return open_lake(Path(rest if separator else public(url)).expanduser(), create=create)
     if scheme not in DRIVERS:
         known = ", ".join(f"{name}://" for name in DRIVERS)
         msg = f"{scheme}:// stores are not supported; give a folder, for example ./warehouse, or one of {known}"

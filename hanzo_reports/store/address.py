@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
+from urllib.parse import unquote, urlsplit
 
 from hanzo_reports.errors import StoreError
 
-SECRETS = {"password", "sslpassword"}
+SECRETS = {"password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"}
+_ALMOST = re.compile(r"(postgres(?:ql)?|clickhouse|chdb|spark\+file):|.*\bpassword\s*=", re.IGNORECASE)
 LAST_PORT = 65_535
 _UNREADABLE = (
     "the {0}:// address cannot be read; write it as {0}://USER@HOST:PORT/NAME, "
@@ -27,6 +29,8 @@ def public(address: str) -> str:
     """
     scheme, separator, rest = address.partition("://")
     if not separator:
+        if almost := _ALMOST.match(address):
+            raise StoreError(_UNREADABLE.format(almost[1] or "postgresql"))
         return address
     try:
         parts = urlsplit(f"//{rest}")
@@ -37,7 +41,7 @@ def public(address: str) -> str:
     if ("@" in login or "@" in parts.path or parts.fragment or not _is_place(place)
             or not all("=" in pair for pair in pairs)):  # fmt: skip
         raise StoreError(_UNREADABLE.format(scheme))
-    kept = "&".join(pair for pair in pairs if pair.partition("=")[0].lower() not in SECRETS)
+    kept = "&".join(pair for pair in pairs if unquote(pair.partition("=")[0]).lower() not in SECRETS)
     user = login.partition(":")[0]
     return f"{scheme}://{user}{at}{place}{parts.path}{f'?{kept}' if kept else ''}"
 

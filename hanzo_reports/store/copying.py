@@ -18,7 +18,7 @@ from hanzo_reports.store.duck import loader
 from hanzo_reports.window import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterator
     from pathlib import Path
 
     import ibis
@@ -81,7 +81,7 @@ def copied(
     left = {day: sums for day, sums in wanted.items() if held.get(day) != sums}
     total, done, accepted = sum(map(_rows, left.values())), 0, 0
     made_up = any(load.get("source") == SAMPLE for load in source.loads())
-    for first, last, rows in _pieces(left):
+    for first, last, rows in _pieces(wanted, left):
         said = {
             "load_id": uuid4().hex, "source": SAMPLE if made_up else "copy", "paths": source.url, "at": iso(now),
             "read": rows, "quarantined": 0, "repeated": 0,
@@ -136,16 +136,20 @@ def _total(days: dict[date, Sums], store: Store) -> Sums:
     return total
 
 
-def _pieces(days: dict[date, Sums]) -> Iterator[tuple[date, date, int]]:
-    """Days in order, bundled: the first and the last of each bundle, and its rows."""
+def _pieces(days: dict[date, Sums], left: Container[date]) -> Iterator[tuple[date, date, int]]:
+    """Those days that are left, in order, bundled: the first and the last of each bundle, and its rows.
+
+    A day between two of them that is not left ends a bundle: it would be copied along.
+    """
     bundle: list[date] = []
     rows = 0
     for day in sorted(days):
-        if bundle and rows + _rows(days[day]) > PIECE:
+        if bundle and (day not in left or rows + _rows(days[day]) > PIECE):
             yield bundle[0], bundle[-1], rows
             bundle, rows = [], 0
-        bundle.append(day)
-        rows += _rows(days[day])
+        if day in left:
+            bundle.append(day)
+            rows += _rows(days[day])
     if bundle:
         yield bundle[0], bundle[-1], rows
 

@@ -13,6 +13,7 @@ from pyarrow import csv
 
 from hanzo_reports.errors import StoreError
 from hanzo_reports.store.postgres_reader import batches
+from hanzo_reports.store.postgres_server import ROOM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 BATCH = 20_000  # rows on their way at once
 FIRST, END = 2000, 2100  # years; each month between has a partition, what lies outside has one on each side
 _KNOWN = "known_ids"
+_HELD = """
+    SELECT held IS NOT NULL, EXISTS (
+        SELECT FROM pg_inherits WHERE inhrelid = held AND inhparent = to_regclass(%(parent)s)
+    ) FROM (SELECT to_regclass(%(name)s) AS held) AS asked
+"""  # whether there is a table of that name, and whether it is the parent's
 _WRITING = csv.WriteOptions(include_header=False)
 
 
@@ -117,8 +123,15 @@ class PostgresTable:
     def _ensure_partition(self, connection: psycopg.Connection, year: int, month: int) -> None:
         """The partition of a month, attached so that readers do not wait."""
         name, first, end = partition(self.name, year, month)
-        if connection.execute("SELECT to_regclass(%s)", [name]).fetchone() != (None,):
+        found = connection.execute(_HELD, {"name": name, "parent": self.name}).fetchone()
+        if found == (True, True):
             return
+        if found == (True, False):
+            msg = (
+                f"the table {name} is there and no partition of {self.name}, as after DETACH; to load events of that "
+                f"month, drop or rename it: ALTER TABLE {ROOM}.{name} RENAME TO old_{name}"
+            )
+            raise StoreError(msg)
         table, parent = sql.Identifier(name), sql.Identifier(self.name)
         connection.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(table, parent))
         connection.execute(

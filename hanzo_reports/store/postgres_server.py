@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 ROOM = "hanzo_reports"  # the database schema that holds all tables
 CONNECT_SECONDS = 10
-_SETTINGS = f"SET TIME ZONE 'UTC'; SET search_path TO {ROOM}"
+_SETTINGS = (  # whatever the environment, the role or the database says: texts, floats and times come back as they are
+    f"SET TIME ZONE 'UTC'; SET search_path TO {ROOM}; SET datestyle TO ISO; SET intervalstyle TO postgres; "
+    "SET extra_float_digits TO 1; SET standard_conforming_strings TO on"
+)
 _ADVICE = (
     (r"password authentication failed|no password supplied",
      "give the right one by PGPASSWORD, ~/.pgpass or the address"),
@@ -51,7 +54,7 @@ class Server:
             msg = f"{self.url} is no address of a Postgres database; write postgresql://USER@HOST:PORT/DATABASE"
             raise StoreError(msg) from None
         usual: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "hanzo-reports"}
-        self._login = make_conninfo(**{**usual, **given})
+        self._login = make_conninfo(**{**usual, **given, "client_encoding": "UTF8"})
 
     def __repr__(self) -> str:
         return f"Server({self.url!r})"

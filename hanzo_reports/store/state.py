@@ -55,6 +55,8 @@ def _translated(engine: sqlalchemy.Engine, place: str) -> sqlalchemy.Engine:
     """The engine, whose database raises StoreError when it is locked, gone or starting again."""
 
     def translate(context: sqlalchemy.ExceptionContext) -> None:
+        if context.is_pre_ping:
+            return  # a connection that was lost while it waited; the pool makes a new one
         if isinstance(context.sqlalchemy_exception, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError):
             said = next(iter(str(context.original_exception).strip().splitlines()), "")
             msg = f"the state in {place} cannot be read or written: {said}"

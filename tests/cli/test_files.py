@@ -144,3 +144,11 @@ def test_numbers_that_no_engine_can_add_up_are_told_in_a_line(cli, tmp_path):
     told = cli("usage", "-r", "all", store=tmp_path / "w", code=1).stderr
     assert told.startswith("hanzo-reports: a number is too large for this question: ")
     assert told.endswith("; leave its events out (--where, --range)\n")
+
+
+@pytest.mark.parametrize("time", ["infinity", "-infinity", "12000-01-01T00:00:00Z", "0001-01-01T00:00:00Z"])
+def test_a_time_that_is_none_goes_to_the_quarantine_and_the_others_in(cli, tmp_path, time):
+    rows = [{"request_id": name, "startTime": at} for name, at in (("a", time), ("b", "2026-03-30T10:00:00Z"))]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (done,) = json.loads(cli("ingest", "litellm", tmp_path / "rows.jsonl", "-f", "json", store=tmp_path / "w").stdout)
+    assert (done["accepted"], done["quarantined"]) == (1, 1)

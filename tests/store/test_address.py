@@ -1,5 +1,6 @@
 import pytest
 
+from hanzo_reports import store
 from hanzo_reports.errors import StoreError
 from hanzo_reports.store.address import public
 
@@ -20,6 +21,11 @@ SECRET = "hunter2"  # noqa: S105  # of nobody
         (f"postgresql://db/usage?password={SECRET}&sslmode=require", "postgresql://db/usage?sslmode=require"),
         (f"postgresql:///usage?host=/run/pg&PASSWORD={SECRET}", "postgresql:///usage?host=/run/pg"),
         (f"clickhouse://ann:{SECRET}@db/usage", "clickhouse://ann@db/usage"),
+        (f"postgresql://db/usage?p%61ssword={SECRET}", "postgresql://db/usage"),
+        (
+            f"postgresql://db/usage?oauth_client_secret={SECRET}&sslmode=require",
+            "postgresql://db/usage?sslmode=require",
+        ),
     ],
 )
 def test_an_address_is_shown_without_its_password(address, shown):
@@ -50,3 +56,11 @@ def test_a_password_of_digits_before_an_odd_character():
     for odd in "/?#":
         with pytest.raises(StoreError, match="cannot be read"):
             public(f"postgresql://ann:1234{odd}5678@db/usage")
+
+
+@pytest.mark.parametrize("almost", [f"postgresql:/ann:{SECRET}@db/usage", f"host=db dbname=usage password={SECRET}"])
+def test_what_is_almost_an_address_is_no_folder(almost):
+    for read in (public, store.open):
+        with pytest.raises(StoreError, match="write it as postgresql://USER@HOST:PORT/NAME") as caught:
+            read(almost)
+        assert SECRET not in str(caught.value)

@@ -128,3 +128,10 @@ def test_a_target_that_cannot_be_written_says_so(lake, other, events, monkeypatc
     monkeypatch.setattr(other, "append", full)
     with pytest.raises(StoreError, match="disk full"):
         copied(lake, other, now=NOW)
+
+
+def test_equal_days_between_two_that_differ_are_not_copied_along(lake, other, events):
+    lake.append(events("abc", step=timedelta(days=1)), {})
+    other.append(events("b", start=datetime(2025, 6, 2, tzinfo=UTC)), {})
+    assert copied(lake, other, now=NOW).equal
+    assert sorted(load["read"] for load in other.loads() if load.get("source") == "copy") == [1, 1]

@@ -325,3 +325,39 @@ def test_someone_who_writes_past_the_lock_doubles_nothing(held, events, ids, dat
         timer.join()
     assert ids(held) == ["a", "c"]
     assert held.append(events("bc"), {}).accepted == 1
+
+
+def test_settings_of_the_environment_and_the_database_change_no_value(postgres, database, events, monkeypatch):
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    monkeypatch.setenv("PGDATESTYLE", "German")
+    name = database.partition("?")[0].rpartition("/")[2]
+    for setting in ("extra_float_digits = 0", "standard_conforming_strings = off", "client_encoding = 'SQL_ASCII'"):
+        postgres.run(f"ALTER DATABASE {name} SET {setting}")
+    held = store.open(database, create=True)
+    latency, names = [1000 / 173, 0.1], ["m\xf6 \U0001f600", "a\\' b"]
+    held.append(events("ab", project=names, latency_ms=latency), {})
+    found = held.events()
+    assert found.order_by("event_id").latency_ms.to_pyarrow().to_pylist() == latency
+    assert [found.filter(found.project == name).count().to_pyarrow().as_py() for name in names] == [1, 1]
+
+
+def test_a_month_that_was_detached_is_named_until_it_is_renamed(held, events, ids, postgres, database):
+    held.append(events("ab"), {})
+    postgres.run("ALTER TABLE hanzo_reports.events DETACH PARTITION hanzo_reports.events_2025_06", database)
+    with pytest.raises(StoreError, match="RENAME TO old_events_2025_06"):
+        held.append(events("bc"), {})
+    postgres.run("ALTER TABLE hanzo_reports.events_2025_06 RENAME TO old_events_2025_06", database)
+    assert held.append(events("bc"), {}).accepted == 2
+    assert ids(held) == ["b", "c"]
+
+
+def test_connections_of_the_state_that_were_lost_while_they_waited_are_replaced(held, postgres, database):
+    with held.state.connect() as one, held.state.connect() as other:
+        assert one.exec_driver_sql("SELECT 1").scalar() == other.exec_driver_sql("SELECT 1").scalar()
+    postgres.run(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()", database,
+    )  # fmt: skip
+    for _ in range(3):
+        with held.state.connect() as again:
+            assert again.exec_driver_sql("SELECT 1").scalar() == 1
