@@ -49,10 +49,10 @@ lock: $(BIN)/uv  ## choose versions anew where pyproject.toml asks for it; UPGRA
 	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 
-migration: $(ENV)/.ready  ## a step that makes the state's tables as store/state.py has them: NAME=what_it_does
-	$(BIN)/python -c 'from hanzo_reports.store.migrate import draft; draft("$(NAME)")'
-	$(BIN)/ruff format --quiet hanzo_reports/store/migrations
-	$(BIN)/ruff check --quiet --fix hanzo_reports/store/migrations
+migration: $(ENV)/.ready  ## a step that makes the state's tables as state/database.py has them: NAME=what_it_does
+	$(BIN)/python -c 'from hanzo_reports.state import database, migrate; migrate.draft("$(NAME)", database.METADATA)'
+	$(BIN)/ruff format --quiet hanzo_reports/state/migrations
+	$(BIN)/ruff check --quiet --fix hanzo_reports/state/migrations
 
 clean:  ## remove what these targets made
 	rm -rf .venv .venv-lab demo dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -20,11 +20,11 @@ from events import write
 import hanzo_reports as hr
 from hanzo_reports.alerts import book
 from hanzo_reports.alerts.check import Checked, check
-from hanzo_reports.alerts.observe import answers, questions
-from hanzo_reports.alerts.reading import read
+from hanzo_reports.alerts.parse import read
+from hanzo_reports.alerts.query import answers, questions
 
 if TYPE_CHECKING:
-    from hanzo_reports.alerts.rules import Rule
+    from hanzo_reports.alerts.rule import Rule
 
 ROWS = 2_000_000
 TARGET = 2.0

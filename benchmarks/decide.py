@@ -17,9 +17,9 @@ from pathlib import Path
 import sqlalchemy
 
 import hanzo_reports as hr
-from hanzo_reports.alerts.budgets import Budget, Budgets
-from hanzo_reports.alerts.decision import decision
-from hanzo_reports.store.state import sqlite
+from hanzo_reports.budgets.budget import Budget, Budgets
+from hanzo_reports.budgets.decision import decision
+from hanzo_reports.state.database import sqlite
 
 CALLS, TARGET = 10_000, 10.0  # milliseconds
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     import ibis
 
-    from hanzo_reports.alerts.budgets import Budgets
-    from hanzo_reports.alerts.decision import Decision
+    from hanzo_reports.budgets.budget import Budgets
+    from hanzo_reports.budgets.decision import Decision
     from hanzo_reports.forecast import Forecast
     from hanzo_reports.forecast.anomalies import Anomaly
     from hanzo_reports.forecast.series import Key
@@ -121,7 +121,7 @@ class Questions:
     @property
     def budgets(self) -> Budgets:
         """The budgets that are kept in this store's state."""
-        from hanzo_reports.alerts.budgets import Budgets
+        from hanzo_reports.budgets.budget import Budgets
 
         return Budgets(self.store.state)
 
@@ -179,7 +179,7 @@ class Questions:
         """
         from uuid import uuid4
 
-        from hanzo_reports.alerts.decision import decision
+        from hanzo_reports.budgets.decision import decision
 
         event = event_id or str(uuid4())
         return decision(self.budgets, self.store, project, estimate, event_id=event, now=self.now, **asked)
@@ -210,7 +210,7 @@ class Questions:
         events = self.store.events(first, window.end)
         names = [metrics] if isinstance(metrics, str) else list(metrics)
         if cost.SPLIT.intersection(names):
-            from hanzo_reports.ingest.parts import parts
+            from hanzo_reports.pricing.cost_split import parts
 
             events = parts(events)
         where: Where | None = asked.get("where")

@@ -73,7 +73,7 @@ class Result:
         return self._exported("json", path)
 
     def _exported(self, fmt: str, path: str | Path | None) -> str | None:
-        from hanzo_reports.reports import export
+        from hanzo_reports.export import tables as export
 
         if path is None:
             return export.text(self._rows, fmt, window=self.window, summary=self.summary)

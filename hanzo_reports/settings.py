@@ -50,3 +50,17 @@ class Settings(BaseModel):
         """The settings found in an environment; unset or empty ones keep their defaults."""
         given = {name: environment.get(PREFIX + name.upper(), "") for name in cls.model_fields}
         return cls.model_validate({name: value for name, value in given.items() if value})
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """The hosts of `allow_hosts`, in lower case."""
+        return tuple(_split(self.allow_hosts.lower()))
+
+    @property
+    def apprise_schemes(self) -> tuple[str, ...]:
+        """The schemes of `apprise`."""
+        return tuple(_split(self.apprise))
+
+
+def _split(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import ibis
 
-    from hanzo_reports.ingest.bills import Billed
+    from hanzo_reports.billing.load import Billed
     from hanzo_reports.ingest.load import Loaded
     from hanzo_reports.ingest.release import Released
     from hanzo_reports.quality.verdict import Verdict
@@ -95,7 +95,7 @@ class Workspace(Questions):
             metrics: names of the catalogue; with them, or with `by`, `every` or `top`, the answer is written.
             asked: `by`, `every`, `where`, `top`, as `usage`.
         """
-        from hanzo_reports.reports.export import write
+        from hanzo_reports.export.tables import write
 
         window = self.window(range)
         if fmt == "focus":
@@ -110,8 +110,8 @@ class Workspace(Questions):
 
     def _charges(self, window: Window, metrics: Iterable[str] | None, asked: Mapping[str, Any]) -> ibis.Table:
         """The priced events of a window as charges of FOCUS."""
-        from hanzo_reports.ingest.listed import listed
-        from hanzo_reports.reports.focus import charges
+        from hanzo_reports.export.focus import charges
+        from hanzo_reports.pricing.list_price import listed
 
         if metrics or any(asked.get(name) for name in ("by", "every", "top")):
             msg = "focus has columns of its own; leave out metrics, by, every and top"
@@ -128,20 +128,20 @@ class Workspace(Questions):
             range: a range or a Window.
             given: parameters of the suite, for example ``tolerance="0.02"``.
         """
-        from hanzo_reports.ingest.inspection import inspected
+        from hanzo_reports.quality.store_check import inspected
 
         return inspected(self.store, suite, self.window(range), now=self.now, given=given)
 
     def load_bills(self, paths: Sequence[str | Path], model_column: str = "") -> Billed:
-        """Bills of providers kept in a table of their own; see `hanzo_reports.ingest.bills.load_bills`."""
-        from hanzo_reports.ingest.bills import load_bills
+        """Bills of providers kept in a table of their own; see `hanzo_reports.billing.load.load_bills`."""
+        from hanzo_reports.billing.load import load_bills
 
         return load_bills(self.store, [Path(path) for path in paths], now=self.now, model_column=model_column)
 
     def reconciliation(self, range: str | Window = "") -> ibis.Table:
         """What was computed beside what was billed, by UTC day, provider and model; without a range: all bills."""
-        from hanzo_reports.ingest.prices import listed_as
-        from hanzo_reports.quality.reconcile import covered, reconciliation
+        from hanzo_reports.billing.reconciliation import covered, reconciliation
+        from hanzo_reports.pricing.price_list import listed_as
 
         span = None if range else covered(self.store)
         window = Window(*span, now=self.now) if span else self.window(range or "mtd")

@@ -11,8 +11,8 @@ import sqlalchemy
 from postgres_server import server
 
 import hanzo_reports as hr
-from hanzo_reports.store import state
-from hanzo_reports.store.migrate import migrate
+from hanzo_reports.state import database as state
+from hanzo_reports.state.migrate import migrate
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 

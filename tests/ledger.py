@@ -11,8 +11,8 @@ import pyarrow as pa
 import sqlalchemy
 
 from hanzo_reports.events import SCHEMA
-from hanzo_reports.store.migrate import migrate
-from hanzo_reports.store.state import sqlite
+from hanzo_reports.state.database import sqlite
+from hanzo_reports.state.migrate import migrate
 
 JULY = datetime(2025, 7, 1, tzinfo=UTC)
 _SCHEMA = ibis.schema({name: dtype.removeprefix("!") for name, dtype in SCHEMA.items()}).to_pyarrow()

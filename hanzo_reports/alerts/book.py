@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 
 from hanzo_reports.alerts import states
-from hanzo_reports.alerts.evaluate import closed
-from hanzo_reports.alerts.reading import read
-from hanzo_reports.alerts.texts import Voice, notice
+from hanzo_reports.alerts.messages import Voice, notice
+from hanzo_reports.alerts.parse import read
+from hanzo_reports.alerts.state_machine import closed
 from hanzo_reports.delivery.outbox import enqueue
 from hanzo_reports.errors import RuleError, UnknownNameError
 from hanzo_reports.metrics.query import dimensions
-from hanzo_reports.store.alert_tables import ENDPOINTS, RULE_ENDPOINTS, RULES, SILENCES, STATES
+from hanzo_reports.state.alert_tables import ENDPOINTS, RULE_ENDPOINTS, RULES, SILENCES, STATES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from hanzo_reports.alerts.rules import Rule
+    from hanzo_reports.alerts.rule import Rule
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hanzo_reports.alerts import book, states
-from hanzo_reports.alerts.evaluate import SHORTEST_GAP, calm, closed, step
-from hanzo_reports.alerts.observe import Failure, answers, missed, nothing, questions, seen, suspects
-from hanzo_reports.alerts.rules import HOUR, Condition, Rule
+from hanzo_reports.alerts.messages import Voice, notice
+from hanzo_reports.alerts.query import Failure, answers, missed, nothing, questions, seen, suspects
+from hanzo_reports.alerts.rule import HOUR, Condition, Rule
 from hanzo_reports.alerts.standing import FIRING, Kind, Message, Observation, Phase, State
-from hanzo_reports.alerts.texts import Voice, notice
+from hanzo_reports.alerts.state_machine import SHORTEST_GAP, calm, closed, step
 from hanzo_reports.delivery.outbox import enqueue
 from hanzo_reports.errors import StoreBusyError
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import sqlalchemy
 
     from hanzo_reports.alerts.book import Held, Silence
-    from hanzo_reports.alerts.observe import Answer, Events, Question, Suspect
+    from hanzo_reports.alerts.query import Answer, Events, Question, Suspect
     from hanzo_reports.alerts.states import Key
     from hanzo_reports.delivery.notice import Notice
 

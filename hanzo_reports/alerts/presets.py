@@ -6,8 +6,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from hanzo_reports.alerts.reading import read
-from hanzo_reports.alerts.rules import DAY, HOUR, MINUTE, Condition, Rule, Severity
+from hanzo_reports.alerts.parse import read
+from hanzo_reports.alerts.rule import DAY, HOUR, MINUTE, Condition, Rule, Severity
 from hanzo_reports.errors import RuleError, UnknownNameError
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.units import Direction, Unit

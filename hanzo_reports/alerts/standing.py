@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from hanzo_reports.alerts.amounts import Value
+    from hanzo_reports.formats import Value
 
 
 class Phase(StrEnum):

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 
 from hanzo_reports.alerts.standing import Health, Phase, State
-from hanzo_reports.store.alert_tables import ENDPOINTS, OUTBOX, PASSES, STATES
-from hanzo_reports.store.budget_tables import insert_new
+from hanzo_reports.state.alert_tables import ENDPOINTS, OUTBOX, PASSES, STATES
+from hanzo_reports.state.budget_tables import insert_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from hanzo_reports.alerts.amounts import Value
+    from hanzo_reports.formats import Value
 
 Key = tuple[str, str]  # a rule's id and a group's key
 _OURS = PASSES.c.pass_id == 1  # the row of all rules, silences and states; others hold what is looked at by the day

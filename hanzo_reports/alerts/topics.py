@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import sqlalchemy
 
 from hanzo_reports.alerts import states
-from hanzo_reports.alerts.evaluate import step
-from hanzo_reports.alerts.money import TOPICS, tell_anomalies, tell_budgets
-from hanzo_reports.alerts.observe import line
-from hanzo_reports.alerts.rules import Condition, Rule
+from hanzo_reports.alerts.messages import notice
+from hanzo_reports.alerts.query import line
+from hanzo_reports.alerts.rule import Condition, Rule
+from hanzo_reports.alerts.spend_notices import TOPICS, tell_anomalies, tell_budgets
 from hanzo_reports.alerts.standing import Health, Observation, State
-from hanzo_reports.alerts.texts import notice
+from hanzo_reports.alerts.state_machine import step
 from hanzo_reports.delivery.outbox import enqueue
-from hanzo_reports.store.alert_tables import STATES, SUBSCRIPTIONS
+from hanzo_reports.state.alert_tables import STATES, SUBSCRIPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     import ibis
 
-    from hanzo_reports.alerts.budgets import Budgets
-    from hanzo_reports.alerts.texts import Voice
+    from hanzo_reports.alerts.messages import Voice
+    from hanzo_reports.budgets.budget import Budgets
 
 _WELL = Observation(1, 1, 1)
 

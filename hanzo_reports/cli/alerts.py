@@ -9,12 +9,13 @@ import typer
 
 from hanzo_reports.cli import channels, silences, subscriptions
 from hanzo_reports.cli.ask import By, Format, Where
-from hanzo_reports.cli.desk import Desk
-from hanzo_reports.cli.options import checked_format, listing, pairs, say, words
+from hanzo_reports.cli.options import checked_format, listing, pairs, say, store_channels, words
 from hanzo_reports.errors import ReportsError, UnreadableError, UsageError
 
 if TYPE_CHECKING:
     import sqlalchemy
+
+    from hanzo_reports.deployment import Deployment
 
 Name = Annotated[str, typer.Argument(help="A rule of `hanzo-reports alerts list`.")]
 Channel = Annotated[
@@ -77,9 +78,9 @@ def add(
     replace: Replace = False,
 ) -> None:
     """A rule on a metric, or with --slo the burn-rate rules of an objective."""
-    from hanzo_reports.alerts.amounts import amount
+    from hanzo_reports.alerts.parse import read
     from hanzo_reports.alerts.presets import burn_rates
-    from hanzo_reports.alerts.reading import read
+    from hanzo_reports.formats import amount
     from hanzo_reports.units import Unit
 
     limits = {"gt": gt, "gte": gte, "lt": lt, "lte": lte, "clear": clear}
@@ -93,8 +94,8 @@ def add(
         rules = burn_rates(name, metric, amount(slo, Unit.SHARE, "the objective"), given)
     else:
         rules = [read({"name": name, "metric": metric, **given})]
-    desk = Desk(context.obj)
-    _put(desk, [(rule, channel or ()) for rule in rules], over=replace)
+    deployment = context.obj.deployment
+    _put(deployment, [(rule, channel or ()) for rule in rules], over=replace)
     if not channel:
         say("no --channel: nobody is told; `alerts list` and `alerts show` have its state")
 
@@ -106,8 +107,8 @@ def list_(context: typer.Context, format_: Format = "table") -> None:
     from hanzo_reports.alerts.standing import FIRING
     from hanzo_reports.alerts.states import load
 
-    desk = Desk(context.obj)
-    with desk.engine.connect() as connection:
+    deployment = context.obj.deployment
+    with deployment.engine.connect() as connection:
         firing = Counter(rule for (rule, _), (state, _) in load(connection, None).items() if state.phase in FIRING)
         held = book.rules(connection)
     rows = [
@@ -129,8 +130,8 @@ def show(context: typer.Context, name: Name, format_: Format = "table") -> None:
     from hanzo_reports.alerts import book
     from hanzo_reports.delivery.endpoints import listed
 
-    desk = Desk(context.obj)
-    with desk.engine.connect() as connection:
+    deployment = context.obj.deployment
+    with deployment.engine.connect() as connection:
         held = book.found(connection, name)
         told = [row for row in listed(connection) if row["endpoint_id"] in held.endpoints]
         phases = _phases(connection).get(held.rule_id, {})
@@ -151,9 +152,9 @@ def remove(context: typer.Context, name: Name) -> None:
     """Remove a rule; what it told is resolved."""
     from hanzo_reports.alerts import book
 
-    desk = Desk(context.obj)
-    with desk.engine.begin() as connection:
-        told = book.remove(connection, name, desk.now(), desk.voice)
+    deployment = context.obj.deployment
+    with deployment.engine.begin() as connection:
+        told = book.remove(connection, name, deployment.now(), deployment.voice)
     say(f"{name}: removed; {told} messages to send")
 
 
@@ -170,22 +171,23 @@ def disable(context: typer.Context, name: Name) -> None:
 def test(context: typer.Context, name: Name) -> None:
     """Send a marked test message to a rule's channels, now."""
     from hanzo_reports.alerts import book
-    from hanzo_reports.alerts.texts import trial
-    from hanzo_reports.delivery.ledger import messages
+    from hanzo_reports.alerts.messages import trial
+    from hanzo_reports.delivery.admin import messages
     from hanzo_reports.delivery.outbox import enqueue
 
-    desk, sent = Desk(context.obj), set()
-    with desk.engine.connect() as connection:
+    deployment, sent = context.obj.deployment, set()
+    with deployment.engine.connect() as connection:
         held = book.found(connection, name)
     if not held.endpoints:
         msg = f"the rule {name!r} has no channel; name one: hanzo-reports alerts add {name} ... --channel X --replace"
         raise UsageError(msg)
-    now = desk.now()
+    now = deployment.now()
     for over in (False, True):
-        with desk.engine.begin() as connection:
+        with deployment.engine.begin() as connection:
             enqueue(connection, [(trial(held.rule_id, held.rule, now, over=over), held.endpoints)], now)
-        desk.deliver()
-    with desk.engine.connect() as connection:
+        for failure in deployment.deliver().failures:
+            say(failure)
+    with deployment.engine.connect() as connection:
         for row in messages(connection, limit=1000):
             if row["thread"] == f"{held.rule_id}|test" and row["episode"] == int(now.timestamp()):
                 sent.add((row["channel"], row["kind"], row["state"], row["last_status"], row["last_error"]))
@@ -200,7 +202,7 @@ def init_defaults(context: typer.Context, channel: Channel = None, *, replace: R
     """Rules for the usual limits of errors, availability, latency and saturation."""
     from hanzo_reports.alerts.presets import defaults
 
-    _put(Desk(context.obj), [(rule, channel or ()) for rule in defaults()], over=replace)
+    _put(context.obj.deployment, [(rule, channel or ()) for rule in defaults()], over=replace)
 
 
 def export(context: typer.Context) -> None:
@@ -209,7 +211,7 @@ def export(context: typer.Context) -> None:
 
     from hanzo_reports.alerts import book
 
-    with Desk(context.obj).engine.connect() as connection:
+    with context.obj.deployment.engine.connect() as connection:
         held = book.rules(connection)
     rules = [one.rule.written() | ({} if one.enabled else {"enabled": False}) for one in held]
     typer.echo(yaml.safe_dump({"rules": rules}, sort_keys=False, allow_unicode=True), nl=False)
@@ -223,23 +225,23 @@ def import_(
 ) -> None:
     """Rules from YAML, all or none: new ones made, others changed."""
     from hanzo_reports.alerts import book
-    from hanzo_reports.alerts.reading import read
+    from hanzo_reports.alerts.parse import read
 
     given = _yaml(file)
     rules = [read(one, f"{file}, rule {n + 1}") for n, one in enumerate(given)]
     off = {rule.name: one.get("enabled") is False for rule, one in zip(rules, given, strict=True)}
-    desk = Desk(context.obj)
-    now = desk.now()
-    with desk.engine.begin() as connection:
-        put = [(rule, desk.endpoints(connection, rule.channels, literal=False)) for rule in rules]
+    deployment = context.obj.deployment
+    now = deployment.now()
+    with deployment.engine.begin() as connection:
+        put = [(rule, store_channels(deployment, connection, rule.channels, literal=False)) for rule in rules]
         changed = book.put(connection, put, now, over=True)
         held = {one.rule.name: one.enabled for one in book.rules(connection)}
         gone = sorted(held.keys() - off.keys()) if prune else []
         for name in gone:
-            book.remove(connection, name, now, desk.voice)
+            book.remove(connection, name, now, deployment.voice)
         for name, disabled in off.items():
             if held[name] is disabled:
-                book.enable(connection, name, now, desk.voice, on=not disabled)
+                book.enable(connection, name, now, deployment.voice, on=not disabled)
     say(f"{len(rules)} rules, {len(changed)} new or changed, {len(gone)} removed")
 
 
@@ -258,14 +260,14 @@ def _yaml(file: Path) -> list[dict[str, Any]]:
     return rules
 
 
-def _put(desk: Desk, given: list[tuple[Any, Any]], *, over: bool) -> None:
+def _put(deployment: "Deployment", given: list[tuple[Any, Any]], *, over: bool) -> None:
     from hanzo_reports.alerts import book
 
-    with desk.engine.begin() as connection:
+    with deployment.engine.begin() as connection:
         texts = dict.fromkeys(text for _, channels in given for text in channels)
-        ids = dict(zip(texts, desk.endpoints(connection, texts, literal=True), strict=True))
+        ids = dict(zip(texts, store_channels(deployment, connection, texts, literal=True), strict=True))
         rules = [(rule, [ids[text] for text in channels]) for rule, channels in given]
-        changed = book.put(connection, rules, desk.now(), over=over)
+        changed = book.put(connection, rules, deployment.now(), over=over)
     for rule, _ in given:
         state = "kept" if rule.name in changed else "there already"
         say(f"{rule.name}: {rule.metric} {rule.limit} over {rule.written()['window']}, {state}")
@@ -274,9 +276,9 @@ def _put(desk: Desk, given: list[tuple[Any, Any]], *, over: bool) -> None:
 def _enable(context: typer.Context, name: str, *, on: bool) -> None:
     from hanzo_reports.alerts import book
 
-    desk = Desk(context.obj)
-    with desk.engine.begin() as connection:
-        told = book.enable(connection, name, desk.now(), desk.voice, on=on)
+    deployment = context.obj.deployment
+    with deployment.engine.begin() as connection:
+        told = book.enable(connection, name, deployment.now(), deployment.voice, on=on)
     say(f"{name}: {'enabled' if on else f'disabled; {told} messages to send'}")
 
 

@@ -48,7 +48,7 @@ def set_(
     options: Options = context.obj
     checked_format(format_)
     workspace = options.workspace()
-    from hanzo_reports.alerts.budgets import THRESHOLDS, Budget, shares
+    from hanzo_reports.budgets.budget import THRESHOLDS, Budget, shares
     from hanzo_reports.forecast.amounts import amount
 
     chosen = shares(words(thresholds)) if thresholds else THRESHOLDS
@@ -103,7 +103,7 @@ def status(context: typer.Context, format_: Format = "table") -> None:
     options: Options = context.obj
     checked_format(format_)
     workspace = options.workspace()
-    from hanzo_reports.alerts.spending import statuses
+    from hanzo_reports.budgets.status import statuses
 
     found = statuses(workspace.budgets, workspace.events, workspace.now)
     money_listing([each.row for each in found], format_)
@@ -119,7 +119,7 @@ def check(context: typer.Context, format_: Format = "table") -> None:
     options: Options = context.obj
     checked_format(format_)
     workspace = options.workspace()
-    from hanzo_reports.alerts.spending import due
+    from hanzo_reports.budgets.status import due
 
     found = due(workspace.budgets, workspace.events, workspace.now)
     money_listing([each.row for each in found], format_)
@@ -147,7 +147,7 @@ def decide(
     options: Options = context.obj
     checked_format(format_)
     workspace = options.workspace()
-    from hanzo_reports.alerts.decision import holding
+    from hanzo_reports.budgets.decision import holding
 
     told = workspace.decision(project, estimate, event_id=event_id, hold=holding(hold))
     money_listing([told.row], format_)

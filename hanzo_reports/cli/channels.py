@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from hanzo_reports.cli.ask import Format
-from hanzo_reports.cli.desk import Desk
-from hanzo_reports.cli.options import checked_format, listing, say
+from hanzo_reports.cli.options import checked_format, listing, say, store_channels
 
 Name = Annotated[str, typer.Argument(help="A channel of `hanzo-reports alerts channels list`.")]
 
@@ -26,9 +25,9 @@ def add(
     channel: Annotated[str, typer.Argument(help="[NAME=]KIND:ADDRESS; ${NAME} stands for a variable.")],
 ) -> None:
     """Keep a channel, to be named by rules."""
-    desk = Desk(context.obj)
-    with desk.engine.begin() as connection:
-        desk.endpoints(connection, [channel], literal=True)
+    deployment = context.obj.deployment
+    with deployment.engine.begin() as connection:
+        store_channels(deployment, connection, [channel], literal=True)
 
 
 def list_(context: typer.Context, format_: Format = "table") -> None:
@@ -36,7 +35,7 @@ def list_(context: typer.Context, format_: Format = "table") -> None:
     checked_format(format_)
     from hanzo_reports.delivery.endpoints import listed
 
-    with Desk(context.obj).engine.connect() as connection:
+    with context.obj.deployment.engine.connect() as connection:
         held = listed(connection)
     columns = ("name", "kind", "label", "rules", "failing_since", "disabled_at", "disabled_reason")
     listing(
@@ -48,9 +47,9 @@ def secret(context: typer.Context, name: Name) -> None:
     """The live signing secrets of a webhook, for its receiver."""
     from hanzo_reports.delivery.endpoints import named, opened
 
-    desk = Desk(context.obj)
-    with desk.engine.connect() as connection:
-        held = opened(named(connection, name), desk.vault)
+    deployment = context.obj.deployment
+    with deployment.engine.connect() as connection:
+        held = opened(named(connection, name), deployment.vault)
     for live in held.live:
         typer.echo(live.get_secret_value())
 
@@ -64,9 +63,9 @@ def rotate(
     """A new signing secret beside the old one; with --finish only the new one is left."""
     from hanzo_reports.delivery.endpoints import rotate as turn
 
-    desk = Desk(context.obj)
-    with desk.engine.begin() as connection:
-        newest = turn(connection, desk.vault, name, finish=finish)
+    deployment = context.obj.deployment
+    with deployment.engine.begin() as connection:
+        newest = turn(connection, deployment.vault, name, finish=finish)
     say(f"{name}: {'only this secret signs now' if finish else 'both secrets sign until --finish'}")
     typer.echo(newest)
 
@@ -75,6 +74,6 @@ def enable(context: typer.Context, name: Name) -> None:
     """Use a channel again that was disabled."""
     from hanzo_reports.delivery.endpoints import enable as again
 
-    with Desk(context.obj).engine.begin() as connection:
+    with context.obj.deployment.engine.begin() as connection:
         again(connection, name)
     say(f"{name}: enabled; `hanzo-reports outbox resend --dead` sends what died meanwhile")

@@ -108,7 +108,7 @@ def export(
     Without --by, --every, --metrics and --top it is the events themselves. focus: charges by day, as FOCUS 1.2.
     """
     options: Options = context.obj
-    from hanzo_reports.reports.export import FORMATS
+    from hanzo_reports.export.tables import FORMATS
 
     checked_format(format_, (*FORMATS, "focus"))
     workspace = options.workspace()

@@ -132,7 +132,7 @@ def backtest(
     rows = evaluated(public_series() if shipped else options.workspace().daily(words(by or ())), asked)
     money_listing(rows, format_)
     if chart is not None:
-        from hanzo_reports.reports.errors_chart import write_errors_chart
+        from hanzo_reports.html.errors_chart import write_errors_chart
 
         write_errors_chart(rows, chart)
         say(f"{chart}: errors by day of the period")

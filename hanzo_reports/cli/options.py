@@ -12,6 +12,9 @@ from hanzo_reports.errors import UnknownNameError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import sqlalchemy
+
+    from hanzo_reports.deployment import Deployment
     from hanzo_reports.result import Result
     from hanzo_reports.workspace import Workspace
 
@@ -38,6 +41,13 @@ class Options:
         """The store that they name, or the usual one."""
         return self.store or "./warehouse"
 
+    @property
+    def deployment(self) -> Deployment:
+        """What they and the environment deploy, opened anew."""
+        from hanzo_reports.deployment import Deployment
+
+        return Deployment(self.place, self.timezone, self.now)
+
     def instant(self) -> datetime:
         """The instant that ranges end at, UTC."""
         from hanzo_reports.window import instant
@@ -54,6 +64,16 @@ class Options:
 def say(text: str) -> None:
     """Talk: on stderr, so that stdout holds nothing but the answer."""
     sys.stderr.write(f"{text}\n")
+
+
+def store_channels(
+    deployment: Deployment, connection: sqlalchemy.Connection, channels: Iterable[str], *, literal: bool
+) -> list[str]:
+    """The ids of the endpoints that some texts name, as `Deployment.endpoints`; each address is reported masked."""
+    ids, stored = deployment.endpoints(connection, channels, literal=literal)
+    for endpoint in stored:
+        say(f"channel {endpoint.name}: {endpoint.kind} {endpoint.label}")
+    return ids
 
 
 def words(given: Iterable[str]) -> list[str]:
@@ -133,7 +153,7 @@ def money_listing(rows: Sequence[Mapping[str, Any]], fmt: str) -> None:
     """Rows of amounts on stdout: exact in JSON (a number with its own digits) and CSV, readable in a table."""
     from decimal import Decimal
 
-    from hanzo_reports.reports.export import decimal_text, json_text
+    from hanzo_reports.export.tables import decimal_text, json_text
     from hanzo_reports.result import shown
     from hanzo_reports.units import Unit
 

@@ -5,14 +5,16 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hanzo_reports.cli.ask import Format
-from hanzo_reports.cli.desk import Desk
 from hanzo_reports.cli.options import Options, checked_format, listing, say
 from hanzo_reports.errors import ReportsError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from hanzo_reports.deployment import Deployment
 
 Once = Annotated[bool, typer.Option("--once", help="Once, which is what happens without --watch.")]
 Watch = Annotated[str, typer.Option(metavar="TIME", help="Again and again, so far apart: 60s.", show_default=False)]
@@ -45,7 +47,7 @@ def check(
     ] = False,
 ) -> None:
     """Evaluate every rule, and send what there is to tell."""
-    from hanzo_reports.alerts.amounts import span
+    from hanzo_reports.formats import span
 
     checked_format(format_)
     if context.obj.now and context.obj.instant() > datetime.now(UTC) + TOLERANCE:
@@ -56,9 +58,9 @@ def check(
     if reset_clock:
         from hanzo_reports.alerts.states import rewind
 
-        desk = Desk(context.obj)
-        with desk.engine.begin() as connection:
-            rewind(connection, desk.now())
+        deployment = context.obj.deployment
+        with deployment.engine.begin() as connection:
+            rewind(connection, deployment.now())
 
     def run() -> None:
         _check(context.obj, apart, format_, send=not no_deliver)
@@ -68,31 +70,34 @@ def check(
 
 def deliver(context: typer.Context, watch: Watch = "", format_: Format = "table", *, once: Once = False) -> None:
     """Send what is due in the outbox."""
-    from hanzo_reports.alerts.amounts import span
+    from hanzo_reports.formats import span
 
     checked_format(format_)
     apart = span(watch, "--watch") if watch else None
 
     def run() -> None:
-        done = asdict(Desk(context.obj).deliver())
-        del done["failures"]
+        done = asdict(context.obj.deployment.deliver())
+        for failure in done.pop("failures"):
+            say(failure)
         listing([done], format_, tuple(done))
 
     _repeated(run, context.obj, apart, once=once)
 
 
 def _check(options: Options, apart: timedelta, format_: str, *, send: bool) -> None:
-    desk = Desk(options)
+    deployment = options.deployment
     failures: list[str] = []
     done: dict[str, Any] = {}
     try:
-        done = _evaluated(desk, apart, failures)
+        done = _evaluated(deployment, apart, failures)
     except UsageError:
         raise
     except ReportsError as error:
         failures.append(str(error))
     if send:  # also after a failure: what was told before is still to be sent
-        delivered = desk.deliver(patience=max(apart / 2, PATIENCE))
+        delivered = deployment.deliver(time_limit=max(apart / 2, PATIENCE))
+        for failure in delivered.failures:
+            say(failure)
         done |= {"sent": delivered.sent, "retried": delivered.retried, "dead": delivered.dead}
     listing([done], format_, tuple(done))
     if failures:
@@ -100,14 +105,14 @@ def _check(options: Options, apart: timedelta, format_: str, *, send: bool) -> N
         raise StoreError(msg)
 
 
-def _evaluated(desk: Desk, apart: timedelta, failures: list[str]) -> dict[str, Any]:
+def _evaluated(deployment: "Deployment", apart: timedelta, failures: list[str]) -> dict[str, Any]:
     """Rules, budgets and anomalies looked at; what failed is added to `failures`."""
-    from hanzo_reports.alerts.amounts import spelled
     from hanzo_reports.alerts.check import check as evaluated
     from hanzo_reports.alerts.topics import tell
+    from hanzo_reports.formats import spelled
 
-    now = desk.now()
-    found = evaluated(desk.engine, desk.workspace.store.events, now, voice=desk.voice, interval=apart)
+    now = deployment.now()
+    found = evaluated(deployment.engine, deployment.workspace.store.events, now, voice=deployment.voice, interval=apart)
     failures += found.failures
     if found.ahead > TOLERANCE:
         failures.append(
@@ -120,7 +125,7 @@ def _evaluated(desk: Desk, apart: timedelta, failures: list[str]) -> dict[str, A
         say(f"{spelled(found.gap)} since the last check: pending alerts begin anew (called less often? --interval)")
     done: dict[str, Any] = {name: getattr(found, name) for name in ("rules", "queries", "firing", "messages")}
     if not found.skipped:
-        looked = tell(desk.workspace.budgets, lambda: desk.workspace.events, now, desk.voice)
+        looked = tell(deployment.workspace.budgets, lambda: deployment.workspace.events, now, deployment.voice)
         failures += looked.failures
         done["messages"] += looked.messages
     return done
@@ -156,9 +161,9 @@ def list_(
 ) -> None:
     """Messages, newest first."""
     checked_format(format_)
-    from hanzo_reports.delivery.ledger import messages
+    from hanzo_reports.delivery.admin import messages
 
-    with Desk(context.obj).engine.connect() as connection:
+    with context.obj.deployment.engine.connect() as connection:
         rows = messages(connection, state, channel, limit)
     listing([{name: row[name] for name in _LINE} for row in rows], format_, _LINE)
 
@@ -170,9 +175,9 @@ def show(
 ) -> None:
     """One message whole: its body and each attempt."""
     checked_format(format_, ("table", "json"))
-    from hanzo_reports.delivery.ledger import message
+    from hanzo_reports.delivery.admin import message
 
-    with Desk(context.obj).engine.connect() as connection:
+    with context.obj.deployment.engine.connect() as connection:
         whole = message(connection, message_id)
     whole["body"] = bytes(whole["body"]).decode()
     if format_ == "json":
@@ -192,18 +197,18 @@ def resend(
     dead: Annotated[bool, typer.Option("--dead", help="All that died.")] = False,
 ) -> None:
     """Put messages back to be sent, under the same ids."""
-    from hanzo_reports.delivery.ledger import message, messages
-    from hanzo_reports.delivery.ledger import resend as again
+    from hanzo_reports.delivery.admin import message, messages
+    from hanzo_reports.delivery.admin import resend as again
 
     if bool(message_ids) == dead:
         msg = "give ids of `hanzo-reports outbox list`, or --dead for all that died"
         raise UsageError(msg)
-    desk = Desk(context.obj)
-    with desk.engine.begin() as connection:
+    deployment = context.obj.deployment
+    with deployment.engine.begin() as connection:
         chosen = (
             messages(connection, "dead", limit=10_000) if dead else [message(connection, m) for m in message_ids or ()]
         )
-        resent = again(connection, [row["message_id"] for row in chosen], desk.now())
+        resent = again(connection, [row["message_id"] for row in chosen], deployment.now())
         if resent.disabled and not dead:
             name = resent.disabled[0]
             msg = f"the channel {name} is disabled; first: hanzo-reports alerts channels enable {name}"
@@ -222,11 +227,11 @@ def purge(
     dead: Annotated[bool, typer.Option("--dead", help="Also what died.")] = False,
 ) -> None:
     """Remove messages that are done with."""
-    from hanzo_reports.alerts.amounts import span
-    from hanzo_reports.delivery.ledger import purge as removed
+    from hanzo_reports.delivery.admin import purge as removed
+    from hanzo_reports.formats import span
 
-    desk = Desk(context.obj)
+    deployment = context.obj.deployment
     states = ("sent", "superseded", *(["dead"] if dead else []))
-    with desk.engine.begin() as connection:
-        number = removed(connection, desk.now() - span(older_than, "--older-than"), states)
+    with deployment.engine.begin() as connection:
+        number = removed(connection, deployment.now() - span(older_than, "--older-than"), states)
     say(f"{number} messages removed")

@@ -43,7 +43,7 @@ def guard(
     options: Options = context.obj
     checked_format(format_, ("table", "json", "html"))
     given = single(set_ or (), "--set")
-    from hanzo_reports.ingest.inspection import inspected
+    from hanzo_reports.quality.store_check import inspected
     from hanzo_reports.quality.suites import names
 
     workspace = options.workspace()
@@ -51,7 +51,7 @@ def guard(
     asked = [suite] if suite else names()
     verdicts = [inspected(workspace.store, name, window, now=workspace.now, given=given) for name in asked]
     if format_ == "html":
-        from hanzo_reports.reports.quality import page
+        from hanzo_reports.dashboards.quality import page
 
         meta = {"title": "Data quality", "generated": verdicts[-1].at, "window": window.name, "events": None}
         typer.echo(page(verdicts, meta))
@@ -88,7 +88,7 @@ def bill(
     if files:
         read = workspace.load_bills(files, model_column)
         say(f"{read.files} files: {read.lines:,} lines of usage kept, {read.left_out:,} rows bill no usage")
-    from hanzo_reports.quality.reconcile import covered
+    from hanzo_reports.billing.reconciliation import covered
     from hanzo_reports.window import Window
 
     span = None if range_ else covered(workspace.store)

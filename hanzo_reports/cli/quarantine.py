@@ -76,7 +76,7 @@ def export(
     ] = "csv",
 ) -> None:
     """Write the rows to a file."""
-    from hanzo_reports.reports.export import FORMATS, write
+    from hanzo_reports.export.tables import FORMATS, write
 
     checked_format(format_, FORMATS)
     rows = _rows(context, load, source, reason)

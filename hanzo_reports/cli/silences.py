@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from hanzo_reports.cli.ask import Format, Where
-from hanzo_reports.cli.desk import Desk
 from hanzo_reports.cli.options import checked_format, listing, say, single
 
 
@@ -28,16 +27,18 @@ def silence(
 ) -> None:
     """Say nothing new for a while; what was told is still resolved."""
     from hanzo_reports.alerts import book
-    from hanzo_reports.alerts.amounts import span
+    from hanzo_reports.formats import span
     from hanzo_reports.window import instant
 
-    desk = Desk(context.obj)
-    now = desk.now()
-    end = instant(until, desk.options.timezone) if until else now + span(for_, "--for")
+    deployment = context.obj.deployment
+    now = deployment.now()
+    end = instant(until, deployment.timezone) if until else now + span(for_, "--for")
     made = book.Silence("", rule, single(where or (), "--where"), now, end, reason)
-    with desk.engine.begin() as connection:
+    with deployment.engine.begin() as connection:
         kept = book.silence(connection, made)
-    say(f"silent until {desk.voice.time(kept.ends_at)}; end it with `hanzo-reports alerts unsilence {kept.silence_id}`")
+    say(
+        f"silent until {deployment.voice.time(kept.ends_at)}; end it with `hanzo-reports alerts unsilence {kept.silence_id}`"
+    )
     typer.echo(kept.silence_id)
 
 
@@ -47,9 +48,9 @@ def silences(context: typer.Context, format_: Format = "table") -> None:
     from hanzo_reports.alerts import book
     from hanzo_reports.window import iso
 
-    desk = Desk(context.obj)
-    with desk.engine.connect() as connection:
-        held = book.silences(connection, desk.now())
+    deployment = context.obj.deployment
+    with deployment.engine.connect() as connection:
+        held = book.silences(connection, deployment.now())
     columns = ("id", "rule", "where", "until", "reason")
     rows = [
         {
@@ -67,7 +68,7 @@ def unsilence(
     """End a silence; what still fires is told at the next check."""
     from hanzo_reports.alerts import book
 
-    desk = Desk(context.obj)
-    with desk.engine.begin() as connection:
-        book.unsilence(connection, silence_id, desk.now())
+    deployment = context.obj.deployment
+    with deployment.engine.begin() as connection:
+        book.unsilence(connection, silence_id, deployment.now())
     say(f"{silence_id}: over")

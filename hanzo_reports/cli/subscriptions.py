@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from hanzo_reports.cli.ask import Format
-from hanzo_reports.cli.desk import Desk
-from hanzo_reports.cli.options import checked_format, listing, say
+from hanzo_reports.cli.options import checked_format, listing, say, store_channels
 
 
 def register(group: typer.Typer) -> None:
@@ -24,19 +23,19 @@ def subscribe(
     ] = None,
 ) -> None:
     """Tell channels of budgets or anomalies, in place of those before."""
-    from hanzo_reports.alerts.money import subscribe as kept
+    from hanzo_reports.alerts.spend_notices import subscribe as kept
 
-    desk = Desk(context.obj)
-    with desk.engine.begin() as connection:
-        kept(connection, topic, desk.endpoints(connection, channel or (), literal=True))
+    deployment = context.obj.deployment
+    with deployment.engine.begin() as connection:
+        kept(connection, topic, store_channels(deployment, connection, channel or (), literal=True))
     say(f"{topic}: {len(channel or ())} channels are told")
 
 
 def subscriptions(context: typer.Context, format_: Format = "table") -> None:
     """Who is told of what."""
     checked_format(format_)
-    from hanzo_reports.alerts.money import subscriptions as held
+    from hanzo_reports.alerts.spend_notices import subscriptions as held
 
-    with Desk(context.obj).engine.connect() as connection:
+    with context.obj.deployment.engine.connect() as connection:
         rows = held(connection)
     listing(rows, format_, ("topic", "channel"))

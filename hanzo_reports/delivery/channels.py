@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import apprise
 
-from hanzo_reports.delivery.guard import Guard, Reply, post, public
+from hanzo_reports.delivery.ssrf import Guard, Reply, post, public
 from hanzo_reports.errors import ChannelError
 
 if TYPE_CHECKING:

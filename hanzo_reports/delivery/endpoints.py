@@ -13,14 +13,14 @@ from pydantic import SecretStr
 
 from hanzo_reports.delivery.webhooks import checked_secret, new_secret
 from hanzo_reports.errors import ChannelError, UnknownNameError
-from hanzo_reports.store.alert_tables import ENDPOINTS, RULE_ENDPOINTS, RULES
+from hanzo_reports.state.alert_tables import ENDPOINTS, RULE_ENDPOINTS, RULES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from hanzo_reports.delivery.guard import Guard
     from hanzo_reports.delivery.sealing import Vault
+    from hanzo_reports.delivery.ssrf import Guard
 
 KINDS = ("slack", "pagerduty", "webhook", "apprise")
 PAGERDUTY = "https://events.pagerduty.com"

@@ -16,13 +16,13 @@ import sqlalchemy.dialects.postgresql
 import sqlalchemy.dialects.sqlite
 
 from hanzo_reports.delivery.notice import Action, Notice, body
-from hanzo_reports.store.alert_tables import ATTEMPTS, ENDPOINTS, OUTBOX, RULE_ENDPOINTS
+from hanzo_reports.state.alert_tables import ATTEMPTS, ENDPOINTS, OUTBOX, RULE_ENDPOINTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import datetime
 
-    from hanzo_reports.delivery.guard import Reply
+    from hanzo_reports.delivery.ssrf import Reply
 
 SCHEDULE = tuple(
     timedelta(seconds=seconds)

@@ -12,7 +12,7 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING
 
-from hanzo_reports.delivery.guard import Guard, Reply, post
+from hanzo_reports.delivery.ssrf import Guard, Reply, post
 from hanzo_reports.errors import ChannelError
 
 if TYPE_CHECKING:

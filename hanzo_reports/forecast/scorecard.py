@@ -12,7 +12,7 @@ from sqlalchemy import select
 from hanzo_reports.forecast.amounts import MOST
 from hanzo_reports.forecast.model import BURSTS
 from hanzo_reports.metrics.query import aggregate
-from hanzo_reports.store.budget_tables import FORECASTS, insert_new
+from hanzo_reports.state.budget_tables import FORECASTS, insert_new
 from hanzo_reports.window import Window, midnight, zone
 
 if TYPE_CHECKING:

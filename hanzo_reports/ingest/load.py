@@ -13,11 +13,12 @@ import ibis
 
 from hanzo_reports.errors import StoreError, UnreadableError
 from hanzo_reports.events import SCHEMA, TIMESTAMP
-from hanzo_reports.ingest import mapping, prices, readers
+from hanzo_reports.ingest import mapping, readers
 from hanzo_reports.ingest.files import files
-from hanzo_reports.ingest.gate import GUARD, REJECTED, expected, judged, unheld, withheld
 from hanzo_reports.ingest.progress import Progress
-from hanzo_reports.ingest.stage import Counts, checked, named, reasons, rejected, staged, unique
+from hanzo_reports.ingest.staging import Counts, checked, named, reasons, rejected, staged, unique
+from hanzo_reports.ingest.validate import GUARD, REJECTED, expected, judged, unheld, withheld
+from hanzo_reports.pricing import price_list as prices
 from hanzo_reports.store.duck import loader
 from hanzo_reports.window import iso
 

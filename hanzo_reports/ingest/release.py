@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hanzo_reports.errors import ReportsError, UnreadableError, UsageError
-from hanzo_reports.ingest.gate import GUARD
 from hanzo_reports.ingest.load import ingest
 from hanzo_reports.ingest.mapping import load_source
 from hanzo_reports.ingest.readers import digest, header
-from hanzo_reports.ingest.stage import HEADED, UNIQUE
+from hanzo_reports.ingest.staging import HEADED, UNIQUE
+from hanzo_reports.ingest.validate import GUARD
 from hanzo_reports.quality.quarantine import GUARDED, matching
 
 if TYPE_CHECKING:

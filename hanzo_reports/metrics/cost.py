@@ -36,7 +36,7 @@ def costs(  # noqa: PLR0913
 
     Arguments and answer as `aggregate` says. Behind `cost`, where there are groups or buckets, stands `cost_share`,
     the share of the whole window's cost, 0 to 1; all of them add up to 1. The metrics of `SPLIT` need the columns that
-    `hanzo_reports.ingest.parts` adds; a workspace does so by itself.
+    `hanzo_reports.pricing.cost_split` adds; a workspace does so by itself.
 
     Source: FOCUS BilledCost; FinOps unit economics.
     """

@@ -126,7 +126,7 @@ def _read(path: Path) -> Verdict:
 def _insert(store: Store, at: str, verdict: Verdict) -> None:
     import sqlalchemy  # noqa: PLC0415  # a folder needs none
 
-    from hanzo_reports.store.quality_tables import VERDICTS  # noqa: PLC0415  # as above
+    from hanzo_reports.state.quality_tables import VERDICTS  # noqa: PLC0415  # as above
 
     with store.state.begin() as connection:
         same = sqlalchemy.select(sqlalchemy.func.count()).where(VERDICTS.c.verdict_id.startswith(at))
@@ -143,7 +143,7 @@ def _insert(store: Store, at: str, verdict: Verdict) -> None:
 def _rows(store: Store, most: int, since: str) -> dict[str, list[Verdict]]:
     import sqlalchemy  # noqa: PLC0415  # as above
 
-    from hanzo_reports.store.quality_tables import VERDICTS  # noqa: PLC0415  # as above
+    from hanzo_reports.state.quality_tables import VERDICTS  # noqa: PLC0415  # as above
 
     columns = VERDICTS.c
     place = sqlalchemy.func.row_number().over(

@@ -224,7 +224,7 @@ def _facts(plan: Plan, run: str, found: list[dict[str, Any]], problem: Failure |
 def _write_page(
     plan: Plan, draft: Draft, found: list[dict[str, Any]], facts: Mapping[str, Any], problem: Failure | None
 ) -> None:
-    from hanzo_reports.reports.page import render  # noqa: PLC0415  # the kernel starts first
+    from hanzo_reports.html.page import render  # noqa: PLC0415  # the kernel starts first
 
     wanted = plan.asked
     page = render(

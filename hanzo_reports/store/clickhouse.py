@@ -103,7 +103,7 @@ class ClickHouse:
             from hanzo_reports.store.postgres import open_postgres  # noqa: PLC0415  # SQLite needs no driver
 
             return open_postgres(self._state, create=True).state
-        from hanzo_reports.store import state  # noqa: PLC0415  # SQLAlchemy is slow to load, and asking needs none
+        from hanzo_reports.state import database as state  # noqa: PLC0415  # SQLAlchemy is slow to load, and asking needs none
 
         return state.sqlite(Path(self._state).expanduser())
 

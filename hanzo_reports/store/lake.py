@@ -75,7 +75,7 @@ class Lake:
     @cached_property
     def state(self) -> sqlalchemy.Engine:
         """SQLite, in a file of the same folder."""
-        from hanzo_reports.store import state  # noqa: PLC0415  # SQLAlchemy is slow to load, and asking needs none
+        from hanzo_reports.state import database as state  # noqa: PLC0415  # SQLAlchemy is slow to load, and asking needs none
 
         return state.sqlite(self.folder / "state.db")
 

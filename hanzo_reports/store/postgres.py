@@ -25,9 +25,9 @@ from psycopg.types.json import Jsonb
 
 from hanzo_reports.errors import StoreError
 from hanzo_reports.events import MONEY, SCHEMA, TIMESTAMP
+from hanzo_reports.state.migrate import LOCK, compared, migrate, newest
 from hanzo_reports.store.base import QUARANTINE, Appended
 from hanzo_reports.store.idle import Idle
-from hanzo_reports.store.migrate import LOCK, compared, migrate, newest
 from hanzo_reports.store.postgres_load import PostgresTable
 from hanzo_reports.store.postgres_reader import Reader
 from hanzo_reports.store.postgres_server import ROOM, Server, reset
@@ -73,7 +73,7 @@ class PostgresStore:
     @cached_property
     def state(self) -> sqlalchemy.Engine:
         """The same database and schema."""
-        from hanzo_reports.store import state  # noqa: PLC0415  # SQLAlchemy is slow to load, and asking needs none
+        from hanzo_reports.state import database as state  # noqa: PLC0415  # SQLAlchemy is slow to load, and asking needs none
 
         engine = state.postgres(self._server.connect, self.url)
         weakref.finalize(self, engine.dispose)  # its idle connections end with the store

@@ -8,21 +8,22 @@ import duckdb
 import ibis
 import pyarrow as pa
 import pytest
+from budget_fixtures import address, budgets, lake, spend
 from cryptography.fernet import Fernet
-from ledger import opened, rows
 
 from hanzo_reports import store
 from hanzo_reports.alerts import book, states
-from hanzo_reports.alerts.budgets import Budgets
 from hanzo_reports.alerts.check import check
-from hanzo_reports.alerts.reading import read
-from hanzo_reports.alerts.texts import Voice
-from hanzo_reports.delivery.deliver import deliver
+from hanzo_reports.alerts.messages import Voice
+from hanzo_reports.alerts.parse import read
 from hanzo_reports.delivery.endpoints import keep, parse
-from hanzo_reports.delivery.guard import Guard
 from hanzo_reports.delivery.sealing import Vault
+from hanzo_reports.delivery.ssrf import Guard
+from hanzo_reports.delivery.worker import deliver
 from hanzo_reports.events import SCHEMA
 from hanzo_reports.store.duck import backend
+
+__all__ = ["address", "budgets", "lake", "spend"]
 
 MINUTE = timedelta(minutes=1)
 
@@ -105,35 +106,3 @@ def house(state_database, traffic, clock):
                 return {key[1]: state.phase.value for key, (state, _) in states.load(connection, None).items()}
 
     return House()
-
-
-@pytest.fixture
-def spend():
-    """A function that makes a table of events from (id, instant, project, cost)."""
-    return lambda *made: rows(made, backend(duckdb.connect()))
-
-
-@pytest.fixture
-def lake(tmp_path, spend):
-    """A store with a function `add` for more events."""
-    made = store.open(str(tmp_path / "lake"), create=True)
-
-    def add(*events):
-        made.append(spend(*events), {})
-
-    return made, add
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def address(request, tmp_path):
-    """Where an empty state database is, on each engine."""
-    if request.param == "sqlite":
-        return str(tmp_path / "state.db")
-    return request.getfixturevalue("database").replace("postgresql://", "postgresql+psycopg://")
-
-
-@pytest.fixture
-def budgets(address):
-    engine = opened(address)
-    yield Budgets(engine)
-    engine.dispose()

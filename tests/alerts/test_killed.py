@@ -13,7 +13,7 @@ import sqlalchemy
 from cryptography.fernet import Fernet
 
 from hanzo_reports.delivery.sealing import Vault
-from hanzo_reports.store.alert_tables import OUTBOX, STATES
+from hanzo_reports.state.alert_tables import OUTBOX, STATES
 
 WORKER = Path(__file__).with_name("worker.py")
 PROJECTS = ("a", "b", "c", "d")

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from hanzo_reports.alerts.amounts import amount, shown, span, spelled
+from hanzo_reports.alerts.parse import read
 from hanzo_reports.alerts.presets import burn_rates, defaults
-from hanzo_reports.alerts.reading import read
-from hanzo_reports.alerts.rules import Condition, Rule, Severity
+from hanzo_reports.alerts.rule import Condition, Rule, Severity
 from hanzo_reports.errors import RuleError, UnknownNameError
+from hanzo_reports.formats import amount, shown, span, spelled
 from hanzo_reports.units import Unit
 
 FULL = {

@@ -9,7 +9,7 @@ import pytest
 
 from hanzo_reports.alerts import book, states
 from hanzo_reports.errors import StoreError
-from hanzo_reports.store.alert_tables import STATES
+from hanzo_reports.state.alert_tables import STATES
 
 BAD = 20
 

@@ -22,13 +22,13 @@ import sqlalchemy
 
 from hanzo_reports import store
 from hanzo_reports.alerts.check import check
-from hanzo_reports.alerts.texts import Voice
-from hanzo_reports.delivery.deliver import deliver
-from hanzo_reports.delivery.guard import Guard
+from hanzo_reports.alerts.messages import Voice
 from hanzo_reports.delivery.sealing import Vault
+from hanzo_reports.delivery.ssrf import Guard
+from hanzo_reports.delivery.worker import deliver
+from hanzo_reports.state import database as state
+from hanzo_reports.state.alert_tables import OUTBOX
 from hanzo_reports.store import lake as lakes
-from hanzo_reports.store import state
-from hanzo_reports.store.alert_tables import OUTBOX
 
 READY = (deltalake, duckdb, ibis, lakes)  # loaded here, so that no child spends its time on it
 WAITS = 3  # the exit code of a turn after which messages are left

@@ -18,10 +18,10 @@ import pytest
 import sqlalchemy
 
 import hanzo_reports as hr
-from hanzo_reports.alerts import money
+from hanzo_reports.alerts import spend_notices as money
 from hanzo_reports.cli import outbox
 from hanzo_reports.errors import StoreError
-from hanzo_reports.store import state
+from hanzo_reports.state import database as state
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.fernet import Fernet
 
-from hanzo_reports.delivery.deliver import deliver
+from hanzo_reports.delivery.admin import messages
 from hanzo_reports.delivery.endpoints import keep, parse
-from hanzo_reports.delivery.guard import Guard
-from hanzo_reports.delivery.ledger import messages
 from hanzo_reports.delivery.notice import Action, Notice
 from hanzo_reports.delivery.outbox import enqueue
 from hanzo_reports.delivery.sealing import Vault
+from hanzo_reports.delivery.ssrf import Guard
+from hanzo_reports.delivery.worker import deliver
 
 START = datetime(2026, 3, 1, 3, tzinfo=UTC)
 

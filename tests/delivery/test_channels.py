@@ -8,12 +8,12 @@ import time
 import pytest
 from pydantic import SecretStr
 
+from hanzo_reports.delivery.admin import messages
 from hanzo_reports.delivery.channels import channel
 from hanzo_reports.delivery.endpoints import Endpoint, parse
-from hanzo_reports.delivery.guard import Guard
-from hanzo_reports.delivery.ledger import messages
 from hanzo_reports.delivery.notice import Action
 from hanzo_reports.delivery.outbox import Claimed
+from hanzo_reports.delivery.ssrf import Guard
 from hanzo_reports.errors import ChannelError
 
 KEY = "k" * 32

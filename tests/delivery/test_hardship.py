@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
+from hanzo_reports.delivery.admin import Resent, messages, resend
 from hanzo_reports.delivery.endpoints import Endpoint, enable, keep, named, opened
-from hanzo_reports.delivery.ledger import Resent, messages, resend
 from hanzo_reports.delivery.notice import Action
 from hanzo_reports.errors import ChannelError
 

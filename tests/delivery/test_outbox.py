@@ -12,14 +12,14 @@ import pytest
 import sqlalchemy
 from cryptography.fernet import Fernet
 
-from hanzo_reports.delivery.deliver import deliver
-from hanzo_reports.delivery.guard import Reply
-from hanzo_reports.delivery.ledger import Resent, message, messages, purge, resend
+from hanzo_reports.delivery.admin import Resent, message, messages, purge, resend
 from hanzo_reports.delivery.notice import Action
 from hanzo_reports.delivery.outbox import SCHEDULE, claim, enqueue, record
 from hanzo_reports.delivery.sealing import Vault
+from hanzo_reports.delivery.ssrf import Reply
+from hanzo_reports.delivery.worker import deliver
 from hanzo_reports.errors import ChannelError, UnknownNameError, UsageError
-from hanzo_reports.store.alert_tables import ENDPOINTS, OUTBOX
+from hanzo_reports.state.alert_tables import ENDPOINTS, OUTBOX
 
 LEASE = timedelta(seconds=30)
 SECRET = f"whsec_{b64encode(b'x' * 32).decode()}"

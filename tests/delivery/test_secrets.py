@@ -13,9 +13,9 @@ import apprise
 import pytest
 from cryptography.fernet import Fernet
 
-from hanzo_reports.delivery.deliver import deliver
+from hanzo_reports.delivery.admin import message, messages
 from hanzo_reports.delivery.endpoints import listed, parse
-from hanzo_reports.delivery.ledger import message, messages
+from hanzo_reports.delivery.worker import deliver
 from hanzo_reports.errors import ReportsError
 
 WHSEC = "whsec_UGxhbnRlZFNlY3JldFBsYW50ZWRTZWNyZXRQbGFudGVk"  # planted

@@ -17,9 +17,9 @@ from hanzo_reports.events import SCHEMA
 from hanzo_reports.forecast import daily_spend, forecasts
 from hanzo_reports.forecast.anomalies import anomalies, explained
 from hanzo_reports.forecast.scorecard import FEW, OWN, SHIPPED, issued, scorecard
-from hanzo_reports.store.budget_tables import FORECASTS
+from hanzo_reports.state.budget_tables import FORECASTS
+from hanzo_reports.state.database import sqlite
 from hanzo_reports.store.duck import backend
-from hanzo_reports.store.state import sqlite
 
 JUNE = datetime(2025, 6, 1, tzinfo=UTC)
 NOON, DAY = timedelta(hours=12), timedelta(days=1)

@@ -10,14 +10,14 @@ import ibis
 import pytest
 
 from hanzo_reports import store
-from hanzo_reports.ingest.parts import parts
+from hanzo_reports.dashboards.overview_totals import answer
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.metrics.compare import comparison, movers
 from hanzo_reports.metrics.cost import SPLIT, costs
 from hanzo_reports.metrics.dialect import earliest, fingerprint, latest, quotient
 from hanzo_reports.metrics.query import aggregate
+from hanzo_reports.pricing.cost_split import parts
 from hanzo_reports.quality.daily import daily
-from hanzo_reports.reports.sums import answer
 from hanzo_reports.window import Window
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)

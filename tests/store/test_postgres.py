@@ -10,7 +10,7 @@ import pytest
 from postgres_server import PASSWORD
 
 from hanzo_reports import store
-from hanzo_reports.alerts.budgets import Budget, Budgets
+from hanzo_reports.budgets.budget import Budget, Budgets
 from hanzo_reports.errors import StoreBusyError, StoreError, StoreVersionError
 from hanzo_reports.events import COLUMNS
 from hanzo_reports.store import postgres as postgres_store
@@ -192,7 +192,7 @@ def test_a_newer_store_asks_for_an_upgrade(held, postgres, database):
 
 
 def test_an_older_store_is_brought_up_to_date_by_init(held, monkeypatch):
-    monkeypatch.setattr("hanzo_reports.store.migrate.newest", lambda _: "0002")
+    monkeypatch.setattr("hanzo_reports.state.migrate.newest", lambda _: "0002")
     monkeypatch.setattr(postgres_store, "newest", lambda _: "0002")
     with pytest.raises(StoreError, match="version 0001, this package knows 0002; run `hanzo-reports init"):
         store.open(held.url)

@@ -1,0 +1,1 @@
+"""Dashboards: one module a question, each giving the panels of a report."""

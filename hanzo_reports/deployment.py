@@ -1,0 +1,139 @@
+"""One deployment: its settings made into the objects that the CLI, the API and the scheduler share."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hanzo_reports.errors import ChannelError
+from hanzo_reports.settings import Settings
+from hanzo_reports.window import instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import timedelta
+
+    import sqlalchemy
+
+    from hanzo_reports.alerts.messages import Voice
+    from hanzo_reports.delivery.endpoints import Endpoint
+    from hanzo_reports.delivery.sealing import Vault
+    from hanzo_reports.delivery.ssrf import Guard
+    from hanzo_reports.delivery.worker import Delivered
+    from hanzo_reports.workspace import Workspace
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The store, the secrets, the hosts that may be posted to, and the clock of one deployment.
+
+    Args:
+        store: a folder or a database's address.
+        timezone: IANA name of the zone in which days and months are cut.
+        fixed_now: the instant that ranges end at, as ISO 8601; empty: the clock's.
+    """
+
+    store: str
+    timezone: str
+    fixed_now: str = ""
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings in the environment."""
+        return Settings.read(os.environ)
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """The workspace on the store.
+
+        Raises:
+            StoreError: there is no store.
+        """
+        from hanzo_reports.workspace import open as open_workspace
+
+        return open_workspace(self.store, timezone=self.timezone, now=self.now())
+
+    @property
+    def engine(self) -> sqlalchemy.Engine:
+        """The state database of the store."""
+        return self.workspace.store.state
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Encrypts and decrypts the secrets of channels."""
+        from hanzo_reports.delivery.sealing import vault
+
+        return vault(self.settings.secret_key.get_secret_value(), Path(self.settings.key_file).expanduser())
+
+    @cached_property
+    def guard(self) -> Guard:
+        """Decides which hosts may be posted to."""
+        from hanzo_reports.delivery.ssrf import Guard
+
+        return Guard(frozenset(self.settings.allowed_hosts))
+
+    @cached_property
+    def voice(self) -> Voice:
+        """How messages are worded: their time zone, their link and the delay of events."""
+        from hanzo_reports.alerts.messages import Voice
+        from hanzo_reports.formats import span
+
+        return Voice(self.timezone, self.settings.link, span(self.settings.delay, "HANZO_REPORTS_DELAY"))
+
+    def now(self) -> datetime:
+        """The instant that was fixed, or the clock's, in UTC."""
+        return (instant(self.fixed_now, self.timezone) if self.fixed_now else datetime.now(UTC)).astimezone(UTC)
+
+    def endpoints(
+        self, connection: sqlalchemy.Connection, channels: Iterable[str], *, literal: bool
+    ) -> tuple[list[str], list[Endpoint]]:
+        """The endpoints that some texts name; those that are new are stored.
+
+        Args:
+            connection: within a transaction.
+            channels: names, or addresses in which ``${NAME}`` stands for a variable of the environment.
+            literal: whether an address may be written out, without such a variable.
+
+        Returns:
+            The endpoints' ids in the order of the texts, and those endpoints that were given by address.
+
+        Raises:
+            ChannelError: an address cannot be used, is written out where it may not, or a variable is not set.
+            UnknownNameError: no channel has that name.
+        """
+        from hanzo_reports.delivery.endpoints import KINDS, keep, named, parse
+
+        ids, stored = [], []
+        for text in channels:
+            if not re.match(rf"([\w.-]+=)?({'|'.join(KINDS)}):", text):
+                ids.append(named(connection, text)["endpoint_id"])
+                continue
+            if not literal and not _VARIABLE.search(text):
+                kind = text.partition(":")[0]
+                msg = f"an address would stand in the file; give the channel's name, or {kind}:${{NAME}} and set NAME"
+                raise ChannelError(msg)
+            endpoint = parse(_VARIABLE.sub(_variable, text), self.guard, self.settings.apprise_schemes)
+            stored.append(keep(connection, self.vault, endpoint, self.now()))
+            ids.append(stored[-1].endpoint_id)
+        return ids, stored
+
+    def deliver(self, time_limit: timedelta | None = None) -> Delivered:
+        """Sends every message that is due, as far as the time limit allows."""
+        from hanzo_reports.delivery.worker import deliver
+
+        return deliver(self.engine, self.vault, self.guard, self.now, time_limit)
+
+
+def _variable(match: re.Match[str]) -> str:
+    value = os.environ.get(match[1], "")
+    if not value:
+        msg = f"the variable {match[1]} of the environment is not set; set it to the channel's address"
+        raise ChannelError(msg)
+    return value

@@ -1,0 +1,1 @@
+"""Tables written to files for other tools: CSV, JSON, JSON lines, Parquet, FOCUS."""

@@ -1,0 +1,43 @@
+"""A store of spend, and budgets in a state database on each engine."""
+
+from __future__ import annotations
+
+import duckdb
+import pytest
+from ledger import opened, rows
+
+from hanzo_reports import store
+from hanzo_reports.budgets.budget import Budgets
+from hanzo_reports.store.duck import backend
+
+
+@pytest.fixture
+def spend():
+    """A function that makes a table of events from (id, instant, project, cost)."""
+    return lambda *made: rows(made, backend(duckdb.connect()))
+
+
+@pytest.fixture
+def lake(tmp_path, spend):
+    """A store with a function `add` for more events."""
+    made = store.open(str(tmp_path / "lake"), create=True)
+
+    def add(*events):
+        made.append(spend(*events), {})
+
+    return made, add
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def address(request, tmp_path):
+    """Where an empty state database is, on each engine."""
+    if request.param == "sqlite":
+        return str(tmp_path / "state.db")
+    return request.getfixturevalue("database").replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture
+def budgets(address):
+    engine = opened(address)
+    yield Budgets(engine)
+    engine.dispose()

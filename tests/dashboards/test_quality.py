@@ -1,0 +1,63 @@
+"""The page about the data's quality, made of real verdicts, a real quarantine and real days."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+
+import pytest
+
+import hanzo_reports as hr
+from hanzo_reports.dashboards.quality import QualityBoard
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory, now):
+    """A store into which bad rows came along, guarded every hour of two days, and once by a suite of one's own."""
+    folder = tmp_path_factory.mktemp("guarded")
+    log, own = folder / "log.jsonl", folder / "own.yaml"
+    usual = {"service": "g", "project": "p", "status": 200, "model": "gpt-4o", "input_tokens": 10, "output_tokens": 1}
+    times = [now - timedelta(hours=hours) for hours in (1, 2, 3)] + [now + timedelta(days=2)]
+    rows = [usual | {"event_id": f"e{n}", "timestamp": at.isoformat()} for n, at in enumerate(times)]
+    rows.append(usual | {"event_id": "z", "timestamp": "never"})
+    rows.append(usual | {"event_id": "free", "timestamp": times[0].isoformat(), "cost": 0})
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    own.write_text("expectations: [{type: expect_table_row_count_to_equal, kwargs: {value: 99}, description: none}]")
+    for hours in range(24, -1, -1):
+        ws = hr.open(str(folder / "w"), now=now - timedelta(hours=hours), create=True)
+        ws.guard("daily", "7d")
+    assert ws.ingest("events", [log]).accepted == 4
+    for suite in ("events", "daily", str(own)):
+        ws.guard(suite, "7d")
+    return ws
+
+
+def test_checks_quarantine_and_trust_are_told(guarded):
+    board = QualityBoard(guarded, "7d")
+    text = {name: json.dumps(getattr(board, name)().twin) for name in ("tiles", "checks", "quarantine", "takeaway")}
+    assert "With care" in text["tiles"]
+    assert "rows that no load accepted" in text["tiles"]
+    assert "no answer with output tokens costs nothing" in text["checks"]
+    assert "own: table_row_count_to_equal" in text["checks"]
+    assert "guard timestamp_not_future: no event is from the future" in text["quarantine"]
+    assert "timestamp: \\u2026 is not a time" in text["quarantine"]
+    assert "These numbers can be used with care" in text["takeaway"]
+
+
+def test_the_trend_counts_each_open_check_once_a_day(guarded):
+    part = QualityBoard(guarded, "7d").trend().twin
+    (shown,) = part["variants"].values()
+    days = dict(re.findall(r"(\d{4}-\d\d-\d\d)</t[dh]>\s*<td[^>]*>(\d+)<", shown["html"]))
+    assert (days["2025-06-06"], days["2025-06-07"]) == ("0", "1")  # all day long fresh_ever, as there was no event
+
+
+def test_the_page_has_the_badge_and_what_failed(guarded, tmp_path):
+    run = guarded.report("data_quality", out=tmp_path, window="7d")
+    page = run.page.read_text()
+    assert re.search(r"Data quality <b>\d+ warnings?</b>", page)
+    assert "events (store): warned" in page
+    assert "no event is from the future" in page
+    manifest = json.loads((run.page.parent / "manifest.json").read_text())
+    assert manifest["quality"]["status"] == "warned"
+    assert {one["suite"] for one in manifest["quality"]["suites"]} == {"events", "daily"}

@@ -1,0 +1,141 @@
+"""Files for other tools: exact money, whole rows, whole files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hanzo_reports.errors import ReportsError, UnknownNameError
+from hanzo_reports.export.tables import decimal_text, text, write
+from hanzo_reports.window import Window
+
+SCHEMA = pa.schema(
+    [
+        ("model", pa.string()), ("cost", pa.decimal128(18, 9)), ("requests", pa.int64()), ("rate", pa.float64()),
+        ("at", pa.timestamp("us", "UTC")), ("late", pa.bool_()),
+    ]
+)  # fmt: skip
+FIRST = datetime(2025, 6, 1, tzinfo=UTC)
+ROWS = [
+    {"model": 'a, "b"', "cost": Decimal("854.25"), "requests": 2, "rate": 0.1, "at": FIRST, "late": True},
+    {"model": "two\nlines", "cost": Decimal("0.00000012"), "requests": 0, "rate": 1e-7,
+     "at": FIRST.replace(microsecond=5), "late": False},
+    dict.fromkeys(SCHEMA.names),
+]  # fmt: skip
+TABLE = pa.Table.from_pylist(ROWS, SCHEMA)
+WINDOW = Window(FIRST, FIRST.replace(day=8))
+
+
+def test_csv_by_hand():
+    assert text(TABLE, "csv") == (
+        "model,cost,requests,rate,at,late\n"
+        '"a, ""b""",854.25,2,0.1,2025-06-01T00:00:00Z,true\n'
+        '"two\nlines",0.00000012,0,1e-7,2025-06-01T00:00:00.000005Z,false\n'
+        ",,,,,\n"
+    )
+
+
+def test_json_by_hand():
+    said = text(TABLE, "json", window=WINDOW, summary={"total_cost": Decimal("2341.500000000")})
+    assert '"cost": 854.25,' in said
+    assert '"cost": 0.00000012,' in said
+    told = json.loads(said)
+    assert told["data"][0] == ROWS[0] | {"cost": 854.25, "at": "2025-06-01T00:00:00Z"}
+    assert told["data"][2] == ROWS[2]
+    assert told["summary"] == {"total_cost": 2341.5}
+    assert told["window"] == {"start": "2025-06-01T00:00:00Z", "end": "2025-06-08T00:00:00Z", "timezone": "UTC"}
+
+
+def test_nothing_is_still_a_file():
+    assert text(TABLE[:0], "csv") == "model,cost,requests,rate,at,late\n"
+    assert json.loads(text(TABLE[:0], "json")) == {"data": []}
+    assert text(TABLE[:0], "jsonl") == ""
+
+
+def test_what_is_no_number_is_null():
+    odd = pa.table({"rate": [float("nan"), float("inf"), 1.0]})
+    assert [json.loads(line)["rate"] for line in text(odd, "jsonl").splitlines()] == [None, None, 1.0]
+
+
+WORDS = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+MONEY = st.none() | st.decimals(-(10**8), 10**8, places=9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(WORDS, MONEY, st.none() | st.integers(-(2**63), 2**63 - 1)), max_size=6))
+def test_json_reads_back_as_it_was(rows):
+    table = pa.Table.from_pylist(
+        [{"model": model, "cost": cost, "requests": requests} for model, cost, requests in rows], SCHEMA
+    ).select(["model", "cost", "requests"])
+    told = json.loads(text(table, "json"), parse_float=Decimal)["data"]
+    found = [(row["model"], None if row["cost"] is None else Decimal(row["cost"]), row["requests"]) for row in told]
+    assert found == rows
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), MONEY), max_size=6))
+def test_csv_reads_back_as_it_was(rows):
+    table = pa.Table.from_pylist([{"model": model, "cost": cost} for model, cost in rows], SCHEMA)
+    read = list(csv.DictReader(io.StringIO(text(table.select(["model", "cost"]), "csv"))))
+    assert [(row["model"], Decimal(row["cost"]) if row["cost"] else None) for row in read] == rows
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False))
+def test_a_decimal_keeps_its_value_and_has_no_exponent(value):
+    said = decimal_text(value)
+    assert Decimal(said) == value
+    assert "E" not in said
+    assert not ("." in said and said.endswith("0"))
+
+
+@pytest.mark.parametrize("fmt", ["csv", "json", "jsonl", "parquet"])
+def test_many_batches_are_one_file(tmp_path, fmt):
+    table = ibis.memtable(pa.table({"n": range(120_000)})).order_by("n")
+    path = tmp_path / f"out.{fmt}"
+    assert write(table, path, fmt) == 120_000
+    found = {
+        "csv": lambda: [int(line) for line in path.read_text().splitlines()[1:]],
+        "json": lambda: [row["n"] for row in json.loads(path.read_text())["data"]],
+        "jsonl": lambda: [json.loads(line)["n"] for line in path.read_text().splitlines()],
+        "parquet": lambda: list(pq.read_table(path)["n"].to_pylist()),
+    }[fmt]()
+    assert found == list(range(120_000))
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+def test_parquet_keeps_the_types(tmp_path):
+    table = ibis.memtable(TABLE)
+    totals = table.aggregate(requests=table.requests.sum(), cost=table.cost.sum())
+    write(totals, tmp_path / "out.parquet", "parquet")
+    read = pq.read_table(tmp_path / "out.parquet")
+    assert [str(field.type) for field in read.schema] == ["int64", "decimal128(38, 9)"]
+    assert read.to_pylist() == [{"requests": 2, "cost": Decimal("854.25000012")}]
+
+
+def test_a_file_that_fails_leaves_the_one_before(tmp_path):
+    path = tmp_path / "out.csv"
+    path.write_text("before")
+    broken = ibis.memtable(pa.table({"n": ["1", "x"]})).mutate(n=ibis._.n.cast("int64"))
+    with pytest.raises(Exception, match="Could not convert"):
+        write(broken, path, "csv")
+    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("out.csv", "before")]
+
+
+def test_mistakes_are_named(tmp_path):
+    table = ibis.memtable(pa.table({"n": [1]}))
+    with pytest.raises(UnknownNameError, match="'parquet'"):
+        write(table, tmp_path / "x", "parket")
+    with pytest.raises(ReportsError, match=r"no/x\.csv cannot be written"):
+        write(table, tmp_path / "no" / "x.csv", "csv")
+    with pytest.raises(UnknownNameError, match="format"):
+        text(TABLE, "parquet")
