@@ -36,9 +36,8 @@ def silence(
     made = book.Silence("", rule, single(where or (), "--where"), now, end, reason)
     with deployment.engine.begin() as connection:
         kept = book.silence(connection, made)
-    say(
-        f"silent until {deployment.voice.time(kept.ends_at)}; end it with `hanzo-reports alerts unsilence {kept.silence_id}`"
-    )
+    local_end = deployment.voice.time(kept.ends_at)
+    say(f"silent until {local_end}; end it with `hanzo-reports alerts unsilence {kept.silence_id}`")
     typer.echo(kept.silence_id)
 
 
