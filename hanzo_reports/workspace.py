@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hanzo_reports import store as stores
 from hanzo_reports.errors import StoreError, UsageError
 from hanzo_reports.metrics import usage
-from hanzo_reports.metrics.query import selected
+from hanzo_reports.metrics.query import filter_events
 from hanzo_reports.questions import Questions, span
 from hanzo_reports.settings import Settings
 from hanzo_reports.store.address import public
@@ -104,7 +104,7 @@ class Workspace(Questions):
         answer = self.usage(window, metrics or usage.METRICS, **asked)
         if metrics or any(asked.get(name) for name in ("by", "every", "top")):
             return write(answer.table, Path(path), fmt, window=window, summary=answer.summary)
-        rows = selected(self.store.events(window.start, window.end), window, asked.get("where"), ())
+        rows = filter_events(self.store.events(window.start, window.end), window, asked.get("where"), ())
         rows = rows.order_by("timestamp", "event_id")
         return write(rows, Path(path), fmt, window=window, summary=answer.summary)
 
@@ -117,7 +117,7 @@ class Workspace(Questions):
             msg = "focus has columns of its own; leave out metrics, by, every and top"
             raise UsageError(msg)
         days = replace(window, timezone="UTC")
-        events = selected(self.store.events(window.start, window.end), days, asked.get("where"), ())
+        events = filter_events(self.store.events(window.start, window.end), days, asked.get("where"), ())
         return charges(listed(events.filter(events.cost.notnull())), days)
 
     def guard(self, suite: str = "events", range: str | Window = "7d", **given: str) -> Verdict:

@@ -71,7 +71,7 @@ def test_every_source_is_described():
 
 def test_every_metric_stands_in_the_docs_as_it_is():
     page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
-    rows = [f"| `{m.name}` | {m.unit.value} | {m.meaning} | {m.limit or ''} |" for m in CATALOG.values()]
+    rows = [f"| `{m.name}` | {m.unit.value} | {m.meaning} | {m.default_threshold or ''} |" for m in CATALOG.values()]
     assert [line for line in page.splitlines() if line.startswith("| `")] == rows
     assert [name for name in (*DIMENSIONS, *(grain.value for grain in Grain)) if f"`{name}`" not in page] == []
 

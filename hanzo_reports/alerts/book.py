@@ -16,7 +16,7 @@ from hanzo_reports.alerts.parse import read
 from hanzo_reports.alerts.state_machine import closed
 from hanzo_reports.delivery.outbox import enqueue
 from hanzo_reports.errors import RuleError, UnknownNameError
-from hanzo_reports.metrics.query import dimensions
+from hanzo_reports.metrics.query import select_dimensions
 from hanzo_reports.state.alert_tables import ENDPOINTS, RULE_ENDPOINTS, RULES, SILENCES, STATES
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def silence(connection: sqlalchemy.Connection, made: Silence) -> Silence:
         RuleError: it ends before it starts.
     """
     states.raise_version(connection)
-    dimensions(made.groups)
+    select_dimensions(made.groups)
     if made.rule:
         found(connection, made.rule)
     if made.ends_at <= made.starts_at:

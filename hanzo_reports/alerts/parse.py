@@ -9,7 +9,7 @@ from hanzo_reports.alerts.rule import Condition, NoData, Rule, Severity
 from hanzo_reports.errors import RuleError, UnknownNameError
 from hanzo_reports.formats import amount, span
 from hanzo_reports.metrics.catalog import CATALOG
-from hanzo_reports.metrics.query import dimensions
+from hanzo_reports.metrics.query import select_dimensions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,7 @@ def read(given: Mapping[str, Any], where: str = "") -> Rule:
         min_samples=_number(int, given.get("min_samples", 0), f"rule {name!r}: {_SAMPLES}"),
         no_data=NoData(_one_of("no_data", given.get("no_data", NoData.KEEP), NoData)),
         severity=Severity(_one_of("severity", given.get("severity", Severity.WARNING), Severity)),
-        where=_where(given.get("where"), name), by=tuple(dimensions(_words(given.get("by")))),
+        where=_where(given.get("where"), name), by=tuple(select_dimensions(_words(given.get("by")))),
         runbook=str(given.get("runbook") or ""), burn_rate=burn,
         channels=tuple(_words(given.get("channels"))),
     )  # fmt: skip
@@ -82,7 +82,7 @@ def _where(given: object, rule: str) -> Where:
         msg = f"rule {rule!r}: where holds names with values, such as {{project: [search]}}, not {given!r}"
         raise RuleError(msg)
     named = {str(name): values for name, values in given.items()}
-    dimensions(named)
+    select_dimensions(named)
     return tuple(
         (name, tuple("" if v is None else str(v) for v in (values if isinstance(values, list | tuple) else [values])))
         for name, values in sorted(named.items())

@@ -21,11 +21,11 @@ def defaults(channels: tuple[str, ...] = ()) -> list[Rule]:
     return [
         Rule(
             f"default-{metric.name.replace('_', '-')}", metric.name,
-            Condition.LT if metric.direction is Direction.UP else Condition.GT, Decimal(str(metric.limit)),
+            Condition.LT if metric.direction is Direction.UP else Condition.GT, Decimal(str(metric.default_threshold)),
             for_=5 * MINUTE, keep_firing_for=5 * MINUTE, min_samples=20, channels=channels,
         )
         for metric in CATALOG.values()
-        if metric.limit is not None
+        if metric.default_threshold is not None
     ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from hanzo_reports.alerts.rule import NoData
 from hanzo_reports.alerts.standing import Observation
 from hanzo_reports.alerts.state_machine import calm
 from hanzo_reports.alerts.states import group_key
-from hanzo_reports.metrics.query import aggregate, needed, selected
+from hanzo_reports.metrics.query import aggregate, filter_events, required_columns
 from hanzo_reports.units import Direction, Unit
 from hanzo_reports.window import Window
 
@@ -193,7 +193,7 @@ def _contributions(
     keys = [*one.by, dimension]
     metrics = [rule.catalogued for rule in rules]
     where = {name: list(values) for name, values in one.where}
-    rows = selected(events, window, where, needed(metrics, keys))
+    rows = filter_events(events, window, where, required_columns(metrics, keys))
     parts = {_sum(rule): _part(rule)(rows) for rule in rules}
     found: list[dict[str, Any]] = rows.aggregate(parts, by=keys).to_pyarrow().to_pylist()
     return found

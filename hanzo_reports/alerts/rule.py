@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hanzo_reports.errors import RuleError, UnknownNameError
 from hanzo_reports.formats import exact, spelled
 from hanzo_reports.metrics.catalog import CATALOG
-from hanzo_reports.metrics.query import dimensions
+from hanzo_reports.metrics.query import select_dimensions
 from hanzo_reports.units import Unit
 
 if TYPE_CHECKING:
@@ -120,8 +120,8 @@ class Rule:
         if not _NAME.fullmatch(self.name):
             msg = f"the rule name {self.name!r} should be letters, digits, dots, dashes and underscores, up to 100"
             raise RuleError(msg)
-        dimensions(self.by)
-        dimensions(name for name, _ in self.where)
+        select_dimensions(self.by)
+        select_dimensions(name for name, _ in self.where)
         for number in (self.threshold, self.clear_threshold):
             if number is not None and not number.is_finite():
                 msg = f"rule {self.name!r}: a threshold in {self.unit.value} must be a finite number, not {number}"

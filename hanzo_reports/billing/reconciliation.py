@@ -10,8 +10,8 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy
 
-from hanzo_reports.metrics.catalog import chosen
-from hanzo_reports.metrics.query import grouped, needed, selected
+from hanzo_reports.metrics.catalog import select_metrics
+from hanzo_reports.metrics.query import aggregate_groups, filter_events, required_columns
 from hanzo_reports.state.quality_tables import BILLS
 from hanzo_reports.store.duck import backend
 from hanzo_reports.units import Grain
@@ -190,10 +190,10 @@ def _charged(row: RowMapping) -> tuple[str, str]:
 
 
 def _events(store: Store, start: datetime, end: datetime) -> list[dict[str, Any]]:
-    window, asked = Window(start, end), chosen(METRICS)
+    window, asked = Window(start, end), select_metrics(METRICS)
     dims = ["provider", "model"]
-    events = selected(store.events(start, end), window, None, needed(asked, dims))
-    days = grouped(events, window, asked, dims, Grain.DAY)
+    events = filter_events(store.events(start, end), window, None, required_columns(asked, dims))
+    days = aggregate_groups(events, window, asked, dims, Grain.DAY)
     found = days.filter(days.requests > 0).order_by("period", *dims).to_pyarrow().to_pylist()
     return [
         {

@@ -221,12 +221,12 @@ def _asked(
     state: sqlalchemy.Engine, store: Store, budget: Budget, window: Window, waiting: sqlalchemy.ColumnElement[bool]
 ) -> tuple[Decimal, list[str]]:
     """What a month's events cost, and which of the awaited ones have arrived, both from one version of the events."""
-    from hanzo_reports.metrics.query import selected  # noqa: PLC0415  # most decisions ask no events
+    from hanzo_reports.metrics.query import filter_events  # noqa: PLC0415  # most decisions ask no events
 
     events = store.events(window.start - _LATE, window.end)
     with state.connect() as connection:  # after the events were chosen: whatever is among them was awaited before
         ids = list(connection.execute(select(RESERVATIONS.c.event_id).where(waiting)).scalars())
-    mine = selected(events, window, {"project": budget.project}, ["cost"])
+    mine = filter_events(events, window, {"project": budget.project}, ["cost"])
     spent = mine.aggregate(spent=mine.cost.sum()).to_pyarrow()["spent"][0].as_py() or Decimal(0)
     return spent, arrived(events, ids)
 

@@ -97,7 +97,13 @@ def metrics(format_: Format = "table") -> None:
 
     columns = ("name", "unit", "good", "limit", "meaning")
     rows = [
-        {"name": m.name, "unit": m.unit.value, "good": m.direction.value, "limit": m.limit, "meaning": m.meaning}
+        {
+            "name": m.name,
+            "unit": m.unit.value,
+            "good": m.direction.value,
+            "limit": m.default_threshold,
+            "meaning": m.meaning,
+        }
         for m in CATALOG.values()
     ]
     listing(rows, format_, columns)

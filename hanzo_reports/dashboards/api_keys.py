@@ -154,7 +154,7 @@ class KeyBoard(Desk):
             "new": row["first_seen"] >= self.span.start and self._began < self.span.start,
             "silent": now == 0,
             "grown": enough and before > 0 and now >= GROWN * before and self._began <= self.span.previous().start,
-            "failing": enough and bool(CATALOG["error_rate"].breached(row["error_rate"])),
+            "failing": enough and bool(CATALOG["error_rate"].breaches_threshold(row["error_rate"])),
             "limited": enough and (row["rate_limited_rate"] or 0) > LIMITED,
         }
         return [flag for flag, holds in tests.items() if holds]

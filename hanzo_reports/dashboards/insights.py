@@ -42,7 +42,7 @@ def summary(span: Span) -> str:
 
 def limited(span: Span) -> list[str]:
     """The metrics that are past their limit."""
-    return [name for name, metric in CATALOG.items() if metric.breached(span.now.get(name))]
+    return [name for name, metric in CATALOG.items() if metric.breaches_threshold(span.now.get(name))]
 
 
 def moment(span: Span, row: Row, grain: Grain | None = None) -> str:

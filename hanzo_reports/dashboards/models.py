@@ -134,7 +134,7 @@ class ModelBoard(Desk):
         """Which model is the best for what, in sentences."""
         found = []
         able = self.able
-        sound = [row for row in able if not CATALOG["error_rate"].breached(row["error_rate"])]
+        sound = [row for row in able if not CATALOG["error_rate"].breaches_threshold(row["error_rate"])]
         if cheap := min(sound, key=lambda row: row["cost_per_million_tokens"], default=None):
             each = short(cheap["cost_per_million_tokens"], Unit.USD)
             found.append(
@@ -146,7 +146,7 @@ class ModelBoard(Desk):
             )
         if dear := max(able, key=lambda row: row["cost"] or 0, default=None):
             found.append((dear["model"], f" costs the most in all: {short(dear['cost'], Unit.USD)}.", "even"))
-        failing = (row for row in able if CATALOG["error_rate"].breached(row["error_rate"]))
+        failing = (row for row in able if CATALOG["error_rate"].breaches_threshold(row["error_rate"]))
         found += [
             (r["model"], f" fails too often: {short(r['error_rate'], Unit.SHARE)} errors.", "bad") for r in failing
         ]

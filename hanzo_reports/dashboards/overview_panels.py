@@ -138,13 +138,13 @@ def health(span: Span) -> View:
     for name, meaning in HEALTH.items():
         metric, value = CATALOG[name], span.now[name]
         tone, state = {None: ("even", "No limit"), True: ("bad", "Breach"), False: ("good", "OK")}[
-            metric.breached(value)
+            metric.breaches_threshold(value)
         ]
-        sign = "≥" if metric.direction is Direction.UP else "≤"
+        sign, threshold = ("≥" if metric.direction is Direction.UP else "≤"), metric.default_threshold
         rows.append({
             "title": metric.title, "meaning": meaning, "value": short(value, metric.unit), "tone": tone,
             "state": "No data" if value is None else state,
-            "limit": "" if metric.limit is None else f"{sign} {_limit(metric.limit, metric.unit)}",
+            "limit": "" if threshold is None else f"{sign} {_limit(threshold, metric.unit)}",
         })  # fmt: skip
     text = "\n".join(f"{row['title']}: {row['value']} {row['limit']} {row['state']}" for row in rows)
     return _view("health", text, title="Operational health", subtitle="Against the limits of the catalogue", rows=rows)

@@ -10,8 +10,8 @@ import ibis
 import pyarrow as pa
 
 from hanzo_reports.events import TIMESTAMP
-from hanzo_reports.metrics.catalog import chosen
-from hanzo_reports.metrics.query import Where, grouped, needed, selected
+from hanzo_reports.metrics.catalog import select_metrics
+from hanzo_reports.metrics.query import Where, aggregate_groups, filter_events, required_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,11 +61,11 @@ class Sums:
     @cached_property
     def _stretches(self) -> list[Row]:
         """One row per stretch x model x project; a stretch is known by the number of edges that it lies behind."""
-        whole, asked = replace(self.windows[0], start=self._edges[0], end=self._edges[-1]), chosen(NAMES)
-        events = selected(self.events, whole, self.where, needed(asked, BY))
+        whole, asked = replace(self.windows[0], start=self._edges[0], end=self._edges[-1]), select_metrics(NAMES)
+        events = filter_events(self.events, whole, self.where, required_columns(asked, BY))
         passed = [(events.timestamp >= ibis.literal(edge, TIMESTAMP)).ifelse(1, 0) for edge in self._edges]
         marked = events.mutate(_edges=sum(passed[1:], passed[0]))
-        return rows(grouped(marked, whole, asked, ["_edges", *BY]))
+        return rows(aggregate_groups(marked, whole, asked, ["_edges", *BY]))
 
 
 def answer(table: ibis.Table) -> pa.Table:

@@ -213,14 +213,14 @@ def _known_until(events: ibis.Table, start: datetime, now: datetime) -> datetime
     That is for a day, or for longer than ever in the two weeks before, and at least for an hour.
     """
     from hanzo_reports.metrics.dialect import epoch_seconds, latest, whole  # noqa: PLC0415
-    from hanzo_reports.metrics.query import selected  # noqa: PLC0415
+    from hanzo_reports.metrics.query import filter_events  # noqa: PLC0415
 
-    rows = selected(events, Window(start, now), None, ())
+    rows = filter_events(events, Window(start, now), None, ())
     newest: datetime | None = rows.aggregate(newest=latest(rows.timestamp)).to_pyarrow()["newest"][0].as_py()
     if newest is None or now - newest < _HOUR:
         return now
     if now - newest < timedelta(days=1):
-        late = selected(events, Window(max(newest - RHYTHM, start), now), None, ())
+        late = filter_events(events, Window(max(newest - RHYTHM, start), now), None, ())
         hours = late.select(hour=whole(epoch_seconds(late.timestamp), 3600)).distinct()
         active = sorted(hours.to_pyarrow()["hour"].to_pylist())
         pauses = [after - before for before, after in pairwise(active)]

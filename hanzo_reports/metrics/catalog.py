@@ -164,13 +164,13 @@ _METRICS = (
     percentile("ttft_p95", "First token p95", "time_to_first_token_ms", 0.95),
     percentile("ttft_p99", "First token p99", "time_to_first_token_ms", 0.99),
     Metric("saturation", "Saturation", Unit.SHARE, Direction.DOWN, "largest queue_depth / queue_capacity", _saturation,
-           ("queue_depth", "queue_capacity"), limit=0.8),
+           ("queue_depth", "queue_capacity"), default_threshold=0.8),
 )  # fmt: skip
 
 CATALOG: dict[str, Metric] = {metric.name: metric for metric in _METRICS}
 
 
-def chosen(names: Iterable[str]) -> list[Metric]:
+def select_metrics(names: Iterable[str]) -> list[Metric]:
     """The metrics of those names, each once, in order; `tokens` brings its two parts along.
 
     Raises:

@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING
 import ibis
 
 from hanzo_reports.errors import UsageError
-from hanzo_reports.metrics.catalog import CATALOG, chosen
+from hanzo_reports.metrics.catalog import CATALOG, select_metrics
 from hanzo_reports.metrics.dialect import AMOUNT, sort_key
 from hanzo_reports.metrics.metric import divided
-from hanzo_reports.metrics.query import OTHER, Where, collapsed, dimensions, grouped, leaders, needed, selected
+from hanzo_reports.metrics.query import (
+    OTHER,
+    Where,
+    aggregate_groups,
+    collapse_groups,
+    filter_events,
+    required_columns,
+    select_dimensions,
+    top_groups,
+)
 from hanzo_reports.units import Unit
 
 if TYPE_CHECKING:
@@ -48,12 +57,12 @@ def comparison(  # noqa: PLR0913
     Raises:
         As `aggregate`.
     """
-    asked, dims = chosen(metrics), dimensions(by)
-    columns = needed(asked, dims)
-    now = selected(events, window, where, columns)
-    kept = leaders(now, asked[0], dims, top) if dims and top is not None else None
+    asked, dims = select_metrics(metrics), select_dimensions(by)
+    columns = required_columns(asked, dims)
+    now = filter_events(events, window, where, columns)
+    kept = top_groups(now, asked[0], dims, top) if dims and top is not None else None
     both = _side(now, window, asked, dims, kept).mutate(_now=1)
-    earlier = selected(events, window.previous(), where, columns)
+    earlier = filter_events(events, window.previous(), where, columns)
     both = both.union(_side(earlier, window.previous(), asked, dims, kept).mutate(_now=0))
     keys = [*dims, *(["_rest"] if kept is not None else [])]
     sides = {f"{m.name}{tail}": _pick(both, m, n) for m in asked for tail, n in (("", 1), ("_previous", 0))}
@@ -93,8 +102,8 @@ def movers(  # noqa: PLR0913
     Raises:
         UsageError: the metric has no parts that add up, no dimension is given, or `top` is below 1.
     """
-    (measure,) = chosen([metric])[-1:]
-    dims = dimensions(by)
+    (measure,) = select_metrics([metric])[-1:]
+    dims = select_dimensions(by)
     if not (measure.additive or measure.numerator):
         can = ", ".join(m.name for m in CATALOG.values() if m.additive or m.numerator)
         msg = f"{metric!r} has no parts that add up, so no group can be said to have moved it; take one of: {can}"
@@ -126,7 +135,7 @@ def movers(  # noqa: PLR0913
 
 
 def _side(rows: ir.Table, window: Window, asked: list[Metric], dims: list[str], kept: ir.Table | None) -> ir.Table:
-    return grouped(rows if kept is None else collapsed(rows, dims, kept), window, asked, dims)
+    return aggregate_groups(rows if kept is None else collapse_groups(rows, dims, kept), window, asked, dims)
 
 
 def _pick(both: ir.Table, metric: Metric, now: int) -> ir.Value:
@@ -140,7 +149,7 @@ def _pick(both: ir.Table, metric: Metric, now: int) -> ir.Value:
 
 def _parts(events: ir.Table, window: Window, metric: Metric, dims: list[str], where: Where | None) -> ir.Table:
     """Each group's part of one window's metric: parts that add up to it."""
-    rows = selected(events, window, where, needed([metric], dims))
+    rows = filter_events(events, window, where, required_columns([metric], dims))
     if metric.numerator is None or metric.denominator is None:
         value = rows.aggregate(_part=metric.expression(rows), by=dims)
         if metric.per_second:

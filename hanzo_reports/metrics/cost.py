@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hanzo_reports.metrics.query import Where, aggregate, selected
+from hanzo_reports.metrics.query import Where, aggregate, filter_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +44,7 @@ def costs(  # noqa: PLR0913
     table = aggregate(events, window, metrics, by=by, every=every, where=where, top=top)
     if "cost" not in table.columns or not (by or every):
         return table
-    whole = selected(events, window, where, ["cost"]).cost.sum().as_scalar().cast("float64").nullif(0)
+    whole = filter_events(events, window, where, ["cost"]).cost.sum().as_scalar().cast("float64").nullif(0)
     place = table.columns.index("cost") + 1
     shared = table.mutate(cost_share=table.cost.cast("float64") / whole)
     return shared.select(*table.columns[:place], "cost_share", *table.columns[place:])

@@ -28,7 +28,7 @@ class Metric:
         expression: events of a group -> the aggregate.
         needs: the event's columns it reads.
         additive: whether the parts sum to the whole; such a metric is 0 where there are no events.
-        limit: default threshold in the metric's unit: an upper one when down is good, a lower one when up is good.
+        default_threshold: in the metric's unit; an upper bound when down is good, a lower bound when up is good.
         numerator: for a ratio, the additive part above the line.
         denominator: for a ratio, the additive part below it.
         per_second: whether the aggregate is divided by the length of its window or bucket.
@@ -42,16 +42,16 @@ class Metric:
     expression: Expression
     needs: tuple[str, ...] = ()
     additive: bool = False
-    limit: float | None = None
+    default_threshold: float | None = None
     numerator: Expression | None = None
     denominator: Expression | None = None
     per_second: bool = False
 
-    def breached(self, value: float | None) -> bool | None:
-        """Whether a value is past the default threshold; None without a threshold or a value."""
-        if self.limit is None or value is None:
+    def breaches_threshold(self, value: float | None) -> bool | None:
+        """Whether a value is over the default threshold, or below it when up is good; None without either."""
+        if self.default_threshold is None or value is None:
             return None
-        return value < self.limit if self.direction is Direction.UP else value > self.limit
+        return value < self.default_threshold if self.direction is Direction.UP else value > self.default_threshold
 
 
 def divided(above: ir.Value, below: ir.Value, unit: Unit) -> ir.Value:
@@ -70,12 +70,12 @@ def ratio(
     above: Expression,
     below: Expression,
     needs: tuple[str, ...],
-    limit: float | None = None,
+    default_threshold: float | None = None,
 ) -> Metric:
     """A metric that is one sum over another: computed from the rows of its group, never from other ratios."""
     return Metric(
         name, title, unit, direction, meaning, lambda t: divided(above(t), below(t), unit), needs,
-        limit=limit, numerator=above, denominator=below,
+        default_threshold=default_threshold, numerator=above, denominator=below,
     )  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def total(name: str, title: str, unit: Unit, column: str, meaning: str) -> Metri
     return Metric(name, title, unit, Direction.NEUTRAL, meaning, lambda t: t[column].sum(), (column,), additive=True)
 
 
-def percentile(name: str, title: str, column: str, share: float, limit: float | None = None) -> Metric:
+def percentile(name: str, title: str, column: str, share: float, default_threshold: float | None = None) -> Metric:
     """An exact, linearly interpolated percentile (SQL percentile_cont) over the rows that have the column.
 
     Source: SQL:2003 percentile_cont.
@@ -92,7 +92,7 @@ def percentile(name: str, title: str, column: str, share: float, limit: float | 
     meaning = f"{share:.0%} of the requests with a known {column} stay at or below it (linear interpolation)"
     return Metric(
         name, title, Unit.MILLISECONDS, Direction.DOWN, meaning, lambda t: exact_percentile(t[column], share),
-        (column,), limit=limit,
+        (column,), default_threshold=default_threshold,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import ibis
 
 from hanzo_reports.errors import ColumnError, UnknownNameError, UsageError, WindowError, nearest
 from hanzo_reports.events import DIMENSIONS
-from hanzo_reports.metrics.catalog import chosen
+from hanzo_reports.metrics.catalog import select_metrics
 from hanzo_reports.metrics.dialect import (
     date_of,
     epoch_seconds,
@@ -65,23 +65,23 @@ def aggregate(  # noqa: PLR0913
         ColumnError: the table lacks a column that is needed.
         WindowError: `window` is no Window, or the grain gives over 20,000 buckets.
     """
-    asked, dims, grain = chosen(metrics), dimensions(by), None if every is None else _grain(every)
-    rows = selected(events, window, where, needed(asked, dims))
+    asked, dims, grain = select_metrics(metrics), select_dimensions(by), None if every is None else _grain(every)
+    rows = filter_events(events, window, where, required_columns(asked, dims))
     if dims and top is not None:
-        rows = collapsed(rows, dims, leaders(rows, asked[0], dims, top))
-    table = grouped(rows, window, asked, dims, grain)
+        rows = collapse_groups(rows, dims, top_groups(rows, asked[0], dims, top))
+    table = aggregate_groups(rows, window, asked, dims, grain)
     order = [table[name].asc() for name in ("_key", "_rest") if name in table.columns]
     order += [table[asked[0].name].desc(nulls_first=False), *(sort_key(table[d]).asc(nulls_first=False) for d in dims)]
     return table.order_by(order).drop(*(name for name in ("_key", "_rest") if name in table.columns))
 
 
-def selected(events: ir.Table, window: Window, where: Where | None, columns: Iterable[str]) -> ir.Table:
+def filter_events(events: ir.Table, window: Window, where: Where | None, columns: Iterable[str]) -> ir.Table:
     """The rows of a window that pass a filter; checks that the table has the columns that are needed."""
     if not isinstance(window, Window):
         msg = f"a Window is needed, not {window!r}; make one: hr.Window.parse({str(window)!r}, now=...)"
         raise WindowError(msg)
     tests: dict[str, object] = dict(where or {})
-    dimensions(tests)
+    select_dimensions(tests)
     for name in ("timestamp", *columns, *tests):
         if name not in events.columns:
             near = nearest(name, events.columns)
@@ -91,7 +91,7 @@ def selected(events: ir.Table, window: Window, where: Where | None, columns: Ite
     return events.filter(*keep, *(_matches(events[name], name, value) for name, value in tests.items()))
 
 
-def leaders(rows: ir.Table, metric: Metric, dims: Sequence[str], top: int) -> ir.Table:
+def top_groups(rows: ir.Table, metric: Metric, dims: Sequence[str], top: int) -> ir.Table:
     """The `top` groups, largest first by one metric."""
     if top < 1:
         msg = f"top must be at least 1, not {top}"
@@ -101,7 +101,7 @@ def leaders(rows: ir.Table, metric: Metric, dims: Sequence[str], top: int) -> ir
     return ranked.order_by(order).limit(top).select(*dims)
 
 
-def collapsed(rows: ir.Table, dims: Sequence[str], kept: ir.Table) -> ir.Table:
+def collapse_groups(rows: ir.Table, dims: Sequence[str], kept: ir.Table) -> ir.Table:
     """The rows with the dimensions of all groups but the kept ones set to ``other``, told apart by `_rest`."""
     marked = kept.rename({f"_kept_{d}": d for d in dims}).mutate(_kept=True)
     joined = rows.left_join(marked, [rows[d].identical_to(marked[f"_kept_{d}"]) for d in dims])
@@ -110,7 +110,7 @@ def collapsed(rows: ir.Table, dims: Sequence[str], kept: ir.Table) -> ir.Table:
     return joined.mutate(**named, _rest=rest).drop("_kept", *(f"_kept_{d}" for d in dims))
 
 
-def grouped(
+def aggregate_groups(
     rows: ir.Table, window: Window, asked: list[Metric], dims: list[str], grain: Grain | None = None
 ) -> ir.Table:
     """Rows to groups (x buckets), with `_rest` beside the dimensions when the rows carry it.
@@ -200,7 +200,7 @@ def _filled(table: ir.Table, events: ir.Table, window: Window, grain: Grain, key
     return grid.left_join(table, same)
 
 
-def dimensions(names: Iterable[str]) -> list[str]:
+def select_dimensions(names: Iterable[str]) -> list[str]:
     """Dimensions of those names, each once, in order; an unknown one is named with its nearest."""
     found = dict.fromkeys((names,) if isinstance(names, str) else names)
     for name in found:
@@ -212,7 +212,7 @@ def dimensions(names: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def needed(asked: Iterable[Metric], dims: Iterable[str]) -> list[str]:
+def required_columns(asked: Iterable[Metric], dims: Iterable[str]) -> list[str]:
     """The event's columns that metrics and dimensions read."""
     return list(dict.fromkeys((*(column for metric in asked for column in metric.needs), *dims)))
 

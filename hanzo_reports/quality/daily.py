@@ -10,7 +10,7 @@ import ibis
 
 from hanzo_reports.metrics.dialect import earliest, epoch_seconds, instant
 from hanzo_reports.metrics.metric import Metric
-from hanzo_reports.metrics.query import grouped, selected
+from hanzo_reports.metrics.query import aggregate_groups, filter_events
 from hanzo_reports.units import Direction, Grain, Unit
 from hanzo_reports.window import Window, midnight, zone
 
@@ -81,8 +81,8 @@ def daily(events: ir.Table, window: Window) -> ir.Table:
     end = midnight(last.date() + timedelta(days=1), where) if window.end >= now else midnight(last.date(), where)
     start = midnight(first - timedelta(days=WEEK), where)
     span = Window(min(start, end), end, window.timezone, now)
-    passed = selected(events, replace(span, end=min(end, now)), None, _NEEDS)
-    days = grouped(passed, span, _METRICS, [], Grain.DAY).order_by("period")
+    passed = filter_events(events, replace(span, end=min(end, now)), None, _NEEDS)
+    days = aggregate_groups(passed, span, _METRICS, [], Grain.DAY).order_by("period")
     ends = {bucket.label: bucket.end for bucket in span.buckets(Grain.DAY)}
     closes = ((days.period == label, instant(min(end, now), events)) for label, end in ends.items())
     before = ibis.window(order_by=days.period)

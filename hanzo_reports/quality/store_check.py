@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.billing.reconciliation import billed, reconciliation
 from hanzo_reports.errors import UnknownNameError
-from hanzo_reports.metrics.query import selected
+from hanzo_reports.metrics.query import filter_events
 from hanzo_reports.pricing.list_price import listed
 from hanzo_reports.pricing.price_list import listed_as
 from hanzo_reports.quality import records
@@ -67,4 +67,4 @@ def _table(store: Store, asked: Suite, window: Window, now: datetime) -> ibis.Ta
         return here(reconciliation(store, window, listed=listed_as))
     if window.end >= now:  # what claims to be later is in no range, and has to be seen
         window = replace(window, end=datetime.max.replace(tzinfo=UTC))
-    return listed(selected(store.events(window.start, window.end), window, None, ()))
+    return listed(filter_events(store.events(window.start, window.end), window, None, ()))
