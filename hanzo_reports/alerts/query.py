@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hanzo_reports.alerts.rule import NoData
 from hanzo_reports.alerts.standing import Observation
@@ -25,10 +25,15 @@ if TYPE_CHECKING:
     from hanzo_reports.formats import Value
     from hanzo_reports.metrics.metric import Metric
 
-    Events: TypeAlias = Callable[[datetime, datetime], ir.Table]
-
 SUSPECTS = ("model", "endpoint", "project", "error_type", "user", "service", "region")
 _PASSWORD = re.compile(r"://[^@/\s]+@")
+
+
+class Events(Protocol):
+    """A reader of events, such as `Store.events`."""
+
+    def __call__(self, start: datetime | None = None, end: datetime | None = None) -> ir.Table:
+        """Returns at least the events from `start` until before `end`; None: without that bound."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,14 +13,9 @@ from hanzo_reports.cli.ask import Format
 from hanzo_reports.cli.options import Options, checked_format, listing, say
 from hanzo_reports.errors import ReportsError, StoreError, UsageError
 
-if TYPE_CHECKING:
-    from hanzo_reports.deployment import Deployment
-
 Once = Annotated[bool, typer.Option("--once", help="Once, which is what happens without --watch.")]
 Watch = Annotated[str, typer.Option(metavar="TIME", help="Again and again, so far apart: 60s.", show_default=False)]
 Age = Annotated[str, typer.Option("--older-than", metavar="TIME", help="Done with for so long.")]
-PATIENCE = timedelta(seconds=10)  # the least that a check spends on delivery
-TOLERANCE = timedelta(minutes=2)  # between the clocks of machines
 _LINE = ("message_id", "channel", "kind", "state", "attempts", "last_status", "last_error", "title", "created_at")
 
 
@@ -47,10 +42,11 @@ def check(
     ] = False,
 ) -> None:
     """Evaluate every rule, and send what there is to tell."""
+    from hanzo_reports.alerts.run import CLOCK_TOLERANCE
     from hanzo_reports.formats import span
 
     checked_format(format_)
-    if context.obj.now and context.obj.instant() > datetime.now(UTC) + TOLERANCE:
+    if context.obj.now and context.obj.instant() > datetime.now(UTC) + CLOCK_TOLERANCE:
         msg = f"--now {context.obj.now} lies ahead of the clock: every check before it would do nothing; leave it out"
         raise UsageError(msg)
     apart = span(watch or interval, "--watch" if watch else "--interval")
@@ -63,7 +59,7 @@ def check(
             rewind(connection, deployment.now())
 
     def run() -> None:
-        _check(context.obj, apart, format_, send=not no_deliver)
+        _run_pass(context.obj, apart, format_, send=not no_deliver)
 
     _repeated(run, context.obj, apart if watch else None, once=once)
 
@@ -84,51 +80,25 @@ def deliver(context: typer.Context, watch: Watch = "", format_: Format = "table"
     _repeated(run, context.obj, apart, once=once)
 
 
-def _check(options: Options, apart: timedelta, format_: str, *, send: bool) -> None:
+def _run_pass(options: Options, interval: timedelta, format_: str, *, send: bool) -> None:
+    from hanzo_reports.alerts.run import run_pass
+
     deployment = options.deployment
-    failures: list[str] = []
-    done: dict[str, Any] = {}
-    try:
-        done = _evaluated(deployment, apart, failures)
-    except UsageError:
-        raise
-    except ReportsError as error:
-        failures.append(str(error))
-    if send:  # also after a failure: what was told before is still to be sent
-        delivered = deployment.deliver(time_limit=max(apart / 2, PATIENCE))
-        for failure in delivered.failures:
-            say(failure)
-        done |= {"sent": delivered.sent, "retried": delivered.retried, "dead": delivered.dead}
-    listing([done], format_, tuple(done))
-    if failures:
-        msg = f"{len(failures)} kinds of failure, alerts stay as they were: {'; '.join(failures)}"
+    workspace = deployment.workspace
+    result = run_pass(
+        workspace.budgets,
+        workspace.store.events,
+        deployment.now(),
+        voice=deployment.voice,
+        interval=interval,
+        deliver=deployment.deliver if send else None,
+    )
+    for line in (*result.notes, *(result.delivery.failures if result.delivery else ())):
+        say(line)
+    listing([result.counts], format_, tuple(result.counts))
+    if result.failures:
+        msg = f"{len(result.failures)} kinds of failure, alerts stay as they were: {'; '.join(result.failures)}"
         raise StoreError(msg)
-
-
-def _evaluated(deployment: "Deployment", apart: timedelta, failures: list[str]) -> dict[str, Any]:
-    """Rules, budgets and anomalies looked at; what failed is added to `failures`."""
-    from hanzo_reports.alerts.check import check as evaluated
-    from hanzo_reports.alerts.topics import tell
-    from hanzo_reports.formats import spelled
-
-    now = deployment.now()
-    found = evaluated(deployment.engine, deployment.workspace.store.events, now, voice=deployment.voice, interval=apart)
-    failures += found.failures
-    if found.ahead > TOLERANCE:
-        failures.append(
-            f"the last check was at {(now + found.ahead).isoformat()}, {spelled(found.ahead)} after this clock's now, "
-            "so nothing is evaluated until then; set the clock right, or, if it is: hanzo-reports check --reset-clock"
-        )
-    elif found.skipped:
-        say("a check at this instant or a later one was there already; nothing is done")
-    if found.gap:
-        say(f"{spelled(found.gap)} since the last check: pending alerts begin anew (called less often? --interval)")
-    done: dict[str, Any] = {name: getattr(found, name) for name in ("rules", "queries", "firing", "messages")}
-    if not found.skipped:
-        looked = tell(deployment.workspace.budgets, lambda: deployment.workspace.events, now, deployment.voice)
-        failures += looked.failures
-        done["messages"] += looked.messages
-    return done
 
 
 def _repeated(run: "Callable[[], None]", options: Options, apart: timedelta | None, *, once: bool) -> None:

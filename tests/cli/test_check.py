@@ -64,8 +64,8 @@ def test_a_budget_that_cannot_be_looked_at_keeps_no_message_from_being_sent(run,
 def test_a_clock_that_is_behind_the_last_check_is_an_error_and_one_ahead_is_refused(run):
     run("check", now=at(minutes=10))
     done = run("check", now=at(minutes=1), code=1)
-    assert "the last check was at 2026-03-31T12:10:00+00:00, 9m after this clock's now" in done.stderr
-    assert "was there already" in run("check", now=at(minutes=10)).stderr
+    assert "the last check ran at 2026-03-31T12:10:00+00:00, 9m after the current time 2026-03-31T12:01" in done.stderr
+    assert "has already run" in run("check", now=at(minutes=10)).stderr
     assert run("check", "--reset-clock", now=at(minutes=1)).stderr == ""
     assert run("check", now=at(minutes=2)).stderr == ""
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
