@@ -161,7 +161,7 @@ def on_duckdb(folder: Path) -> list[bool]:
 
 def on_spark(folder: Path) -> list[bool]:
     """The lake by Spark on this machine."""
-    held = store.open(store.addressed(str(folder / "lake"), "spark", "local[2]"))
+    held = store.open(store.address_for_engine(str(folder / "lake"), "spark", "local[2]"))
     session = held.events().get_backend().session
     files = [str(path) for day in DAYS for path in (folder / "lake/events").glob(f"day=2025-06-{day}/*")]
     session.read.parquet(*files).createOrReplaceTempView("by_hand")

@@ -23,7 +23,7 @@ from hanzo_reports.ingest.load import ingest
 from hanzo_reports.quality.guard import guard
 from hanzo_reports.quality.parameters import parameters
 from hanzo_reports.quality.suites import suite
-from hanzo_reports.store.duck import backend
+from hanzo_reports.store.duckdb_session import connect_ibis
 
 NOW = datetime(2025, 7, 2, tzinfo=UTC)
 TARGET, TARGET_MIB, TARGET_LOAD = 3.0, 200, 2.0
@@ -73,7 +73,7 @@ def connected(path: str) -> duckdb.DuckDBPyConnection:
 
 def judged(path: str, rows: int) -> float:
     """Seconds for the suite over the file."""
-    table = backend(connected(path)).table("events")
+    table = connect_ibis(connected(path)).table("events")
     asked = suite("events", parameters(NOW, {}))
     start = time.perf_counter()
     verdict = guard(table.limit(rows) if rows < LOADED else table, asked, now=NOW)

@@ -23,7 +23,7 @@ from events import ROWS, write
 import hanzo_reports as hr
 from hanzo_reports import store
 from hanzo_reports.events import SCHEMA
-from hanzo_reports.store.duck import loader
+from hanzo_reports.store.duckdb_session import open_load_session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ def server() -> Iterator[str]:
 def rows_of(source: Path, folder: Path) -> ibis.Table:
     """The file's events, with the instant of loading."""
     now = "TIMESTAMPTZ '2025-07-01 00:00:00+00' AS ingested_at"
-    con = loader(folder)
+    con = open_load_session(folder)
     return con.sql(f"SELECT *, {now} FROM read_parquet('{source}')")
 
 

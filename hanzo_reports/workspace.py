@@ -14,7 +14,7 @@ from hanzo_reports.metrics import usage
 from hanzo_reports.metrics.query import filter_events
 from hanzo_reports.questions import Questions, span
 from hanzo_reports.settings import Settings
-from hanzo_reports.store.address import public
+from hanzo_reports.store.address import redact_password
 from hanzo_reports.window import Window, instant, iso, zone
 
 if TYPE_CHECKING:
@@ -207,9 +207,9 @@ def open(  # noqa: A001  # hr.open(url), as gzip.open and webbrowser.open
     """
     settings = Settings.read(os.environ)
     place = url or (settings.store if "HANZO_REPORTS_STORE" in os.environ or create else _nearest())
-    if place == public(settings.store):
+    if place == redact_password(settings.store):
         place = settings.store
-    place = stores.addressed(place, engine or settings.engine, settings.spark_master)
+    place = stores.address_for_engine(place, engine or settings.engine, settings.spark_master)
     where = timezone or settings.tz
     zone(where)
     at = instant(now, where) if isinstance(now, str) and now else now or datetime.now(UTC)

@@ -8,13 +8,13 @@ from ledger import opened, rows
 
 from hanzo_reports import store
 from hanzo_reports.budgets.budget import Budgets
-from hanzo_reports.store.duck import backend
+from hanzo_reports.store.duckdb_session import connect_ibis
 
 
 @pytest.fixture
 def spend():
     """A function that makes a table of events from (id, instant, project, cost)."""
-    return lambda *made: rows(made, backend(duckdb.connect()))
+    return lambda *made: rows(made, connect_ibis(duckdb.connect()))
 
 
 @pytest.fixture

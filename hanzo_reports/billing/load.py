@@ -12,7 +12,7 @@ import duckdb
 from hanzo_reports.billing.openai import Pages, Span, openai
 from hanzo_reports.errors import ColumnError, UnreadableError, nearest
 from hanzo_reports.state.quality_tables import BILLS
-from hanzo_reports.store.duck import literal
+from hanzo_reports.store.duckdb_session import sql_literal
 from hanzo_reports.window import iso
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ def _focus(path: Path, model_column: str) -> tuple[list[dict[str, Any]], int, se
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
     parquet = path.name.endswith(".parquet")
-    source = f"read_parquet({literal(path)})" if parquet else (
-        f"read_csv({literal(path)}, all_varchar = true, header = true, nullstr = {_NOTHING})"
+    source = f"read_parquet({sql_literal(path)})" if parquet else (
+        f"read_csv({sql_literal(path)}, all_varchar = true, header = true, nullstr = {_NOTHING})"
     )  # fmt: skip
     try:
         columns = {row[0].lower(): row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}  # noqa: S608  # a quoted path

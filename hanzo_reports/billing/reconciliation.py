@@ -13,7 +13,7 @@ import sqlalchemy
 from hanzo_reports.metrics.catalog import select_metrics
 from hanzo_reports.metrics.query import aggregate_groups, filter_events, required_columns
 from hanzo_reports.state.quality_tables import BILLS
-from hanzo_reports.store.duck import backend
+from hanzo_reports.store.duckdb_session import connect_ibis
 from hanzo_reports.units import Grain
 from hanzo_reports.window import Window, iso
 
@@ -97,7 +97,7 @@ def reconciliation(store: Store, window: Window, *, listed: Callable[[str, str],
     if listed:
         rows = _renamed(rows, listed)
     table = pa.Table.from_pylist([_row(key, side) for key, side in sorted(rows.items())], schema=_SCHEMA)
-    return backend(duckdb.connect()).create_table("reconciliation", table)
+    return connect_ibis(duckdb.connect()).create_table("reconciliation", table)
 
 
 def _renamed(rows: dict[Key, dict[str, Any]], listed: Callable[[str, str], str]) -> dict[Key, dict[str, Any]]:

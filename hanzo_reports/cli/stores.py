@@ -49,12 +49,12 @@ def copy(
     options: Options = context.obj
     checked_format(format_, ("table", "json"))
     from hanzo_reports.store import open as opened
-    from hanzo_reports.store.copying import copied
+    from hanzo_reports.store.copying import copy_store
 
     source = opened(from_)
     target = opened(to, create=True)
     with progress("copying") as moved:
-        done = copied(source, target, now=options.instant(), progress=moved)
+        done = copy_store(source, target, now=options.instant(), progress=moved)
     rows = [
         {"what": name, "from": value, "to": done.target[name], "equal": value == done.target[name]}
         for name, value in done.source.items()

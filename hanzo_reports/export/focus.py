@@ -12,7 +12,7 @@ import ibis
 
 from hanzo_reports.events import TIMESTAMP
 from hanzo_reports.metrics.query import bucket_key
-from hanzo_reports.store.duck import here
+from hanzo_reports.store.duckdb_session import materialize
 from hanzo_reports.units import Grain
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def charges(events: ir.Table, window: Window) -> ir.Table:
         _tokens=ibis._["_tokens"].sum(), _requests=ibis._.count(),
         _input=ibis._.input_tokens.sum(), _output=ibis._.output_tokens.sum(),
     )  # fmt: skip
-    return _named(here(sums).order_by("_day", *GROUP), window)  # few rows, named alike whatever summed them up
+    return _named(materialize(sums).order_by("_day", *GROUP), window)  # few rows, named alike whatever summed them up
 
 
 def _named(rows: ir.Table, window: Window) -> ir.Table:

@@ -19,7 +19,7 @@ from hanzo_reports.ingest.progress import Progress
 from hanzo_reports.ingest.staging import Counts, checked, named, reasons, rejected, staged, unique
 from hanzo_reports.ingest.validate import GUARD, REJECTED, expected, judged, unheld, withheld
 from hanzo_reports.pricing import price_list as prices
-from hanzo_reports.store.duck import loader
+from hanzo_reports.store.duckdb_session import open_load_session
 from hanzo_reports.window import iso
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
     asked = expected(suite, now) if suite else None
     names = ", ".join(map(str, paths))
     with store.scratch() as temporary, _reading(names):
-        con = loader(temporary)
+        con = open_load_session(temporary)
         steps = Progress(con, progress)
         found = files(described, paths)
         mapped = named(mapping.project(readers.read(con, described, paths), described))

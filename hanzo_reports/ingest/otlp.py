@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hanzo_reports.ingest.source import segments
 from hanzo_reports.ingest.text import name
-from hanzo_reports.store.duck import literal
+from hanzo_reports.store.duckdb_session import sql_literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,5 +67,5 @@ def _at(path: str) -> str:
     first, *keys = segments(path)
     if first in ("attributes", "resource"):
         kind = "own" if first == "attributes" else "resource"
-        return f"{kind}_values[list_position({kind}_keys, {literal('.'.join(keys))})]"
-    return f"json_extract_string(span, {literal('$' + ''.join('.' + name(key) for key in (first, *keys)))})"
+        return f"{kind}_values[list_position({kind}_keys, {sql_literal('.'.join(keys))})]"
+    return f"json_extract_string(span, {sql_literal('$' + ''.join('.' + name(key) for key in (first, *keys)))})"

@@ -17,7 +17,7 @@ from hanzo_reports.ingest.files import files
 from hanzo_reports.ingest.otlp import spans
 from hanzo_reports.ingest.source import segments
 from hanzo_reports.ingest.text import fields, lines, name
-from hanzo_reports.store.duck import literal
+from hanzo_reports.store.duckdb_session import sql_literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -132,7 +132,7 @@ def _view(con: Backend, sql: str) -> ibis.Table:
 
 
 def _parquet(con: Backend, source: Source, group: Sequence[File]) -> ibis.Table:
-    listed = ", ".join(literal(file.path) for file in group)
+    listed = ", ".join(sql_literal(file.path) for file in group)
     table = _view(
         con,
         "SELECT * EXCLUDE (file_row_number), file_row_number + 1 AS _row, NULL::VARCHAR AS _raw, "
@@ -151,22 +151,27 @@ def _csv(con: Backend, source: Source, header: Sequence[str], group: Sequence[Fi
         msg = f"{group[0].path}: the header {wrong}"
         raise ColumnError(msg)
     _demand(source, group[0].path, columns)
-    each = [f"SELECT *, {literal(file.path)} AS _file FROM ({fields(con, file, columns, delimiter)})" for file in group]
+    each = [
+        f"SELECT *, {sql_literal(file.path)} AS _file FROM ({fields(con, file, columns, delimiter)})" for file in group
+    ]
     return _view(con, " UNION ALL BY NAME ".join(each))
 
 
 def _log(con: Backend, source: Source, group: Sequence[File]) -> ibis.Table:
     pattern = source.pattern or ""
     groups = list(re.compile(pattern).groupindex)
-    columns = ", ".join(f"nullif(v[{literal(key)}], '-') AS {name(key)}" for key in groups)
-    captured = f"regexp_extract(_line, {literal(pattern)}, [{', '.join(map(literal, groups))}])"
+    columns = ", ".join(f"nullif(v[{sql_literal(key)}], '-') AS {name(key)}" for key in groups)
+    captured = f"regexp_extract(_line, {sql_literal(pattern)}, [{', '.join(map(sql_literal, groups))}])"
     each = [
         f"""
         SELECT {columns}, coalesce(_raw, _line) AS _raw, _row, _file,
             coalesce(_fault, CASE WHEN NOT _ok THEN 'not a line of the log''s format' END) AS _fault
         FROM (
-            SELECT *, {literal(file.path)} AS _file, CASE WHEN _ok THEN {captured} END AS v
-            FROM (SELECT *, coalesce(regexp_matches(_line, {literal(pattern)}), false) AS _ok FROM ({lines(con, file)}))
+            SELECT *, {sql_literal(file.path)} AS _file, CASE WHEN _ok THEN {captured} END AS v
+            FROM (
+                SELECT *, coalesce(regexp_matches(_line, {sql_literal(pattern)}), false) AS _ok
+                FROM ({lines(con, file)})
+            )
             WHERE trim(_line) <> '' OR _fault IS NOT NULL
         )"""
         for file in group
@@ -178,7 +183,7 @@ def _json(con: Backend, source: Source, group: Sequence[File]) -> ibis.Table:
     each = []
     for file in group:
         documents = f"""
-            SELECT *, {literal(file.path)} AS _file,
+            SELECT *, {sql_literal(file.path)} AS _file,
                 coalesce(starts_with(ltrim(_line), '{{') AND json_valid(_line), false) AS _ok
             FROM ({_documents(con, file)}) WHERE trim(_line) <> '' OR _fault IS NOT NULL"""
         if not con.con.execute(f"SELECT 1 FROM ({documents}) WHERE _ok LIMIT 1").fetchone():
@@ -199,13 +204,13 @@ def _documents(con: Backend, file: File) -> str:
     form = "array" if file.kind == "array" else "unstructured"
     return f"""
         SELECT json::VARCHAR AS _line, row_number() OVER () AS _row, NULL::VARCHAR AS _raw, NULL::VARCHAR AS _fault
-        FROM read_json_objects({literal(file.path)}, format = '{form}', maximum_object_size = {LARGEST_OBJECT},
+        FROM read_json_objects({sql_literal(file.path)}, format = '{form}', maximum_object_size = {LARGEST_OBJECT},
             compression = '{"gzip" if file.gzipped else "uncompressed"}')"""
 
 
 def _objects(source: Source, documents: str) -> str:
     """SQL for JSON objects: a text column for each path that the source reads, all taken in one go."""
-    pointers = ", ".join(literal(_pointer(path)) for path in source.paths)
+    pointers = ", ".join(sql_literal(_pointer(path)) for path in source.paths)
     columns = ", ".join(f"v[{number}] AS {name(path)}" for number, path in enumerate(source.paths, start=1))
     return f"""
         SELECT {columns}, coalesce(_raw, _line) AS _raw, _row, _file,
@@ -236,7 +241,7 @@ def _demand(source: Source, path: Path, columns: Iterable[str]) -> None:
 def _demand_keys(con: Backend, source: Source, file: File, documents: str) -> None:
     """A look at whether any object has what the source needs; it ends at the first that does."""
     for column, paths in source.needs():
-        has = " OR ".join(f"json_extract(_line, {literal(_pointer(each))}) IS NOT NULL" for each in paths)
+        has = " OR ".join(f"json_extract(_line, {sql_literal(_pointer(each))}) IS NOT NULL" for each in paths)
         if con.con.execute(f"SELECT 1 FROM ({documents}) WHERE CASE WHEN _ok THEN {has} END LIMIT 1").fetchone():
             continue
         keys = f"SELECT unnest(CASE WHEN _ok THEN json_keys(_line) END) AS key FROM ({documents} LIMIT 1000)"

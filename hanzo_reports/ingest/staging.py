@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import ibis
 from ibis.util import gen_name
 
-from hanzo_reports.store.base import QUARANTINE, Measured, measured
-from hanzo_reports.store.duck import literal
+from hanzo_reports.store.base import QUARANTINE, RowSummary, summary_aggregates
+from hanzo_reports.store.duckdb_session import sql_literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ def named(rows: ibis.Table) -> ibis.Table:
 def staged(rows: ibis.Table, path: Path) -> ibis.Table:
     """The rows in a temporary Parquet file, so that the source is read once."""
     con: Backend = rows.get_backend()
-    con.con.execute(f"COPY ({con.compile(rows)}) TO {literal(path)} (FORMAT parquet, COMPRESSION lz4)")
+    con.con.execute(f"COPY ({con.compile(rows)}) TO {sql_literal(path)} (FORMAT parquet, COMPRESSION lz4)")
     return con.read_parquet(path)
 
 
@@ -50,7 +50,7 @@ class Counts:
     read: int
     bad: int
     repeats: bool
-    good: Measured
+    good: RowSummary
 
 
 def checked(rows: ibis.Table, flags: Sequence[str]) -> Counts:
@@ -67,16 +67,16 @@ def checked(rows: ibis.Table, flags: Sequence[str]) -> Counts:
     return Counts(all_.rows, bad, ids < good.rows, good)
 
 
-def _counted(rows: ibis.Table, flags: Sequence[str]) -> tuple[int, int, Measured]:
+def _counted(rows: ibis.Table, flags: Sequence[str]) -> tuple[int, int, RowSummary]:
     """Rows with a reason, different ids, and the measures of all rows; a time that is none would not fit into one."""
     rows = rows.mutate(timestamp=rows["_reason"].isnull().ifelse(rows["timestamp"], ibis.null()))
     measures = {
         "bad": rows["_reason"].notnull().sum().fill_null(0),
         "ids": rows["event_id"].hash().nunique(),
-        **measured(rows, "timestamp", flags),
+        **summary_aggregates(rows, "timestamp", flags),
     }
     bad, ids, *found = rows.aggregate(**measures).to_pyarrow().to_pylist()[0].values()
-    return bad, ids, Measured.of(found, flags)
+    return bad, ids, RowSummary.from_values(found, flags)
 
 
 def unique(good: ibis.Table, newest: str | None) -> ibis.Table:

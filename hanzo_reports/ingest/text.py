@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ibis.util import gen_name
 
-from hanzo_reports.store.duck import literal
+from hanzo_reports.store.duckdb_session import sql_literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ def fields(con: Backend, file: File, columns: Sequence[str], delimiter: str) -> 
     blank = len(file.head) - len(file.head.lstrip("\r\n"))
     skipped = file.head[:blank].count("\n")
     dialect = Dialect(
-        f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', header = true, skip = {skipped}",
+        f"delim = {sql_literal(delimiter)}, quote = '\"', escape = '\"', header = true, skip = {skipped}",
         skipped + 1,
         _SURPLUS,
         f"null_padding = true, nullstr = '{_NEVER}', parallel = false",
@@ -84,7 +84,7 @@ def fields(con: Backend, file: File, columns: Sequence[str], delimiter: str) -> 
 
 def _written(columns: Sequence[str], delimiter: str) -> str:
     """SQL for a row's fields as CSV, up to the last that is there."""
-    parts = literal(delimiter)
+    parts = sql_literal(delimiter)
     special = rf"regexp_matches(x, '[\"\n\r]') OR contains(x, {parts})"
     quoted = f"""CASE WHEN {special} THEN '"' || replace(x, '"', '""') || '"' ELSE x END"""
     return f"array_to_string(list_transform([{', '.join(map(name, columns))}], lambda x: {quoted}), {parts})"
@@ -97,7 +97,7 @@ def _numbered(con: Backend, file: File, columns: Sequence[str], dialect: Dialect
     Rows are numbered in one thread: order holds whatever the settings.
     """
     options = (
-        f"{literal(file.path)}, auto_detect = false, {dialect.options}, strict_mode = false, "
+        f"{sql_literal(file.path)}, auto_detect = false, {dialect.options}, strict_mode = false, "
         f"max_line_size = {LONGEST_LINE}, buffer_size = {_BUFFER}, compression = '{'gzip' if file.gzipped else 'none'}'"
     )
     rejects = gen_name("rejects")
@@ -114,7 +114,7 @@ def _numbered(con: Backend, file: File, columns: Sequence[str], dialect: Dialect
         return f"""
             SELECT *, row_number() OVER () AS _row, NULL::VARCHAR AS _raw, NULL::VARCHAR AS _fault
             FROM read_csv({options})"""
-    faults = " ".join(f"WHEN {literal(kind)} THEN {literal(text)}" for kind, text in FAULTS.items())
+    faults = " ".join(f"WHEN {sql_literal(kind)} THEN {sql_literal(text)}" for kind, text in FAULTS.items())
     return f"""
         SELECT good.* EXCLUDE (_number), good._number + coalesce(skipped, 0) AS _row,
             NULL::VARCHAR AS _raw, NULL::VARCHAR AS _fault
@@ -129,4 +129,4 @@ def _numbered(con: Backend, file: File, columns: Sequence[str], dialect: Dialect
 
 def _types(columns: Sequence[str]) -> str:
     """The option that makes each field a text."""
-    return "columns = {" + ", ".join(f"{literal(column)}: 'VARCHAR'" for column in columns) + "}"
+    return "columns = {" + ", ".join(f"{sql_literal(column)}: 'VARCHAR'" for column in columns) + "}"

@@ -16,7 +16,7 @@ from hanzo_reports.quality.daily import daily
 from hanzo_reports.quality.guard import guard
 from hanzo_reports.quality.parameters import DEFAULTS, parameters
 from hanzo_reports.quality.suites import suite
-from hanzo_reports.store.duck import here
+from hanzo_reports.store.duckdb_session import materialize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,9 +62,9 @@ def inspected(
 
 def _table(store: Store, asked: Suite, window: Window, now: datetime) -> ibis.Table:
     if asked.table == "daily":
-        return here(daily(store.events(None, window.end), window))
+        return materialize(daily(store.events(None, window.end), window))
     if asked.table == "bill":
-        return here(reconciliation(store, window, listed=listed_as))
+        return materialize(reconciliation(store, window, listed=listed_as))
     if window.end >= now:  # what claims to be later is in no range, and has to be seen
         window = replace(window, end=datetime.max.replace(tzinfo=UTC))
     return listed(filter_events(store.events(window.start, window.end), window, None, ()))

@@ -13,7 +13,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.utils import run_sync
 
-from hanzo_reports.store.address import public
+from hanzo_reports.store.address import redact_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ class ThisPython(KernelSpecManager):
 
     def __init__(self, store: str) -> None:
         super().__init__()
-        secret = store != public(store)
+        secret = store != redact_password(store)
         self._environment = {"HANZO_REPORTS_STORE": store.replace("$", "$$")} if secret else {}
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002  # there is no other

@@ -13,7 +13,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hanzo_reports.errors import ParameterError, UnknownNameError, UnreadableError
-from hanzo_reports.store.address import public
+from hanzo_reports.store.address import redact_password
 from hanzo_reports.window import iso
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def checked(parameters: Sequence[Parameter], given: Mapping[str, Any], where: st
     values = {name: typed(parameter, given.get(name, parameter.default)) for name, parameter in known.items()}
     for name, value in values.items():
         if isinstance(value, str) and value:
-            _refuse_secret(name, public(value) if name == STORE else value)
+            _refuse_secret(name, redact_password(value) if name == STORE else value)
     return values
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hanzo_reports.errors import WindowError
 from hanzo_reports.reports.manifest import fingerprint, window_json
 from hanzo_reports.reports.parameters import OUT_DIR, STORE
-from hanzo_reports.store.address import public
+from hanzo_reports.store.address import redact_password
 from hanzo_reports.window import Window, instant, iso, zone
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def asked(notebook: Notebook, values: Mapping[str, Value], now: datetime) -> Ask
     if STORE in values:
         place = str(values[STORE] or _STORE)
         place = place if "://" in place else str(Path(place).expanduser().absolute())
-        fixed[STORE] = public(place)
+        fixed[STORE] = redact_password(place)
     if END in values:
         fixed[END] = iso(end)
     found = Asked(notebook, {**values, **fixed}, now, end, bool(given), place)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-MODULES = ("hanzo_reports.dashboards.overview", "hanzo_reports.store.lake", "ibis.backends.duckdb")
+MODULES = ("hanzo_reports.dashboards.overview", "hanzo_reports.store.delta", "ibis.backends.duckdb")
 
 
 def warm(shell: InteractiveShell) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from hanzo_reports.errors import StoreError, UnknownNameError
-from hanzo_reports.store.address import public
+from hanzo_reports.store.address import redact_password
 
 if TYPE_CHECKING:
     from hanzo_reports.store.base import Store
 
-__all__ = ["addressed", "open"]
+__all__ = ["address_for_engine", "open"]
 
 ENGINES = ("duckdb", "spark")
 SPARK = "spark+file"
@@ -42,9 +42,9 @@ def open(url: str, *, create: bool = False, state: str = "") -> Store:  # noqa: 
     """
     scheme, separator, rest = url.partition("://")
     if not separator or scheme == "file":
-        from hanzo_reports.store.lake import open_lake  # noqa: PLC0415  # importing this module stays cheap
+        from hanzo_reports.store.delta import open_delta  # noqa: PLC0415  # importing this module stays cheap
 
-        return open_lake(Path(rest if separator else public(url)).expanduser(), create=create)
+        return open_delta(Path(rest if separator else redact_password(url)).expanduser(), create=create)
     if scheme not in DRIVERS:
         known = ", ".join(f"{name}://" for name in DRIVERS)
         msg = f"{scheme}:// stores are not supported; give a folder, for example ./warehouse, or one of {known}"
@@ -67,7 +67,7 @@ def open(url: str, *, create: bool = False, state: str = "") -> Store:  # noqa: 
     return open_clickhouse(url, create=create, state=state)
 
 
-def addressed(url: str, engine: str = "", master: str = "") -> str:
+def address_for_engine(url: str, engine: str = "", master: str = "") -> str:
     """The address of a store together with the engine that is to read it, for `open` here and in other processes.
 
     Args:

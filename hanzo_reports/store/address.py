@@ -16,12 +16,12 @@ _UNREADABLE = (
 )
 
 
-def public(address: str) -> str:
+def redact_password(address: str) -> str:
     """An address without its password, as it may stand in an error, a manifest or a notebook.
 
-    >>> public("postgresql://ann:secret@db.example/usage?sslmode=require&password=secret")
+    >>> redact_password("postgresql://ann:secret@db.example/usage?sslmode=require&password=secret")
     'postgresql://ann@db.example/usage?sslmode=require'
-    >>> public("./warehouse")
+    >>> redact_password("./warehouse")
     './warehouse'
 
     Raises:

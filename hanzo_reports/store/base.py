@@ -30,7 +30,7 @@ QUARANTINE: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Appended:
+class AppendResult:
     """What one append did.
 
     Args:
@@ -47,7 +47,7 @@ class Appended:
 
 
 @dataclass(frozen=True)
-class Measured:
+class RowSummary:
     """What a look over rows finds.
 
     Args:
@@ -63,14 +63,14 @@ class Measured:
     flagged: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, values: Sequence[Any], flags: Sequence[str]) -> Measured:
+    def from_values(cls, values: Sequence[Any], flags: Sequence[str]) -> RowSummary:
         """The answer to the aggregates that `measured` asks for, in their order."""
         rows, first, last, *flagged = values
         return cls(rows, first, last, dict(zip(flags, flagged, strict=True)))
 
 
-def measured(rows: ibis.Table, time: str, flags: Sequence[str]) -> dict[str, ir.Value]:
-    """The aggregates that make up a `Measured`: of a column of instants, and of flags."""
+def summary_aggregates(rows: ibis.Table, time: str, flags: Sequence[str]) -> dict[str, ir.Value]:
+    """The aggregates that make up a `RowSummary`: of a column of instants, and of flags."""
     sums = {flag: rows[flag].sum().fill_null(0) for flag in flags}
     return {"rows": rows.count(), "first": rows[time].min(), "last": rows[time].max(), **sums}
 
@@ -102,7 +102,7 @@ class Store(Protocol):
             One row per event: exactly the columns of `events.SCHEMA`, no order.
         """
 
-    def append(self, rows: ibis.Table, load: Mapping[str, object], seen: Measured | None = None) -> Appended:
+    def append(self, rows: ibis.Table, load: Mapping[str, object], seen: RowSummary | None = None) -> AppendResult:
         """Good rows added in one commit, all of them or none; rows whose id is known are left out and counted.
 
         Args:

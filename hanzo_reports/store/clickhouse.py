@@ -24,10 +24,10 @@ from clickhouse_connect.driver.exceptions import OperationalError
 
 from hanzo_reports.errors import StoreError
 from hanzo_reports.events import SCHEMA
-from hanzo_reports.store.base import QUARANTINE, Appended, Measured, measured
+from hanzo_reports.store.base import QUARANTINE, AppendResult, RowSummary, summary_aggregates
 from hanzo_reports.store.clickhouse_server import Reader, Server
 from hanzo_reports.store.clickhouse_tables import KEYS, LOAD, check, everywhere, local, make
-from hanzo_reports.store.idle import Idle
+from hanzo_reports.store.connection_pool import ConnectionPool
 from hanzo_reports.store.scratch import user_scratch
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ _LEFT = """
 """
 
 
-class ClickHouse:
+class ClickHouseStore:
     """A database of events; see the module's text for its tables.
 
     Args:
@@ -82,7 +82,9 @@ class ClickHouse:
         self._server = server
         self._state = state
         self._client = server.client(_WRITING)
-        self._idle = {table: Idle(self, partial(server.client, settings)) for table, settings in _READING.items()}
+        self._idle = {
+            table: ConnectionPool(self, partial(server.client, settings)) for table, settings in _READING.items()
+        }
 
     @property
     def version(self) -> str:
@@ -112,8 +114,8 @@ class ClickHouse:
         return self._read("events")
 
     def append(
-        self, rows: ibis.Table, load: Mapping[str, object], seen: Measured | None = None  # noqa: ARG002
-    ) -> Appended:  # fmt: skip
+        self, rows: ibis.Table, load: Mapping[str, object], seen: RowSummary | None = None  # noqa: ARG002
+    ) -> AppendResult:  # fmt: skip
         """Good rows added in one commit; see `Store.append`.
 
         They wait in a table of their own, sent in batches with a deduplication token each, so that one sent twice is
@@ -125,14 +127,14 @@ class ClickHouse:
                 self._settle(number, said)  # its loader died, or is about to do so itself
             fresh, known, found = self._fresh(stage, "events", rows, flags)
             if not found.rows:
-                return Appended(0, known, self.version, found.flagged)
+                return AppendResult(0, known, self.version, found.flagged)
             number = self._number()
             said = json.dumps({**load, "accepted": found.rows, "known": known}, default=str)
             self._send(stage, "events", fresh, number)
             self._client.insert("loads", [[number, 0, said]], column_names=[LOAD, "done", "said"])
             self._attach("events", stage)
             self._settle(number, said)
-        return Appended(found.rows, known, str(number), found.flagged)
+        return AppendResult(found.rows, known, str(number), found.flagged)
 
     def quarantine(self, rows: ibis.Table | None = None) -> ibis.Table:
         """The quarantined rows; given ones are added first."""
@@ -206,7 +208,7 @@ class ClickHouse:
             self._client.command(f"ALTER TABLE {where} DELETE WHERE (event_id, {LOAD}) IN ({later})")
         self._client.insert("loads", [[number, 1, said]], column_names=[LOAD, "done", "said"])
 
-    def _fresh(self, stage: str, table: str, rows: ibis.Table, flags: list[str]) -> tuple[ibis.Table, int, Measured]:
+    def _fresh(self, stage: str, table: str, rows: ibis.Table, flags: list[str]) -> tuple[ibis.Table, int, RowSummary]:
         """The rows whose key the table does not hold, how many others there are, and their measures."""
         key, time = KEYS[table], _TIMES[table]
         self._client.command(f"CREATE TABLE `{stage}_ids` (`{key}` String) ENGINE = Memory")
@@ -218,9 +220,9 @@ class ClickHouse:
             rows = rows.anti_join(rows.get_backend().create_table(f"{stage}_known", known, temp=True), key)
         required = [name for name, dtype in _SCHEMAS[table].items() if dtype.startswith("!")]
         lacking = {f"no_{name}": rows[name].isnull().sum() for name in required}
-        row = rows.aggregate(**lacking, **measured(rows, time, flags)).to_pyarrow().to_pylist()[0]
+        row = rows.aggregate(**lacking, **summary_aggregates(rows, time, flags)).to_pyarrow().to_pylist()[0]
         lacks = {name: row.pop(f"no_{name}") for name in required}
-        found = Measured.of(list(row.values()), flags)
+        found = RowSummary.from_values(list(row.values()), flags)
         for name, count in lacks.items():
             if count:
                 msg = f"{name} is required and {count} of {found.rows} rows have none"
@@ -269,7 +271,7 @@ class ClickHouse:
                         self._client.command(f"DROP TABLE IF EXISTS {name}{everywhere(self._server)}")
 
 
-def open_clickhouse(address: str, *, create: bool, state: str = "") -> ClickHouse:
+def open_clickhouse(address: str, *, create: bool, state: str = "") -> ClickHouseStore:
     """The store in a database, its tables made first if asked; see `store.open`."""
     server = Server(address)
     if create:
@@ -286,4 +288,4 @@ def open_clickhouse(address: str, *, create: bool, state: str = "") -> ClickHous
                 for statement in make(server, table, table):
                     client.command(statement)
             check(server, client)
-    return ClickHouse(server, state)
+    return ClickHouseStore(server, state)

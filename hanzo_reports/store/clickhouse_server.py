@@ -15,7 +15,7 @@ from ibis.backends.clickhouse import Backend
 from urllib3.exceptions import HTTPError
 
 from hanzo_reports.errors import StoreError, UnknownNameError
-from hanzo_reports.store.address import public
+from hanzo_reports.store.address import redact_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,7 +55,7 @@ class Server:
     """
 
     def __init__(self, address: str) -> None:
-        self.url = public(address)
+        self.url = redact_password(address)
         scheme, _, rest = address.partition("://")
         parts = urlsplit(f"//{rest}")
         options = dict(parse_qsl(parts.query))

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from hanzo_reports.errors import UsageError
 from hanzo_reports.events import COLUMNS
 from hanzo_reports.metrics.dialect import fingerprint, instant
-from hanzo_reports.store.duck import loader
+from hanzo_reports.store.duckdb_session import open_load_session
 from hanzo_reports.window import iso
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ Sums = dict[str, int | Decimal | None]
 
 
 @dataclass(frozen=True)
-class Copied:
+class CopyResult:
     """What a copy did.
 
     Args:
@@ -57,9 +57,9 @@ class Copied:
         return not self.days and self.source == self.target
 
 
-def copied(
+def copy_store(
     source: Store, target: Store, *, now: datetime, progress: Callable[[float], None] = lambda _: None
-) -> Copied:
+) -> CopyResult:
     """All events and quarantined rows of a store added to another; a copy that was stopped can just be done again.
 
     Days whose counts, sums and ids are equal already are skipped; of the others the target leaves out what it knows.
@@ -95,7 +95,7 @@ def copied(
     now_held = _days(target)
     differing = sorted(day for day in wanted.keys() | now_held.keys() if wanted.get(day) != now_held.get(day))
     skipped = sum(_rows(sums) for day, sums in wanted.items() if day not in left)
-    return Copied(accepted, skipped, _total(wanted, source), _total(now_held, target), differing)
+    return CopyResult(accepted, skipped, _total(wanted, source), _total(now_held, target), differing)
 
 
 def _copy_days(source: Store, target: Store, first: date, last: date, said: dict[str, Any]) -> int:
@@ -114,7 +114,7 @@ def _staged(rows: ibis.Table, temporary: Path) -> ibis.Table:
     with rows.to_pyarrow_batches(chunk_size=CHUNK) as batches, pq.ParquetWriter(path, schema) as file:
         for batch in batches:
             file.write_table(pa.Table.from_batches([batch]).cast(schema))
-    return loader(temporary).read_parquet(path)
+    return open_load_session(temporary).read_parquet(path)
 
 
 def _days(store: Store) -> dict[date, Sums]:

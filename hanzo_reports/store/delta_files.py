@@ -13,8 +13,8 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from hanzo_reports.errors import StoreBusyError, StoreError
-from hanzo_reports.store.base import Appended, Measured, measured
-from hanzo_reports.store.duck import literal
+from hanzo_reports.store.base import AppendResult, RowSummary, summary_aggregates
+from hanzo_reports.store.duckdb_session import sql_literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -105,7 +105,7 @@ class DeltaFiles:
         import ibis.expr.operations as ops  # noqa: PLC0415
 
         name, schema = ibis.util.gen_name(self.folder.name), ibis.schema(self.schema)
-        paths = ", ".join(literal(self.folder / file.path) for file in files)
+        paths = ", ".join(sql_literal(self.folder / file.path) for file in files)
         if not paths:
             return con.create_table(name, schema=schema, temp=True)
         columns = ", ".join(f'"{column}"' for column in self.schema)
@@ -114,8 +114,8 @@ class DeltaFiles:
         return ops.DatabaseTable(name=name, schema=schema, source=con).to_expr()  # con.table would ask for the schema
 
     def append(
-        self, rows: ibis.Table, metadata: Mapping[str, object], writer: str, seen: Measured | None = None
-    ) -> Appended:
+        self, rows: ibis.Table, metadata: Mapping[str, object], writer: str, seen: RowSummary | None = None
+    ) -> AppendResult:
         """Rows added in one commit, but for those whose key the table holds; the caller holds the write lock.
 
         The commit insists on the version that was searched for known keys. Should another machine, which a file lock
@@ -137,13 +137,13 @@ class DeltaFiles:
                 if found.rows:
                     msg = f"{self.time} is required and none of {found.rows} rows has one"
                     raise StoreError(msg)
-                return Appended(0, known, str(table.version()), found.flagged)
+                return AppendResult(0, known, str(table.version()), found.flagged)
             chosen = self._typed(fresh)
             if found.rows <= SORTED_ROWS or found.last - found.first > UNSORTED_SPAN:
                 chosen = chosen.order_by(self.time)
             added, accepted = self._write(con, chosen, writer)
             if self._commit(table, added, [], {**metadata, "accepted": accepted, "known": known}):
-                return Appended(accepted, known, str(table.version() + 1), found.flagged)
+                return AppendResult(accepted, known, str(table.version() + 1), found.flagged)
             self.discard(writer)
         msg = f"other machines write to {self.folder} all the time; try again later"
         raise StoreBusyError(msg)
@@ -201,17 +201,17 @@ class DeltaFiles:
             }
         )
 
-    def _measured(self, rows: ibis.Table, flags: list[str]) -> Measured:
+    def _measured(self, rows: ibis.Table, flags: list[str]) -> RowSummary:
         """How many rows there are, the time they span, and how many carry each flag."""
-        counted = rows.aggregate(**measured(rows, self.time, flags))
-        return Measured.of(list(counted.to_pyarrow().to_pylist()[0].values()), flags)
+        counted = rows.aggregate(**summary_aggregates(rows, self.time, flags))
+        return RowSummary.from_values(list(counted.to_pyarrow().to_pylist()[0].values()), flags)
 
     def _write(self, con: Backend, rows: ibis.Table, writer: str) -> tuple[list[AddAction], int]:
         """Rows written into files that no commit names yet: the files and the number of rows."""
         day = f'make_timestamp(epoch_us("{self.time}"))::DATE'  # cast as it is, a calendar would be asked for each row
         query = f"SELECT *, {day} AS day FROM ({con.compile(rows)})"  # noqa: S608  # our own names
-        options = f"{_OPTIONS}, FILENAME_PATTERN {literal(f'{writer}_{{i}}')}"
-        written = con.con.execute(f"COPY ({query}) TO {literal(self.folder)} ({options})").fetchall()
+        options = f"{_OPTIONS}, FILENAME_PATTERN {sql_literal(f'{writer}_{{i}}')}"
+        written = con.con.execute(f"COPY ({query}) TO {sql_literal(self.folder)} ({options})").fetchall()
         added = [
             self._add(Path(path), size, count, {name.strip('"'): stats for name, stats in columns.items()})
             for path, count, size, _, columns, _ in written

@@ -26,8 +26,8 @@ from psycopg.types.json import Jsonb
 from hanzo_reports.errors import StoreError
 from hanzo_reports.events import MONEY, SCHEMA, TIMESTAMP
 from hanzo_reports.state.migrate import LOCK, compared, migrate, newest
-from hanzo_reports.store.base import QUARANTINE, Appended
-from hanzo_reports.store.idle import Idle
+from hanzo_reports.store.base import QUARANTINE, AppendResult
+from hanzo_reports.store.connection_pool import ConnectionPool
 from hanzo_reports.store.postgres_load import PostgresTable
 from hanzo_reports.store.postgres_reader import Reader
 from hanzo_reports.store.postgres_server import ROOM, Server, reset
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy
 
-    from hanzo_reports.store.base import Measured
+    from hanzo_reports.store.base import RowSummary
 
 PATIENCE = 600.0
 EVENTS = PostgresTable("events", SCHEMA, "event_id", "timestamp")
@@ -62,7 +62,7 @@ class PostgresStore:
     def __init__(self, server: Server) -> None:
         self.url = server.url
         self._server = server
-        self._idle = Idle(self, server.connect, reset)
+        self._idle = ConnectionPool(self, server.connect, reset)
 
     @property
     def version(self) -> str:
@@ -83,7 +83,7 @@ class PostgresStore:
         """The events as of now: all questions to this table see the same ones; the filter itself spares partitions."""
         return self._table(EVENTS)
 
-    def append(self, rows: ibis.Table, load: Mapping[str, object], seen: Measured | None = None) -> Appended:
+    def append(self, rows: ibis.Table, load: Mapping[str, object], seen: RowSummary | None = None) -> AppendResult:
         """Good rows added in one transaction, with the load's record; see `Store.append`."""
         with self._writing() as connection:
             accepted, known, flagged = EVENTS.append(connection, rows, self.url, seen)
@@ -92,7 +92,7 @@ class PostgresStore:
             if accepted:
                 said = Jsonb({**load, "accepted": accepted, "known": known})
                 connection.execute("INSERT INTO loads VALUES (%s, %s)", [version, said])
-        return Appended(accepted, known, str(version), flagged)
+        return AppendResult(accepted, known, str(version), flagged)
 
     def quarantine(self, rows: ibis.Table | None = None) -> ibis.Table:
         """The quarantined rows; given ones are added first."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import psycopg
     from ibis.backends.duckdb import Backend
 
-    from hanzo_reports.store.base import Measured
+    from hanzo_reports.store.base import RowSummary
 
 BATCH = 20_000  # rows on their way at once
 FIRST, END = 2000, 2100  # years; each month between has a partition, what lies outside has one on each side
@@ -56,7 +56,7 @@ class PostgresTable:
     time: str = ""
 
     def append(
-        self, connection: psycopg.Connection, rows: ibis.Table, url: str, seen: Measured | None = None
+        self, connection: psycopg.Connection, rows: ibis.Table, url: str, seen: RowSummary | None = None
     ) -> tuple[int, int, dict[str, int]]:
         """Rows added, but for those whose key the table holds; the caller holds the write lock and commits.
 

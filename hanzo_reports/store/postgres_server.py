@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 
 from hanzo_reports.errors import StoreBusyError, StoreError
-from hanzo_reports.store.address import public
+from hanzo_reports.store.address import redact_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ class Server:
     """
 
     def __init__(self, address: str) -> None:
-        self.url = public(address)
+        self.url = redact_password(address)
         try:
             given = conninfo_to_dict(address)
         except psycopg.ProgrammingError:

@@ -23,8 +23,8 @@ from pyspark.errors import PySparkException, PySparkRuntimeError
 from pyspark.sql import SparkSession, functions
 
 from hanzo_reports.errors import StoreError
-from hanzo_reports.store import SPARK, addressed
-from hanzo_reports.store.lake import Lake, open_lake
+from hanzo_reports.store import SPARK, address_for_engine
+from hanzo_reports.store.delta import DeltaStore, open_delta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ _SETTINGS = {
 _FAILED = (PySparkException, Py4JError)
 
 
-class SparkLake(Lake):
+class SparkStore(DeltaStore):
     """A lake whose questions Spark answers.
 
     Args:
@@ -59,7 +59,7 @@ class SparkLake(Lake):
     def __init__(self, folder: Path, master: str) -> None:
         super().__init__(folder)
         Reader.register_options()  # as `ibis.pyspark` would
-        self.url = addressed(str(folder), "spark", master)
+        self.url = address_for_engine(str(folder), "spark", master)
         self._master = master
         _reached(master)
 
@@ -143,12 +143,12 @@ class Reader(Backend):  # type: ignore[misc]  # Ibis ships no types for it
         return self.session.sql(self.compile(table, params=params, limit=limit))
 
 
-def open_spark(url: str, *, create: bool) -> SparkLake:
+def open_spark(url: str, *, create: bool) -> SparkStore:
     """The lake at a spark+file:// address, made first if asked; see `store.open`."""
     parts = urlsplit(url.removeprefix(f"{SPARK}:"))
     folder = Path(unquote(parts.path))
-    open_lake(folder, create=create)
-    return SparkLake(folder, dict(parse_qsl(parts.query)).get("master", ""))
+    open_delta(folder, create=create)
+    return SparkStore(folder, dict(parse_qsl(parts.query)).get("master", ""))
 
 
 def problem(url: str, error: Exception) -> StoreError:

@@ -21,7 +21,7 @@ from hanzo_reports.delivery.sealing import Vault
 from hanzo_reports.delivery.ssrf import Guard
 from hanzo_reports.delivery.worker import deliver
 from hanzo_reports.events import SCHEMA
-from hanzo_reports.store.duck import backend
+from hanzo_reports.store.duckdb_session import connect_ibis
 
 __all__ = ["address", "budgets", "lake", "spend"]
 
@@ -56,7 +56,7 @@ class Traffic:
     def _append(self, values, requests):
         arrow = ibis.schema({name: dtype.removeprefix("!") for name, dtype in SCHEMA.items()}).to_pyarrow()
         rows = {field.name: pa.array(values.get(field.name, [None] * requests), field.type) for field in arrow}
-        self.store.append(backend(duckdb.connect()).create_table("rows", pa.table(rows)), {})
+        self.store.append(connect_ibis(duckdb.connect()).create_table("rows", pa.table(rows)), {})
 
     @staticmethod
     def _usual(until, columns):

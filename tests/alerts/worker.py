@@ -28,9 +28,9 @@ from hanzo_reports.delivery.ssrf import Guard
 from hanzo_reports.delivery.worker import deliver
 from hanzo_reports.state import database as state
 from hanzo_reports.state.alert_tables import OUTBOX
-from hanzo_reports.store import lake as lakes
+from hanzo_reports.store import delta
 
-READY = (deltalake, duckdb, ibis, lakes)  # loaded here, so that no child spends its time on it
+READY = (deltalake, duckdb, ibis, delta)  # loaded here, so that no child spends its time on it
 WAITS = 3  # the exit code of a turn after which messages are left
 LAST = 20  # turns in peace, at most
 START = datetime(2026, 3, 1, 3, tzinfo=UTC)

@@ -19,7 +19,7 @@ from hanzo_reports.forecast.anomalies import anomalies, explained
 from hanzo_reports.forecast.scorecard import FEW, OWN, SHIPPED, issued, scorecard
 from hanzo_reports.state.budget_tables import FORECASTS
 from hanzo_reports.state.database import sqlite
-from hanzo_reports.store.duck import backend
+from hanzo_reports.store.duckdb_session import connect_ibis
 
 JUNE = datetime(2025, 6, 1, tzinfo=UTC)
 NOON, DAY = timedelta(hours=12), timedelta(days=1)
@@ -36,7 +36,7 @@ def events(*made):
     }
     columns |= {"event_id": [f"e{n}" for n in range(len(made))], "status": [200] * len(made)}
     table = pa.table({field.name: pa.array(columns[field.name], field.type) for field in _SCHEMA})
-    return backend(duckdb.connect()).create_table("events", table)
+    return connect_ibis(duckdb.connect()).create_table("events", table)
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def cluster(tmp_path_factory):
 @pytest.fixture(scope="session")
 def spark(cluster):
     """A function that opens a lake with Spark."""
-    return lambda folder: store.open(store.addressed(str(folder), "spark", cluster.master))
+    return lambda folder: store.open(store.address_for_engine(str(folder), "spark", cluster.master))
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ def test_threads_do_not_disturb_each_other(on_spark, on_duckdb):
 
 
 def test_what_is_loaded_meanwhile_is_seen_by_the_next_question(cluster, tmp_path):
-    held = store.open(store.addressed(str(tmp_path / "lake"), "spark", cluster.master), create=True)
+    held = store.open(store.address_for_engine(str(tmp_path / "lake"), "spark", cluster.master), create=True)
     assert held.events().count().to_pyarrow().as_py() == 0
     assert held.quarantine().count().to_pyarrow().as_py() == 0
     hr.open(held.url, now=NOW).sample(days=1, per_day=50)

@@ -14,7 +14,7 @@ import hanzo_reports as hr
 from hanzo_reports.events import SCHEMA
 from hanzo_reports.metrics.cost import BY_MODEL, PARTS
 from hanzo_reports.pricing.cost_split import parts
-from hanzo_reports.store.duck import backend
+from hanzo_reports.store.duckdb_session import connect_ibis
 
 AT = datetime(2025, 11, 5, 12, tzinfo=UTC)
 _SCHEMA = ibis.schema({name: dtype.removeprefix("!") for name, dtype in SCHEMA.items()}).to_pyarrow()
@@ -24,7 +24,7 @@ def split(**row):
     """One event's parts."""
     values = {"event_id": "e", "timestamp": AT, "service": "s", "project": "p", "status": 200, "ingested_at": AT, **row}
     table = pa.table({field.name: pa.array([values.get(field.name)], field.type) for field in _SCHEMA})
-    (found,) = parts(backend(duckdb.connect()).create_table("rows", table)).to_pyarrow().to_pylist()
+    (found,) = parts(connect_ibis(duckdb.connect()).create_table("rows", table)).to_pyarrow().to_pylist()
     return found
 
 
@@ -102,7 +102,7 @@ def test_reported_against_computed():
     base = {"timestamp": AT, "service": "s", "project": "p", "status": 200, "ingested_at": AT}
     values = [base | {"event_id": str(n)} | row for n, row in enumerate(rows)]
     table = pa.table({field.name: pa.array([row.get(field.name) for row in values], field.type) for field in _SCHEMA})
-    events = parts(backend(duckdb.connect()).create_table("rows", table))
+    events = parts(connect_ibis(duckdb.connect()).create_table("rows", table))
     window = hr.Window.parse("2025-11-05..2025-11-05", now=AT)
     (found,) = (
         hr.costs(events, window, ["cost_over_list", "price_differences", "unpriced_share"]).to_pyarrow().to_pylist()

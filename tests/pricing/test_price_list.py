@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanzo_reports.pricing.price_list import price, price_version
-from hanzo_reports.store.duck import loader
+from hanzo_reports.store.duckdb_session import open_load_session
 
 AT = datetime(2025, 9, 1, 12, tzinfo=UTC)
 SCHEMA = pa.schema(
@@ -30,7 +30,7 @@ COMPUTED = f"computed:{price_version()}"
 
 @pytest.fixture(scope="module")
 def con(tmp_path_factory):
-    return loader(tmp_path_factory.mktemp("duck"))
+    return open_load_session(tmp_path_factory.mktemp("duck"))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from event_fixtures import NOW, arrow, lake, now
 
 from hanzo_reports.quality.parameters import parameters
 from hanzo_reports.quality.suites import suite
-from hanzo_reports.store.duck import backend
+from hanzo_reports.store.duckdb_session import connect_ibis
 
 __all__ = ["arrow", "lake", "now"]
 
@@ -43,4 +43,4 @@ def postgres_tables(postgres):
 @pytest.fixture(scope="session")
 def local():
     """A function that puts an Arrow table on a DuckDB connection of its own."""
-    return lambda table, name="rows": backend(duckdb.connect()).create_table(name, table)
+    return lambda table, name="rows": connect_ibis(duckdb.connect()).create_table(name, table)

@@ -221,7 +221,7 @@ _ = kept.write("a\\n2\\n")"""
 
 def test_a_kernel_is_warm_before_its_first_cell_and_keeps_the_notebook_s_names_clean(notebook, run, tmp_path):
     told = """import gc, json, sys
-known = {"hanzo_reports.dashboards.overview", "hanzo_reports.store.lake", "ibis.backends.duckdb"} <= set(sys.modules)
+known = {"hanzo_reports.dashboards.overview", "hanzo_reports.store.delta", "ibis.backends.duckdb"} <= set(sys.modules)
 json.dumps([known, gc.isenabled(), gc.get_freeze_count() > 100_000, "warm" in dir(), "pandas" in sys.modules])"""
     executed = nbformat.read(run(notebook("warm", told), tmp_path).folder / "notebook.ipynb", as_version=4)
     assert executed.cells[-1].outputs[0]["data"]["text/plain"] == "'[true, true, true, false, false]'"

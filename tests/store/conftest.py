@@ -13,7 +13,7 @@ import pytest
 from hanzo_reports import store
 from hanzo_reports.events import SCHEMA
 from hanzo_reports.store.base import QUARANTINE
-from hanzo_reports.store.duck import backend
+from hanzo_reports.store.duckdb_session import connect_ibis
 
 START = datetime(2025, 6, 1, tzinfo=UTC)
 
@@ -87,5 +87,5 @@ def _table(schema, values, flags):
     length = len(next(iter(values.values())))
     columns = {field.name: pa.array(values.get(field.name, [None] * length), field.type) for field in arrow}
     columns |= {name: pa.array(flag, pa.bool_()) for name, flag in flags.items()}
-    con = backend(duckdb.connect())
+    con = connect_ibis(duckdb.connect())
     return con.create_table("rows", pa.table(columns))

@@ -2,7 +2,7 @@ import pytest
 
 from hanzo_reports import store
 from hanzo_reports.errors import StoreError
-from hanzo_reports.store.address import public
+from hanzo_reports.store.address import redact_password
 
 SECRET = "hunter2"  # noqa: S105  # of nobody
 
@@ -29,13 +29,13 @@ SECRET = "hunter2"  # noqa: S105  # of nobody
     ],
 )
 def test_an_address_is_shown_without_its_password(address, shown):
-    assert public(address) == shown
+    assert redact_password(address) == shown
 
 
 @pytest.mark.parametrize("odd", "@/?#")
 def test_a_password_that_cannot_be_told_apart_is_an_error_that_does_not_repeat_it(odd):
     with pytest.raises(StoreError, match="as %40") as caught:
-        public(f"postgresql://ann:{SECRET}{odd}{SECRET}@db/usage")
+        redact_password(f"postgresql://ann:{SECRET}{odd}{SECRET}@db/usage")
     assert SECRET not in str(caught.value)
 
 
@@ -47,7 +47,7 @@ def test_a_password_that_cannot_be_told_apart_is_an_error_that_does_not_repeat_i
 @pytest.mark.parametrize("scheme", ["postgresql", "clickhouse"])
 def test_what_no_address_can_be_is_an_error_of_ours_without_the_password(scheme, address):
     with pytest.raises(StoreError, match="cannot be read") as caught:
-        public(f"{scheme}://{address}")
+        redact_password(f"{scheme}://{address}")
     assert SECRET not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
@@ -55,12 +55,12 @@ def test_what_no_address_can_be_is_an_error_of_ours_without_the_password(scheme,
 def test_a_password_of_digits_before_an_odd_character():
     for odd in "/?#":
         with pytest.raises(StoreError, match="cannot be read"):
-            public(f"postgresql://ann:1234{odd}5678@db/usage")
+            redact_password(f"postgresql://ann:1234{odd}5678@db/usage")
 
 
 @pytest.mark.parametrize("almost", [f"postgresql:/ann:{SECRET}@db/usage", f"host=db dbname=usage password={SECRET}"])
 def test_what_is_almost_an_address_is_no_folder(almost):
-    for read in (public, store.open):
+    for read in (redact_password, store.open):
         with pytest.raises(StoreError, match="write it as postgresql://USER@HOST:PORT/NAME") as caught:
             read(almost)
         assert SECRET not in str(caught.value)

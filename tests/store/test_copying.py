@@ -9,7 +9,7 @@ import pytest
 from hanzo_reports import store
 from hanzo_reports.errors import StoreError, UsageError
 from hanzo_reports.store import copying
-from hanzo_reports.store.copying import copied
+from hanzo_reports.store.copying import copy_store
 
 NOW = datetime(2025, 7, 1, tzinfo=UTC)
 
@@ -35,8 +35,8 @@ def filled(held, events, bad_rows, days=9):
 
 def test_lake_to_postgres_to_lake_is_the_same_to_the_last_cell(lake, database, other, events, bad_rows):
     middle = store.open(database, create=True)
-    first = copied(filled(lake, events, bad_rows), middle, now=NOW)
-    second = copied(middle, other, now=NOW)
+    first = copy_store(filled(lake, events, bad_rows), middle, now=NOW)
+    second = copy_store(middle, other, now=NOW)
     assert (first.accepted, first.skipped, first.equal) == (second.accepted, second.skipped, second.equal)
     assert (first.accepted, first.skipped, first.equal, first.days) == (216, 0, True, [])
     assert checksum(lake) == checksum(middle) == checksum(other)
@@ -49,9 +49,9 @@ def test_lake_to_postgres_to_lake_is_the_same_to_the_last_cell(lake, database, o
 def test_a_copy_done_again_copies_nothing(lake, held, events, bad_rows):
     if held.url == lake.url:
         held = store.open(f"{lake.url}-2", create=True)
-    copied(filled(lake, events, bad_rows), held, now=NOW)
+    copy_store(filled(lake, events, bad_rows), held, now=NOW)
     version = held.version
-    again = copied(lake, held, now=NOW)
+    again = copy_store(lake, held, now=NOW)
     assert (again.accepted, again.skipped, again.equal, held.version) == (0, 216, True, version)
 
 
@@ -67,9 +67,9 @@ def test_a_copy_that_was_stopped_goes_on_where_it_was(lake, database, events, ba
 
     monkeypatch.setattr(middle, "append", stops)
     with pytest.raises(KeyboardInterrupt):
-        copied(filled(lake, events, bad_rows), middle, now=NOW)
+        copy_store(filled(lake, events, bad_rows), middle, now=NOW)
     monkeypatch.setattr(middle, "append", append)
-    done = copied(lake, middle, now=NOW, progress=shares.append)
+    done = copy_store(lake, middle, now=NOW, progress=shares.append)
     assert (done.accepted, done.skipped, done.equal) == (120, 96, True)
     assert shares == sorted(shares)
     assert shares[-1] == 1
@@ -79,7 +79,7 @@ def test_a_copy_that_was_stopped_goes_on_where_it_was(lake, database, events, ba
 def test_what_differs_is_named_by_its_day(lake, other, events, bad_rows):
     filled(lake, events, bad_rows)
     other.append(events("z", start=datetime(2025, 6, 3, tzinfo=UTC)), {})
-    done = copied(lake, other, now=NOW)
+    done = copy_store(lake, other, now=NOW)
     assert (done.equal, [str(day) for day in done.days]) == (False, ["2025-06-03"])
     assert done.target["events"] == done.source["events"] + 1
 
@@ -87,37 +87,37 @@ def test_what_differs_is_named_by_its_day(lake, other, events, bad_rows):
 def test_a_day_of_as_many_other_events_is_not_taken_for_the_same(lake, other, events):
     lake.append(events(["a1", "a2"]), {})
     other.append(events(["b1", "b2"]), {})
-    done = copied(lake, other, now=NOW)
+    done = copy_store(lake, other, now=NOW)
     assert (done.accepted, done.skipped, done.equal, done.target["events"]) == (2, 0, False, 4)
 
 
 def test_more_in_the_quarantine_of_the_target_is_a_difference(lake, other, events, bad_rows):
     other.quarantine(bad_rows("w"))
-    done = copied(filled(lake, events, bad_rows), other, now=NOW)
+    done = copy_store(filled(lake, events, bad_rows), other, now=NOW)
     assert (done.equal, done.days, done.target["quarantined"]) == (False, [], 4)
 
 
 def test_made_up_events_stay_marked(lake, other, events):
     lake.append(events("ab"), {"source": "sample"})
-    copied(lake, other, now=NOW)
+    copy_store(lake, other, now=NOW)
     assert [load["source"] for load in other.loads()] == ["sample"]
 
 
 def test_a_store_without_events(lake, other):
-    done = copied(lake, other, now=NOW)
+    done = copy_store(lake, other, now=NOW)
     assert (done.accepted, done.equal, done.source["events"], done.source["cost"]) == (0, True, 0, None)
 
 
 def test_a_day_larger_than_a_piece_is_one_commit(lake, other, events, monkeypatch):
     monkeypatch.setattr(copying, "PIECE", 10)
     lake.append(events(map(str, range(30)), step=timedelta(minutes=1)), {})
-    assert copied(lake, other, now=NOW).equal
+    assert copy_store(lake, other, now=NOW).equal
     assert [load["read"] for load in other.loads()] == [30]
 
 
 def test_a_store_onto_itself(lake):
     with pytest.raises(UsageError, match="is given twice"):
-        copied(lake, store.open(lake.url), now=NOW)
+        copy_store(lake, store.open(lake.url), now=NOW)
 
 
 def test_a_target_that_cannot_be_written_says_so(lake, other, events, monkeypatch):
@@ -127,11 +127,11 @@ def test_a_target_that_cannot_be_written_says_so(lake, other, events, monkeypatc
     lake.append(events("a"), {})
     monkeypatch.setattr(other, "append", full)
     with pytest.raises(StoreError, match="disk full"):
-        copied(lake, other, now=NOW)
+        copy_store(lake, other, now=NOW)
 
 
 def test_equal_days_between_two_that_differ_are_not_copied_along(lake, other, events):
     lake.append(events("abc", step=timedelta(days=1)), {})
     other.append(events("b", start=datetime(2025, 6, 2, tzinfo=UTC)), {})
-    assert copied(lake, other, now=NOW).equal
+    assert copy_store(lake, other, now=NOW).equal
     assert sorted(load["read"] for load in other.loads() if load.get("source") == "copy") == [1, 1]

@@ -10,7 +10,7 @@ import ibis
 from hanzo_reports import store
 from hanzo_reports.events import SCHEMA
 from hanzo_reports.store.delta_files import DeltaFiles
-from hanzo_reports.store.duck import backend
+from hanzo_reports.store.duckdb_session import connect_ibis
 
 url, rows, behaviour = sys.argv[1:]
 commit = DeltaFiles._commit  # noqa: SLF001  # the moment to die at
@@ -25,7 +25,7 @@ if behaviour == "dies before the commit":
 elif behaviour == "dies after the commit":
     DeltaFiles._commit = lambda *arguments: die(commit(*arguments))  # noqa: SLF001
 
-numbers = backend(duckdb.connect()).sql(f"SELECT i FROM range({int(rows)}) AS numbers(i)")  # a number
+numbers = connect_ibis(duckdb.connect()).sql(f"SELECT i FROM range({int(rows)}) AS numbers(i)")  # a number
 known = {
     "event_id": numbers.i.cast("string"),
     "timestamp": ibis.timestamp("2025-06-01T00:00:00+00:00") + numbers.i.as_interval("m"),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 LOAD_MEMORY = "700MB"
 
 
-def backend(connection: duckdb.DuckDBPyConnection) -> Backend:
+def connect_ibis(connection: duckdb.DuckDBPyConnection) -> Backend:
     """Ibis on a DuckDB connection; it also sets the connection's time zone to UTC.
 
     In a notebook, or under `python -c`, DuckDB would draw a progress bar into the output of long queries.
@@ -25,7 +25,7 @@ def backend(connection: duckdb.DuckDBPyConnection) -> Backend:
     return ibis.duckdb.from_connection(connection)
 
 
-def loader(temporary: Path, memory: str = LOAD_MEMORY) -> Backend:
+def open_load_session(temporary: Path, memory: str = LOAD_MEMORY) -> Backend:
     """A connection for heavy work: bounded memory, spilling into a folder, row order given up for speed."""
     import duckdb  # noqa: PLC0415  # see the module's text
 
@@ -35,16 +35,16 @@ def loader(temporary: Path, memory: str = LOAD_MEMORY) -> Backend:
         "preserve_insertion_order": False,
         "partitioned_write_flush_threshold": 60_000,  # less waits in memory; a tenth faster than the default
     }
-    return backend(duckdb.connect(config=settings))
+    return connect_ibis(duckdb.connect(config=settings))
 
 
-def here(table: ibis.Table) -> ibis.Table:
+def materialize(table: ibis.Table) -> ibis.Table:
     """A small table's rows in this process, so that what made them is computed once."""
     import duckdb  # noqa: PLC0415  # see the module's text
 
-    return backend(duckdb.connect()).create_table("rows", table.to_pyarrow())
+    return connect_ibis(duckdb.connect()).create_table("rows", table.to_pyarrow())
 
 
-def literal(text: object) -> str:
+def sql_literal(text: object) -> str:
     """A text as a SQL string literal."""
     return "'" + str(text).replace("'", "''") + "'"

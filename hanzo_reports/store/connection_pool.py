@@ -20,7 +20,7 @@ C = TypeVar("C", bound=Connection)
 MOST = 8  # that wait: a server has not many more to give
 
 
-class Idle(Generic[C]):
+class ConnectionPool(Generic[C]):
     """The connections of one store that nobody uses; they are closed when the store goes.
 
     Args:

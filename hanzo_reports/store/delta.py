@@ -23,9 +23,9 @@ from filelock import FileLock, Timeout
 
 from hanzo_reports.errors import StoreBusyError, StoreError, StoreVersionError
 from hanzo_reports.events import SCHEMA
-from hanzo_reports.store.base import QUARANTINE, Appended, Measured
+from hanzo_reports.store.base import QUARANTINE, AppendResult, RowSummary
 from hanzo_reports.store.delta_files import DeltaFiles
-from hanzo_reports.store.duck import backend, literal, loader
+from hanzo_reports.store.duckdb_session import connect_ibis, open_load_session, sql_literal
 from hanzo_reports.store.scratch import scratch, sweep
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ RELEASED = 10_000  # rows of the quarantine named at once
 _PARTS = {"store.json", "events", "quarantine", "state.db", "write.lock", "scratch"}
 
 
-class Lake:
+class DeltaStore:
     """A folder of events; see the module's text for its layout.
 
     Args:
-        folder: an existing lake; `open_lake` makes or checks one.
+        folder: an existing lake; `open_delta` makes or checks one.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -86,7 +86,7 @@ class Lake:
         files = [file for file in self._events.files(self._events.table()) if first <= file.day <= last]
         return self._events.read(self._reader(), files)
 
-    def append(self, rows: ibis.Table, load: Mapping[str, object], seen: Measured | None = None) -> Appended:
+    def append(self, rows: ibis.Table, load: Mapping[str, object], seen: RowSummary | None = None) -> AppendResult:
         """Good rows added in one commit; see `Store.append`."""
         with self._writing(self._events) as writer:
             return self._events.append(rows, load, writer, seen)
@@ -102,7 +102,7 @@ class Lake:
         """Rows taken out of the quarantine."""
         with self._writing(self._quarantine):
             for start in range(0, len(ids), RELEASED):
-                named = ", ".join(literal(one) for one in ids[start : start + RELEASED])
+                named = ", ".join(sql_literal(one) for one in ids[start : start + RELEASED])
                 self._quarantine.table().delete(f"quarantine_id IN ({named})")
 
     def loads(self) -> list[dict[str, Any]]:
@@ -119,7 +119,7 @@ class Lake:
         merged = 0
         for files in (self._events, self._quarantine):
             with self._writing(files) as writer, self.scratch() as temporary:
-                merged += files.compact(loader(temporary), writer, KEEP_HOURS)
+                merged += files.compact(open_load_session(temporary), writer, KEEP_HOURS)
         return merged
 
     @cached_property
@@ -129,7 +129,7 @@ class Lake:
         return duckdb.connect()
 
     def _reader(self) -> Backend:
-        return backend(self._root.cursor())
+        return connect_ibis(self._root.cursor())
 
     @contextmanager
     def _writing(self, files: DeltaFiles) -> Iterator[str]:
@@ -148,12 +148,12 @@ class Lake:
         self._quarantine.discard(writer)
 
 
-def open_lake(folder: Path, *, create: bool) -> Lake:
+def open_delta(folder: Path, *, create: bool) -> DeltaStore:
     """The lake in a folder, made there first if asked; see `store.open`."""
     if create and not (folder / "store.json").exists():
         _make(folder)
     _check(folder)
-    return Lake(folder)
+    return DeltaStore(folder)
 
 
 @contextmanager
@@ -175,7 +175,7 @@ def _make(folder: Path) -> None:
             msg = f"{folder} holds other things ({foreign[0]}); give a new or an empty folder for the store"
             raise StoreError(msg)
         with locked(folder):
-            lake = Lake(folder)
+            lake = DeltaStore(folder)
             lake.create()
     except OSError as error:
         msg = f"no store can be made in {folder}: {error.strerror or error}; give a folder that can be written to"

@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from hanzo_reports import store
 from hanzo_reports.errors import StoreBusyError, StoreError
-from hanzo_reports.store import lake as lakes
+from hanzo_reports.store import delta
 
 
 def parquet(folder):
@@ -94,7 +94,7 @@ def test_compaction_leaves_large_files_alone(lake, events, monkeypatch):
 
 
 def test_a_writer_that_never_ends_is_reported(lake, events, monkeypatch):
-    monkeypatch.setattr(lakes, "PATIENCE", 0.1)
+    monkeypatch.setattr(delta, "PATIENCE", 0.1)
     with FileLock(lake.folder / "write.lock"), pytest.raises(StoreBusyError, match="another process has been writing"):
         lake.append(events("a"), {})
 
