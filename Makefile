@@ -7,9 +7,10 @@ EXTRAS ?= --extra dev
 BIN    := $(ENV)/bin
 PYTEST := $(BIN)/python -m pytest
 TIMED  := tests/test_window.py tests/test_traps.py tests/metrics  # must not notice the machine's time zone
+PAGES  := README.md $(wildcard docs/*.md)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test engines notebooks check lint lab lock migration clean
+.PHONY: help demo test engines notebooks check lint docs lab lock migration clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +41,10 @@ lint: $(ENV)/.ready
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/cog -I docs --check --check-fail-msg 'run `make docs`' $(PAGES)
+
+docs: $(ENV)/.ready  ## the generated tables of the docs pages: metrics, commands, settings
+	$(BIN)/cog -I docs -r $(PAGES)
 
 lab:  ## JupyterLab on the notebooks, in an environment of its own: runs stay fast without it
 	$(MAKE) --no-print-directory ENV=.venv-lab EXTRAS="--extra dev --extra explore" .venv-lab/.ready

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hanzo_reports.forecast import Forecast
     from hanzo_reports.forecast.anomalies import Anomaly
     from hanzo_reports.forecast.series import Key
-    from hanzo_reports.metrics.query import Where
+    from hanzo_reports.metrics.arguments import Where
     from hanzo_reports.store.base import Store
 
 SUMMARY = ("requests", "tokens", "cost")

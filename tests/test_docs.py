@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,11 +60,14 @@ def said(options):
 
 
 def test_every_setting_is_described():
-    assert [name for name in Settings.model_fields if f"`{PREFIX}{name.upper()}`" not in README] == []
+    page = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    assert [name for name in Settings.model_fields if f"`{PREFIX}{name.upper()}`" not in page] == []
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 
 def test_every_calendar_range_is_described():
-    assert [word for word in CALENDAR if f"`{word}`" not in README] == []
+    page = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
+    assert [word for word in CALENDAR if f"`{word}`" not in page] == []
 
 
 def test_every_source_is_described():
@@ -74,6 +80,27 @@ def test_every_metric_stands_in_the_docs_as_it_is():
     rows = [f"| `{m.name}` | {m.unit.value} | {m.meaning} | {m.default_threshold or ''} |" for m in CATALOG.values()]
     assert [line for line in page.splitlines() if line.startswith("| `")] == rows
     assert [name for name in (*DIMENSIONS, *(grain.value for grain in Grain)) if f"`{name}`" not in page] == []
+
+
+def check_generated_tables(*pages):
+    """Runs cog as `make docs` does, without writing: whether the generated tables are current, and what it prints."""
+    command = [sys.executable, "-m", "cogapp", "-I", ROOT / "docs", "--check", *pages]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": ROOT})
+    return done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_generated_tables_are_current():
+    current, output = check_generated_tables(*PAGES)
+    assert current, f"run `make docs`: {output}"
+
+
+@pytest.mark.parametrize("page", ["metrics", "commands", "settings"])
+def test_a_generated_table_that_differs_is_noticed(page, tmp_path):
+    """A row that is removed or changed by hand, as one that is missing for a new metric, command or setting."""
+    text = (ROOT / f"docs/{page}.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    (tmp_path / "page.md").write_text(text.replace(rows[-1] + "\n", ""), encoding="utf-8")
+    assert check_generated_tables(tmp_path / "page.md")[0] is False
 
 
 def test_every_report_is_described():

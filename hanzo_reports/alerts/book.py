@@ -16,7 +16,7 @@ from hanzo_reports.alerts.parse import read
 from hanzo_reports.alerts.state_machine import closed
 from hanzo_reports.delivery.outbox import enqueue
 from hanzo_reports.errors import RuleError, UnknownNameError
-from hanzo_reports.metrics.query import select_dimensions
+from hanzo_reports.metrics.arguments import select_dimensions
 from hanzo_reports.state.alert_tables import ENDPOINTS, RULE_ENDPOINTS, RULES, SILENCES, STATES
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hanzo_reports.alerts.rule import Condition, NoData, Rule, Severity
 from hanzo_reports.errors import RuleError, UnknownNameError
 from hanzo_reports.formats import amount, span
+from hanzo_reports.metrics.arguments import select_dimensions
 from hanzo_reports.metrics.catalog import CATALOG
-from hanzo_reports.metrics.query import select_dimensions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.errors import RuleError, UnknownNameError
 from hanzo_reports.formats import exact, spelled
+from hanzo_reports.metrics.arguments import select_dimensions
 from hanzo_reports.metrics.catalog import CATALOG
-from hanzo_reports.metrics.query import select_dimensions
 from hanzo_reports.units import Unit
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import ibis
 
-    from hanzo_reports.metrics.query import Where
+    from hanzo_reports.metrics.arguments import Where
     from hanzo_reports.window import Bucket, Window
     from hanzo_reports.workspace import Workspace
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from hanzo_reports.dashboards.overview_panels import View
-    from hanzo_reports.metrics.query import Where
+    from hanzo_reports.metrics.arguments import Where
     from hanzo_reports.workspace import Workspace
 
 RANGES = ("24h", "7d", "30d")

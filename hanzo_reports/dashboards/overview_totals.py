@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from hanzo_reports.events import TIMESTAMP
 from hanzo_reports.metrics.catalog import select_metrics
-from hanzo_reports.metrics.query import Where, aggregate_groups, filter_events, required_columns
+from hanzo_reports.metrics.query import aggregate_groups, filter_events, required_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hanzo_reports.metrics.arguments import Where
     from hanzo_reports.window import Window
 
 NAMES = ("requests", "tokens", "cost", "unpriced_requests")  # additive, all of them

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from hanzo_reports.events import TIMESTAMP
-from hanzo_reports.metrics.query import bucket_key
+from hanzo_reports.metrics.buckets import bucket_key
 from hanzo_reports.store.duckdb_session import materialize
 from hanzo_reports.units import Grain
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hanzo_reports.forecast.level import Floats
     from hanzo_reports.forecast.series import Key, Panel
-    from hanzo_reports.metrics.query import Where
+    from hanzo_reports.metrics.arguments import Where
 
 FEWEST, JUDGED = 10, 60  # days before a day that can be judged; days back whose residuals make the spread
 SCORE = 3.5

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from hanzo_reports.forecast.level import Floats
-    from hanzo_reports.metrics.query import Where
+    from hanzo_reports.metrics.arguments import Where
 
 HISTORY = 400  # days that are looked back
 RHYTHM, _HOUR = timedelta(days=14), timedelta(hours=1)  # how far back it is looked how long a pause may be

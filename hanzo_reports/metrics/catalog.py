@@ -1,4 +1,4 @@
-"""Every metric, defined once. Usage, health, alerts, tiles, exports, the API and the docs all read this."""
+"""Every metric, defined once: questions, alerts, pages, exports and the docs all read this catalogue."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from hanzo_reports.errors import UnknownNameError
+from hanzo_reports.metrics.arguments import parse_names
 from hanzo_reports.metrics.dialect import AMOUNT
 from hanzo_reports.metrics.metric import (
     Metric,
@@ -26,32 +27,32 @@ if TYPE_CHECKING:
 
 _STATUS = ("status",)
 _TOKENS = ("input_tokens", "output_tokens")
-PRICE_TOLERANCE = 0.01  # a reported cost is off the list from this share on
+PRICE_TOLERANCE = 0.01  # share of the list price by which a reported cost may differ from it
 
 
 def _requests(t: ir.Table) -> ir.Value:
     return t.count()
 
 
-def _answered(t: ir.Table) -> ir.Value:
+def _available_requests(t: ir.Table) -> ir.Value:
     return t.count() - count_where("status", 500)(t)
 
 
 def _row_tokens(t: ir.Table) -> ir.Value:
-    return _both(t.input_tokens, t.output_tokens)
+    return _sum_of_known(t.input_tokens, t.output_tokens)
 
 
-def _both(one: ir.Value, other: ir.Value) -> ir.Value:
-    """Two numbers added, each 0 where only the other is known; NULL where neither is."""
+def _sum_of_known(one: ir.Value, other: ir.Value) -> ir.Value:
+    """Two numbers added; one that is NULL counts as 0 beside the other, and NULL beside NULL stays NULL."""
     return (one.notnull() | other.notnull()).ifelse(one.fill_null(0) + other.fill_null(0), ibis.null("int64"))
 
 
 def _tokens(t: ir.Table) -> ir.Value:
-    return _both(t.input_tokens.sum(), t.output_tokens.sum())
+    return _sum_of_known(t.input_tokens.sum(), t.output_tokens.sum())
 
 
 def _bandwidth(t: ir.Table) -> ir.Value:
-    return _both(t.bytes_in.sum(), t.bytes_out.sum())
+    return _sum_of_known(t.bytes_in.sum(), t.bytes_out.sum())
 
 
 def _cost(t: ir.Table) -> ir.Value:
@@ -62,7 +63,7 @@ def _priced_requests(t: ir.Table) -> ir.Value:
     return t.cost.count()
 
 
-def _million_costs(t: ir.Table) -> ir.Value:
+def _cost_times_million(t: ir.Table) -> ir.Value:
     return _cost(t).cast(AMOUNT) * ibis.literal(1_000_000, "decimal(7, 0)")
 
 
@@ -70,7 +71,7 @@ def _priced_tokens(t: ir.Table) -> ir.Value:
     return t.cost.notnull().ifelse(_row_tokens(t), ibis.null("int64")).sum()
 
 
-def _unpriced(t: ir.Table) -> ir.Value:
+def _unpriced_requests(t: ir.Table) -> ir.Value:
     return ibis.ifelse((_row_tokens(t) > 0) & t.cost.isnull(), 1, 0).sum()
 
 
@@ -78,16 +79,16 @@ def _credits(t: ir.Table) -> ir.Value:
     return (t.cost < 0).ifelse(t.cost, ibis.literal(0).cast(t.cost.type())).sum()
 
 
-def _over_list(t: ir.Table) -> ir.Value:
+def _cost_over_list(t: ir.Table) -> ir.Value:
     return (t.cost - t.list_cost).sum()
 
 
 def _price_differences(t: ir.Table) -> ir.Value:
-    off = (t.cost - t.list_cost).abs().cast("float64") > t.list_cost.abs().cast("float64") * PRICE_TOLERANCE
-    return ibis.ifelse(off, 1, 0).sum()
+    differs = (t.cost - t.list_cost).abs().cast("float64") > t.list_cost.abs().cast("float64") * PRICE_TOLERANCE
+    return ibis.ifelse(differs, 1, 0).sum()
 
 
-def _with_tokens(t: ir.Table) -> ir.Value:
+def _requests_with_tokens(t: ir.Table) -> ir.Value:
     return ibis.ifelse(_row_tokens(t) > 0, 1, 0).sum()
 
 
@@ -104,45 +105,46 @@ TOKENS = Metric(
 
 _METRICS = (
     REQUESTS,
-    total("input_tokens", "Input tokens", Unit.TOKENS, "input_tokens", "tokens read, cache reads and writes included"),
-    total("output_tokens", "Output tokens", Unit.TOKENS, "output_tokens", "tokens written, reasoning included"),
+    total("input_tokens", "Input tokens", Unit.TOKENS, "input_tokens", "input tokens, cache reads and writes included"),
+    total("output_tokens", "Output tokens", Unit.TOKENS, "output_tokens", "output tokens, reasoning included"),
     total("cache_read_tokens", "Cache reads", Unit.TOKENS, "cache_read_tokens", "input tokens read from a cache"),
     total("cache_write_tokens", "Cache writes", Unit.TOKENS, "cache_write_tokens", "input tokens written to a cache"),
     total("reasoning_tokens", "Reasoning", Unit.TOKENS, "reasoning_tokens", "output tokens spent on reasoning"),
     TOKENS,
     total("bytes_in", "Bytes in", Unit.BYTES, "bytes_in", "bytes of the requests"),
-    total("bytes_out", "Bytes out", Unit.BYTES, "bytes_out", "bytes of the answers"),
+    total("bytes_out", "Bytes out", Unit.BYTES, "bytes_out", "bytes of the responses"),
     Metric("bandwidth", "Bandwidth", Unit.BYTES, Direction.NEUTRAL, "bytes_in + bytes_out", _bandwidth,
            ("bytes_in", "bytes_out"), additive=True),
-    per_second("requests_per_second", "Requests/s", REQUESTS, "requests / seconds passed"),
-    per_second("tokens_per_second", "Tokens/s", TOKENS, "tokens / seconds passed"),
-    distinct("active_keys", "Active keys", "api_key", "different API keys"),
-    distinct("active_users", "Active users", "user", "different users"),
-    distinct("active_projects", "Active projects", "project", "different projects"),
+    per_second("requests_per_second", "Requests/s", REQUESTS, "requests / elapsed seconds"),
+    per_second("tokens_per_second", "Tokens/s", TOKENS, "tokens / elapsed seconds"),
+    distinct("active_keys", "Active keys", "api_key", "distinct API keys"),
+    distinct("active_users", "Active users", "user", "distinct users"),
+    distinct("active_projects", "Active projects", "project", "distinct projects"),
     Metric("cost", "Cost", Unit.USD, Direction.DOWN, "sum of the known costs", _cost, ("cost",), additive=True),
     Metric("credits", "Credits", Unit.USD, Direction.NEUTRAL, "sum of the negative costs: refunds and credits",
            _credits, ("cost",), additive=True),
     Metric("unpriced_requests", "Unpriced requests", Unit.REQUESTS, Direction.DOWN,
-           "requests with tokens and no known cost", _unpriced, ("cost", *_TOKENS), additive=True),
+           "requests with tokens and no known cost", _unpriced_requests, ("cost", *_TOKENS), additive=True),
     ratio("cost_per_request", "Cost per request", Unit.USD, Direction.DOWN, "cost / requests with a known cost",
           _cost, _priced_requests, ("cost",)),
     ratio("cost_per_million_tokens", "Cost per 1M tokens", Unit.USD, Direction.DOWN,
           "cost / million tokens of the requests with a known cost",
-          _million_costs, _priced_tokens, ("cost", *_TOKENS)),
+          _cost_times_million, _priced_tokens, ("cost", *_TOKENS)),
     ratio("unpriced_share", "Unpriced share", Unit.SHARE, Direction.DOWN,
-          "unpriced_requests / requests with tokens", _unpriced, _with_tokens, ("cost", *_TOKENS)),
-    total("input_cost", "Input cost", Unit.USD, "input_cost", "cost of the tokens read from no cache"),
-    total("output_cost", "Output cost", Unit.USD, "output_cost", "cost of the tokens written"),
-    total("cache_read_cost", "Cache read cost", Unit.USD, "cache_read_cost", "cost of the tokens read from a cache"),
-    total("cache_write_cost", "Cache write cost", Unit.USD, "cache_write_cost", "cost of the tokens written to one"),
+          "unpriced_requests / requests with tokens", _unpriced_requests, _requests_with_tokens, ("cost", *_TOKENS)),
+    total("input_cost", "Input cost", Unit.USD, "input_cost", "cost of the uncached input tokens"),
+    total("output_cost", "Output cost", Unit.USD, "output_cost", "cost of the output tokens"),
+    total("cache_read_cost", "Cache read cost", Unit.USD, "cache_read_cost", "cost of reading tokens from a cache"),
+    total("cache_write_cost", "Cache write cost", Unit.USD, "cache_write_cost", "cost of writing tokens to a cache"),
     total("unsplit_cost", "Unsplit cost", Unit.USD, "unsplit_cost", "fees, and costs of models without a list price"),
-    Metric("cache_savings", "Cache savings", Unit.USD, Direction.UP, "what the cached tokens would have cost more",
+    Metric("cache_savings", "Cache savings", Unit.USD, Direction.UP,
+           "cost of the cached tokens at the input price, minus their cost",
            lambda t: t.cache_savings.sum(), ("cache_savings",), additive=True),
-    total("list_cost", "List cost", Unit.USD, "list_cost", "what the price list says"),
-    Metric("cost_over_list", "Cost over list", Unit.USD, Direction.DOWN, "cost - list_cost, where both are known",
-           _over_list, ("cost", "list_cost"), additive=True),
+    total("list_cost", "List cost", Unit.USD, "list_cost", "cost by the price list"),
+    Metric("cost_over_list", "Cost over list", Unit.USD, Direction.DOWN,
+           "cost - list_cost, of requests where both are known", _cost_over_list, ("cost", "list_cost"), additive=True),
     Metric("price_differences", "Price differences", Unit.REQUESTS, Direction.DOWN,
-           "requests whose cost is over 1% off the price list", _price_differences, ("cost", "list_cost"),
+           "requests whose cost differs from the price list by more than 1%", _price_differences, ("cost", "list_cost"),
            additive=True),
     ratio("cache_hit_ratio", "Cache hit ratio", Unit.SHARE, Direction.UP, "cache_read_tokens / input_tokens",
           lambda t: t.cache_read_tokens.sum(), lambda t: t.input_tokens.sum(), ("cache_read_tokens", "input_tokens")),
@@ -155,7 +157,7 @@ _METRICS = (
     ratio("rate_limited_rate", "Rate limited", Unit.SHARE, Direction.DOWN, "status 429 / requests",
           count_where("status", 429, 430), _requests, _STATUS),
     ratio("availability", "Availability", Unit.SHARE, Direction.UP, "status < 500 / requests",
-          _answered, _requests, _STATUS, 0.999),
+          _available_requests, _requests, _STATUS, 0.999),
     percentile("latency_p50", "Latency p50", "latency_ms", 0.50, 200),
     percentile("latency_p90", "Latency p90", "latency_ms", 0.90),
     percentile("latency_p95", "Latency p95", "latency_ms", 0.95),
@@ -174,14 +176,15 @@ def select_metrics(names: Iterable[str]) -> list[Metric]:
     """The metrics of those names, each once, in order; `tokens` brings its two parts along.
 
     Raises:
-        UnknownNameError: a name is not in the catalogue.
+        UnknownNameError: a name is not in the catalogue; the error names the nearest one.
+        UsageError: an argument is not a list of names.
     """
-    found: dict[str, Metric] = {}
-    for name in (names,) if isinstance(names, str) else names:
+    metrics: dict[str, Metric] = {}
+    for name in parse_names(names, "metrics", "['requests', 'cost']"):
         if name not in CATALOG:
             raise UnknownNameError("metric", name, CATALOG)
         for part in (*_TOKENS, name) if name == "tokens" else (name,):
-            found.setdefault(part, CATALOG[part])
-    if not found:
+            metrics.setdefault(part, CATALOG[part])
+    if not metrics:
         raise UnknownNameError("metric", "", CATALOG)
-    return list(found.values())
+    return list(metrics.values())

@@ -1,4 +1,4 @@
-"""A window against the one before: what moved, and which groups moved it."""
+"""A window compared with the previous period: what moved, and which groups moved it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING
 import ibis
 
 from hanzo_reports.errors import UsageError
+from hanzo_reports.metrics.arguments import check_top, check_window, select_dimensions
 from hanzo_reports.metrics.catalog import CATALOG, select_metrics
 from hanzo_reports.metrics.dialect import AMOUNT, sort_key
-from hanzo_reports.metrics.metric import divided
+from hanzo_reports.metrics.metric import divide
 from hanzo_reports.metrics.query import (
     OTHER,
-    Where,
     aggregate_groups,
     collapse_groups,
     filter_events,
     required_columns,
-    select_dimensions,
     top_groups,
 )
 from hanzo_reports.units import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import ibis.expr.types as ir
 
+    from hanzo_reports.metrics.arguments import Where
     from hanzo_reports.metrics.metric import Metric
     from hanzo_reports.window import Window
 
@@ -40,11 +40,11 @@ def comparison(  # noqa: PLR0913
     where: Where | None = None,
     top: int | None = None,
 ) -> ir.Table:
-    """Metrics of a window beside those of the window before.
+    """Metrics of a window beside those of the previous period.
 
     Args:
         events: any Ibis table with the event's columns.
-        window: what to look at; `window.previous()` is what it is compared with.
+        window: the time that the events lie in; it is compared with `window.previous()`.
         metrics: names of the catalogue.
         by: dimensions to group by; a group of either window has a row.
         where: as in `aggregate`.
@@ -57,20 +57,26 @@ def comparison(  # noqa: PLR0913
     Raises:
         As `aggregate`.
     """
-    asked, dims = select_metrics(metrics), select_dimensions(by)
-    columns = required_columns(asked, dims)
-    now = filter_events(events, window, where, columns)
-    kept = top_groups(now, asked[0], dims, top) if dims and top is not None else None
-    both = _side(now, window, asked, dims, kept).mutate(_now=1)
-    earlier = filter_events(events, window.previous(), where, columns)
-    both = both.union(_side(earlier, window.previous(), asked, dims, kept).mutate(_now=0))
-    keys = [*dims, *(["_rest"] if kept is not None else [])]
-    sides = {f"{m.name}{tail}": _pick(both, m, n) for m in asked for tail, n in (("", 1), ("_previous", 0))}
+    measures, dims = select_metrics(metrics), select_dimensions(by)
+    check_window(window)
+    check_top(top)
+    columns = required_columns(measures, dims)
+    current = filter_events(events, window, where, columns)
+    largest = top_groups(current, measures[0], dims, top) if dims and top is not None else None
+    previous = filter_events(events, window.previous(), where, columns)
+    both = _summarise(current, window, measures, dims, largest).mutate(_now=1)
+    both = both.union(_summarise(previous, window.previous(), measures, dims, largest).mutate(_now=0))
+    keys = [*dims, *(["_rest"] if largest is not None else [])]
+    sides = {f"{m.name}{tail}": _value_of_side(both, m, n) for m in measures for tail, n in (("", 1), ("_previous", 0))}
     table = both.aggregate(**sides, by=keys)
-    table = table.mutate(**{f"{m.name}_change": table[m.name] - table[f"{m.name}_previous"] for m in asked})
-    order = [table["_rest"].asc()] if kept is not None else []
-    order += [table[asked[0].name].desc(nulls_first=False), *(sort_key(table[d]).asc(nulls_first=False) for d in dims)]
-    return table.order_by(order).select(*dims, *(f"{m.name}{t}" for m in asked for t in ("", "_previous", "_change")))
+    table = table.mutate(**{f"{m.name}_change": table[m.name] - table[f"{m.name}_previous"] for m in measures})
+    order = [table["_rest"].asc()] if largest is not None else []
+    order += [
+        table[measures[0].name].desc(nulls_first=False),
+        *(sort_key(table[d]).asc(nulls_first=False) for d in dims),
+    ]
+    columns = [f"{m.name}{tail}" for m in measures for tail in ("", "_previous", "_change")]
+    return table.order_by(order).select(*dims, *columns)
 
 
 def movers(  # noqa: PLR0913
@@ -82,31 +88,32 @@ def movers(  # noqa: PLR0913
     where: Where | None = None,
     top: int = 5,
 ) -> ir.Table:
-    """The groups that moved a metric most since the window before; their contributions add up to the difference.
+    """The groups that moved a metric most since the previous period; their contributions add up to the difference.
 
     For a sum, a group's contribution is its own difference. For a ratio it is the difference of the group's
     numerator over the whole denominator of each window, so that mix and rate are both in it.
 
     Args:
         events: any Ibis table with the event's columns.
-        window: what to look at; compared with `window.previous()`.
+        window: the time that the events lie in; it is compared with `window.previous()`.
         metric: an additive metric or a ratio; percentiles and distinct counts have no parts that add up.
         by: the dimensions that make a group.
         where: as in `aggregate`.
         top: how many groups; all others together are the last row, ``other``.
 
     Returns:
-        The dimensions, then `current`, `previous` and `contribution` in the metric's unit, the largest
-        movement first.
+        One row per group: its dimensions, then `current`, `previous` and `contribution` in the metric's unit, the
+        largest movement first.
 
     Raises:
         UsageError: the metric has no parts that add up, no dimension is given, or `top` is below 1.
     """
-    (measure,) = select_metrics([metric])[-1:]
-    dims = select_dimensions(by)
+    measure, dims = select_metrics([metric])[-1], select_dimensions(by)
+    check_window(window)
+    check_top(top)
     if not (measure.additive or measure.numerator):
-        can = ", ".join(m.name for m in CATALOG.values() if m.additive or m.numerator)
-        msg = f"{metric!r} has no parts that add up, so no group can be said to have moved it; take one of: {can}"
+        possible = ", ".join(m.name for m in CATALOG.values() if m.additive or m.numerator)
+        msg = f"{metric!r} has no parts that add up, so its change cannot be split by group; take one of: {possible}"
         raise UsageError(msg)
     if not dims or top < 1:
         msg = "give at least one dimension" if not dims else f"top must be at least 1, not {top}"
@@ -134,11 +141,14 @@ def movers(  # noqa: PLR0913
     return table.order_by("_place").select(*dims, "current", "previous", "contribution")
 
 
-def _side(rows: ir.Table, window: Window, asked: list[Metric], dims: list[str], kept: ir.Table | None) -> ir.Table:
-    return aggregate_groups(rows if kept is None else collapse_groups(rows, dims, kept), window, asked, dims)
+def _summarise(
+    rows: ir.Table, window: Window, metrics: Sequence[Metric], dims: Sequence[str], largest: ir.Table | None
+) -> ir.Table:
+    """One side of a comparison: a row per group, those that are not among the largest as one."""
+    return aggregate_groups(rows if largest is None else collapse_groups(rows, dims, largest), window, metrics, dims)
 
 
-def _pick(both: ir.Table, metric: Metric, now: int) -> ir.Value:
+def _value_of_side(both: ir.Table, metric: Metric, now: int) -> ir.Value:
     """The one value of a side; a side without the group counts 0 where the metric is additive."""
     value = (both["_now"] == now).ifelse(both[metric.name], ibis.null()).max()
     if not metric.additive:
@@ -147,7 +157,7 @@ def _pick(both: ir.Table, metric: Metric, now: int) -> ir.Value:
     return present.ifelse(value, 0)
 
 
-def _parts(events: ir.Table, window: Window, metric: Metric, dims: list[str], where: Where | None) -> ir.Table:
+def _parts(events: ir.Table, window: Window, metric: Metric, dims: Sequence[str], where: Where | None) -> ir.Table:
     """Each group's part of one window's metric: parts that add up to it."""
     rows = filter_events(events, window, where, required_columns([metric], dims))
     if metric.numerator is None or metric.denominator is None:
@@ -157,4 +167,4 @@ def _parts(events: ir.Table, window: Window, metric: Metric, dims: list[str], wh
         return value
     groups = rows.aggregate(_above=metric.numerator(rows), _below=metric.denominator(rows), by=dims)
     whole = groups["_below"].sum().over()
-    return groups.select(*dims, _part=divided(groups["_above"], whole, metric.unit))
+    return groups.select(*dims, _part=divide(groups["_above"], whole, metric.unit))

@@ -1,16 +1,18 @@
-"""Cost: what it cost, what a unit of it cost, and for how much no price is known."""
+"""Cost: total cost, unit costs, and the requests without a known price."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hanzo_reports.metrics.query import Where, aggregate, filter_events
+from hanzo_reports.metrics.arguments import select_dimensions
+from hanzo_reports.metrics.query import aggregate, filter_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import ibis.expr.types as ir
 
+    from hanzo_reports.metrics.arguments import Where
     from hanzo_reports.units import Grain
     from hanzo_reports.window import Window
 
@@ -32,19 +34,19 @@ def costs(  # noqa: PLR0913
     where: Where | None = None,
     top: int | None = None,
 ) -> ir.Table:
-    """Billed cost and unit costs in USD; a cost that is not known is NULL, never 0, and counted beside.
+    """Billed cost and unit costs in USD; an unknown cost is NULL, never 0, and `unpriced_requests` counts it.
 
-    Arguments and answer as `aggregate` says. Behind `cost`, where there are groups or buckets, stands `cost_share`,
-    the share of the whole window's cost, 0 to 1; all of them add up to 1. The metrics of `SPLIT` need the columns that
-    `hanzo_reports.pricing.cost_split` adds; a workspace does so by itself.
+    Args, Returns and Raises are those of `hanzo_reports.metrics.query.aggregate`. With groups or buckets, `cost` is
+    followed by `cost_share`, the share of the whole window's cost, 0 to 1; the shares add up to 1. The metrics of
+    `SPLIT` need the columns that `hanzo_reports.pricing.cost_split` adds; a workspace adds them itself.
 
     Source: FOCUS BilledCost; FinOps unit economics.
     """
-    by = list(by)
+    by = select_dimensions(by)
     table = aggregate(events, window, metrics, by=by, every=every, where=where, top=top)
     if "cost" not in table.columns or not (by or every):
         return table
     whole = filter_events(events, window, where, ["cost"]).cost.sum().as_scalar().cast("float64").nullif(0)
     place = table.columns.index("cost") + 1
-    shared = table.mutate(cost_share=table.cost.cast("float64") / whole)
-    return shared.select(*table.columns[:place], "cost_share", *table.columns[place:])
+    with_share = table.mutate(cost_share=table.cost.cast("float64") / whole)
+    return with_share.select(*table.columns[:place], "cost_share", *table.columns[place:])

@@ -1,4 +1,4 @@
-"""Where engines differ: the few expressions that one form does not get right, or fast, on all of them."""
+"""Where engines differ: the expressions that need a form of their own on some engine to be exact, or fast."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 AMOUNT = "decimal(28, 9)"  # sums of money: Spark subtracts wider ones at the cost of decimal places
 _NANO = Decimal(1).scaleb(-9)
-_VAST = 1e11  # dollars
+_EXACT_LIMIT = 1e11  # dollars; larger quotients are rounded to whole dollars
 _SHARES = (0.5, 0.9, 0.95, 0.99)  # of the catalogue's percentiles
-_ROW, _FIELD, _NOTHING = "\x1e", "\x1f", "\x1a"  # ASCII's own separators; no name has them
+_ROW, _FIELD, _NULL = "\x1e", "\x1f", "\x1a"  # ASCII's own separators; no name contains them
 
 
 def engine(value: ir.Expr) -> str:
@@ -30,12 +30,13 @@ def engine(value: ir.Expr) -> str:
 
 
 def quotient(above: ir.NumericValue, below: ir.NumericValue) -> ir.DecimalValue:
-    """Money over a whole number, exact: rounded half up to nine places; NULL over nothing.
+    """Money over a whole number, exact: rounded half up to nine places; NULL for a zero or NULL divisor.
 
-    Engines divide decimals each in their own way (DuckDB as floats, ClickHouse cuts off), but all multiply and subtract
-    them exactly. So a float's quotient is the first guess, and what it leaves over says how many billionths it is off.
-    The widths keep Spark from giving up decimal places: a quotient below 10^11, a divisor below 10^16. A quotient from
-    10^11 on, which only a cost in the wrong unit has, is rounded to whole dollars: one such event spoils no answer.
+    Engines divide decimals each in their own way (DuckDB as floats, ClickHouse truncates), but all multiply and
+    subtract them exactly. So the float quotient is the first guess, and the remainder says how many billionths it is
+    off. The widths keep Spark from dropping decimal places: a quotient below 10^11, a divisor below 10^16. A quotient
+    of 10^11 or more, which only a cost in the wrong unit has, is rounded to whole dollars, so that one such event does
+    not overflow the whole answer.
 
     Args:
         above: a decimal with nine places.
@@ -44,7 +45,7 @@ def quotient(above: ir.NumericValue, below: ir.NumericValue) -> ir.DecimalValue:
     some = below.fill_null(0) != 0
     divisor = some.ifelse(below, 1).cast("decimal(16, 0)")
     about = above.cast("float64") / divisor.cast("float64")
-    vast = about.abs() >= _VAST
+    vast = about.abs() >= _EXACT_LIMIT
     number = vast.ifelse(0, above.cast("decimal(37, 9)"))
     guess = vast.ifelse(0.0, about).cast("decimal(20, 9)")
     rest = ((number - guess * divisor).cast("float64") * 1e9).round()
@@ -54,9 +55,9 @@ def quotient(above: ir.NumericValue, below: ir.NumericValue) -> ir.DecimalValue:
 
 
 def money(amount: ir.FloatingValue) -> ir.DecimalValue:
-    """A float as money, rounded half up to nine places; NULL stays.
+    """A float as money, rounded half up to nine places; NULL stays NULL.
 
-    Engines round a half in their own ways, and ClickHouse cuts a float off; whole numbers are the same on all.
+    Engines round halves in their own ways, and ClickHouse truncates; whole numbers are the same on all.
     """
     billionths = (amount.fill_null(0.0) * 1e9 + 0.5).floor().cast("int64").cast("decimal(27, 9)")
     return amount.isnull().ifelse(ibis.null(), (billionths * ibis.literal(_NANO, "decimal(10, 9)")).cast(MONEY))
@@ -65,21 +66,21 @@ def money(amount: ir.FloatingValue) -> ir.DecimalValue:
 def percentile(column: ir.NumericColumn, share: float) -> ir.FloatingScalar:
     """SQL's percentile_cont: exact, linearly interpolated, over the rows that have the column.
 
-    On ClickHouse by name, for Ibis would take its `quantile`, which looks at a sample; and several at once, so that
-    percentiles of one column are one and the same expression, which ClickHouse computes once.
+    On ClickHouse it is called by name, because Ibis would call `quantile`, which samples; and for several shares at
+    once, so that the percentiles of one column are the same expression, which ClickHouse computes once.
     """
     if engine(column) == "clickhouse":
         shares = sorted({*_SHARES, share})
-        found = _array_reduce(f"quantilesExactInclusiveOrNull({', '.join(map(str, shares))})", column.collect())
-        return _element_or_null(found, shares.index(share) + 1)
+        values = _array_reduce(f"quantilesExactInclusiveOrNull({', '.join(map(str, shares))})", column.collect())
+        return _element_or_null(values, shares.index(share) + 1)
     return column.quantile(share)
 
 
 def small_table(rows: Sequence[Sequence[object]], types: Mapping[str, str], events: ir.Table) -> ir.Table:
-    """A few rows to be joined to events; they travel as one text within the query, which every engine can split.
+    """A few rows to be joined to events, sent inside the query as one string that every engine can split.
 
-    From memory they would be a temporary table on Postgres, work for a Python on Spark's workers, sent beside each
-    query on ClickHouse, whose engine inside a process cannot take them, and on DuckDB pandas would be loaded for them.
+    An in-memory table would become a temporary table on Postgres, run Python on Spark's workers, travel beside each
+    query on ClickHouse (whose in-process engine cannot take it), and load pandas on DuckDB.
 
     Args:
         rows: whole numbers, floats, texts and None.
@@ -87,51 +88,51 @@ def small_table(rows: Sequence[Sequence[object]], types: Mapping[str, str], even
         events: the table that they are to be joined to.
     """
     name = engine(events)
-    lines = (_FIELD.join(_written(cell, name) for cell in row) for row in rows)
+    lines = (_FIELD.join(_encode_cell(cell, name) for cell in row) for row in rows)
     text = ibis.literal(_ROW.join(lines)).split(_ROW).unnest().name("_text").as_table()
     if not rows:
         text = text.filter(text["_text"] != "")
     cells = text["_text"].split(_FIELD)
     lacking = [any(row[number] is None for row in rows) for number in range(len(types))]
     columns = {
-        column: _read(cells[number].nullif(_NOTHING) if lacking[number] else cells[number], ibis.dtype(dtype), name)
+        column: _decode_cell(cells[number].nullif(_NULL) if lacking[number] else cells[number], ibis.dtype(dtype), name)
         for number, (column, dtype) in enumerate(types.items())
     }
     return text.select(**columns)
 
 
-def _written(cell: object, engine_name: str) -> str:
-    """A cell as text; ClickHouse, which reads floats fast and not quite exactly, is given their bits."""
+def _encode_cell(cell: object, engine_name: str) -> str:
+    """A cell as text; for ClickHouse, which parses floats fast but not exactly, a float's bits."""
     if isinstance(cell, float) and engine_name == "clickhouse":
         return str(struct.unpack("<q", struct.pack("<d", cell))[0])
-    return _NOTHING if cell is None else str(cell)
+    return _NULL if cell is None else str(cell)
 
 
-def _read(cell: ir.StringValue, dtype: dt.DataType, engine_name: str) -> ir.Value:
-    """A cell of a text in its own type."""
+def _decode_cell(cell: ir.StringValue, dtype: dt.DataType, engine_name: str) -> ir.Value:
+    """A cell in its own type, from its text."""
     if dtype.is_floating() and engine_name == "clickhouse":
         return _float_of_bits(cell.cast("int64"))
     return cell.cast(dtype)
 
 
 def earliest(instants: ir.TimestampColumn) -> ir.TimestampScalar:
-    """The first of some instants; NULL where there are none, on ClickHouse too, which would say 1970."""
-    return _of_some(instants, instants.min())
+    """The first of some instants; NULL without any, also on ClickHouse, which would return 1970."""
+    return _null_if_empty(instants, instants.min())
 
 
 def latest(instants: ir.TimestampColumn) -> ir.TimestampScalar:
     """The last of some instants; as `earliest`."""
-    return _of_some(instants, instants.max())
+    return _null_if_empty(instants, instants.max())
 
 
-def _of_some(instants: ir.TimestampColumn, found: ir.TimestampScalar) -> ir.TimestampScalar:
+def _null_if_empty(instants: ir.TimestampColumn, extreme: ir.TimestampScalar) -> ir.TimestampScalar:
     if engine(instants) == "clickhouse":
-        return (instants.count() == 0).ifelse(ibis.null(), found)
-    return found
+        return (instants.count() == 0).ifelse(ibis.null(), extreme)
+    return extreme
 
 
 def instant(at: datetime, beside: ir.Expr) -> ir.TimestampScalar:
-    """An instant to be compared with those of a table; on ClickHouse Ibis' own way ends in 2106.
+    """An instant to compare with those of a table; on ClickHouse, Ibis' own literals end in 2106.
 
     Args:
         at: with an offset.
@@ -143,7 +144,7 @@ def instant(at: datetime, beside: ir.Expr) -> ir.TimestampScalar:
 
 
 def date_of(day: ir.IntegerValue) -> ir.DateValue | ir.TimestampValue:
-    """The date so many days after 1970-01-01; on ClickHouse an instant, for its dates are those of 1970 to 2149."""
+    """The date that many days after 1970-01-01; on ClickHouse an instant, because its dates end in 2149."""
     first = ibis.literal("1970-01-01").cast("date")
     if engine(day) == "clickhouse":
         first = instant(datetime(1970, 1, 1, tzinfo=UTC), day)
@@ -153,8 +154,8 @@ def date_of(day: ir.IntegerValue) -> ir.DateValue | ir.TimestampValue:
 def epoch_seconds(instant: ir.TimestampValue) -> ir.IntegerValue:
     """Whole seconds since 1970 in UTC, rounded down.
 
-    On DuckDB by `epoch_us`: Ibis' own way casts through the connection's time zone, and takes ten times as long. On
-    ClickHouse by its own function too: Ibis' has 32 bits.
+    On DuckDB with `epoch_us`: Ibis casts through the connection's time zone, which takes ten times as long. On
+    ClickHouse with its own function: the one that Ibis calls has 32 bits.
     """
     match engine(instant):
         case "duckdb":
@@ -166,12 +167,12 @@ def epoch_seconds(instant: ir.TimestampValue) -> ir.IntegerValue:
 
 
 def joins_with_zeros(events: ir.Expr) -> bool:
-    """Whether a left join gives zeros, not NULL, where nothing matches: ClickHouse does, unless it is set otherwise."""
+    """Whether a left join gives zeros instead of NULL where nothing matches, as ClickHouse does by default."""
     return engine(events) == "clickhouse"
 
 
 def whole(number: ir.IntegerValue, by: int) -> ir.IntegerValue:
-    """A whole number from 0 on, divided, without the rest; Ibis' own way leads through a float on most engines."""
+    """A non-negative whole number, integer-divided; on most engines, Ibis itself would divide as floats."""
     match engine(number):
         case "duckdb":
             return _divide(number, by)
@@ -182,7 +183,7 @@ def whole(number: ir.IntegerValue, by: int) -> ir.IntegerValue:
 
 
 def fingerprint(text: ir.StringValue) -> ir.IntegerValue:
-    """A number of 24 bits that is the same for the same text on every engine: the beginning of its MD5."""
+    """A number of 24 bits that is the same for the same text on every engine: the first bits of its MD5."""
     match engine(text):
         case "postgres":
             digits = _md5(text)
@@ -195,7 +196,7 @@ def fingerprint(text: ir.StringValue) -> ir.IntegerValue:
 
 
 def sort_key(name: ir.Value) -> ir.Value:
-    """What names are ordered by: their bytes, on Postgres too, whatever the database's collation."""
+    """What names are ordered by: their bytes, also on Postgres, whatever the collation of the database."""
     if name.type().is_string() and engine(name) == "postgres":
         return _convert_to(name, "UTF8")
     return name

@@ -1,16 +1,17 @@
-"""Health: errors, availability, latency and saturation against their limits."""
+"""Health: errors, availability, latency and saturation against their default thresholds."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hanzo_reports.metrics.query import Where, aggregate
+from hanzo_reports.metrics.query import aggregate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import ibis.expr.types as ir
 
+    from hanzo_reports.metrics.arguments import Where
     from hanzo_reports.units import Grain
     from hanzo_reports.window import Window
 
@@ -30,9 +31,10 @@ def health(  # noqa: PLR0913
     where: Where | None = None,
     top: int | None = None,
 ) -> ir.Table:
-    """Service level indicators; a share of nothing is NULL, percentiles are exact.
+    """Service level indicators; a ratio with a zero denominator is NULL, percentiles are exact.
 
-    Arguments and answer as `aggregate` says; the catalogue has each metric's limit.
+    Args, Returns and Raises are those of `hanzo_reports.metrics.query.aggregate`; the catalogue has each metric's
+    default threshold.
 
     Source: Google SRE book, chapter 4 (service level objectives) and 6 (the four golden signals).
     """

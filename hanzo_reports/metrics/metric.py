@@ -1,4 +1,4 @@
-"""What a metric is: its words, its unit, and the expression that computes it from the rows of a group."""
+"""What a metric is: its name, its unit, and the expression that computes it from the rows of a group."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Expression = Callable[[ir.Table], ir.Value]
 
 @dataclass(frozen=True)
 class Metric:
-    """One number that can be asked of any set of events.
+    """One number that can be computed from any set of events.
 
     Args:
-        name: how it is asked for.
-        title: how a page shows it.
+        name: its name in questions, answers and files.
+        title: its name on pages.
         unit: what the number counts; shares are 0-1.
-        direction: which way is good.
+        direction: whether a higher value is good, bad or neither.
         meaning: one line, with the formula.
         expression: events of a group -> the aggregate.
         needs: the event's columns it reads.
         additive: whether the parts sum to the whole; such a metric is 0 where there are no events.
         default_threshold: in the metric's unit; an upper bound when down is good, a lower bound when up is good.
-        numerator: for a ratio, the additive part above the line.
-        denominator: for a ratio, the additive part below it.
+        numerator: for a ratio, the additive expression above the line.
+        denominator: for a ratio, the additive expression below it.
         per_second: whether the aggregate is divided by the length of its window or bucket.
     """
 
@@ -54,8 +54,8 @@ class Metric:
         return value < self.default_threshold if self.direction is Direction.UP else value > self.default_threshold
 
 
-def divided(above: ir.Value, below: ir.Value, unit: Unit) -> ir.Value:
-    """A quotient that is NULL over nothing; money over a whole number is exact, with nine places."""
+def divide(above: ir.Value, below: ir.Value, unit: Unit) -> ir.Value:
+    """A quotient; NULL for a zero or NULL denominator. Money over a whole number is exact, with nine places."""
     if unit is Unit.USD:
         return quotient(above, below)
     return above.cast("float64") / below.nullif(0)
@@ -74,7 +74,7 @@ def ratio(
 ) -> Metric:
     """A metric that is one sum over another: computed from the rows of its group, never from other ratios."""
     return Metric(
-        name, title, unit, direction, meaning, lambda t: divided(above(t), below(t), unit), needs,
+        name, title, unit, direction, meaning, lambda t: divide(above(t), below(t), unit), needs,
         default_threshold=default_threshold, numerator=above, denominator=below,
     )  # fmt: skip
 
@@ -89,7 +89,7 @@ def percentile(name: str, title: str, column: str, share: float, default_thresho
 
     Source: SQL:2003 percentile_cont.
     """
-    meaning = f"{share:.0%} of the requests with a known {column} stay at or below it (linear interpolation)"
+    meaning = f"{share:.0%} of the requests with a known {column} are at or below it (linear interpolation)"
     return Metric(
         name, title, Unit.MILLISECONDS, Direction.DOWN, meaning, lambda t: exact_percentile(t[column], share),
         (column,), default_threshold=default_threshold,
@@ -97,12 +97,12 @@ def percentile(name: str, title: str, column: str, share: float, default_thresho
 
 
 def distinct(name: str, title: str, column: str, meaning: str) -> Metric:
-    """How many different values a column takes, exactly; NULL is no value."""
+    """The exact number of different values of a column; NULL does not count as a value."""
     return Metric(name, title, Unit.COUNT, Direction.NEUTRAL, meaning, lambda t: t[column].nunique(), (column,))
 
 
 def per_second(name: str, title: str, of: Metric, meaning: str) -> Metric:
-    """An additive metric divided by the seconds of its window or bucket; a started one counts what has passed."""
+    """An additive metric divided by the seconds of its window or bucket that have passed."""
     return Metric(
         name, title, Unit.PER_SECOND, Direction.NEUTRAL, meaning, of.expression, of.needs,
         additive=True, per_second=True,
@@ -110,10 +110,10 @@ def per_second(name: str, title: str, of: Metric, meaning: str) -> Metric:
 
 
 def count_where(column: str, low: int, high: int | None = None) -> Expression:
-    """The number of rows whose column lies in ``[low, high)``, or is at least `low`."""
+    """Counts the rows whose column lies in ``[low, high)``, or is at least `low`."""
 
-    def counted(t: ir.Table) -> ir.Value:
+    def expression(t: ir.Table) -> ir.Value:
         inside = t[column] >= low
         return ibis.ifelse(inside if high is None else inside & (t[column] < high), 1, 0).sum()
 
-    return counted
+    return expression

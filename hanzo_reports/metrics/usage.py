@@ -1,16 +1,17 @@
-"""Usage: how much was asked, of what, by whom."""
+"""Usage: how much was requested, of what, by whom."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hanzo_reports.metrics.query import Where, aggregate
+from hanzo_reports.metrics.query import aggregate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import ibis.expr.types as ir
 
+    from hanzo_reports.metrics.arguments import Where
     from hanzo_reports.units import Grain
     from hanzo_reports.window import Window
 
@@ -27,7 +28,9 @@ def usage(  # noqa: PLR0913
     where: Where | None = None,
     top: int | None = None,
 ) -> ir.Table:
-    """Requests, tokens and cost (or any other metrics) by group and time; arguments and answer as `aggregate` says.
+    """Requests, tokens and cost (or any other metrics) by group and time.
+
+    Args, Returns and Raises are those of `hanzo_reports.metrics.query.aggregate`.
 
     >>> import ibis, datetime as dt, pyarrow as pa
     >>> from hanzo_reports.window import Window
