@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from events import write
 
 import hanzo_reports as hr
-from hanzo_reports.alerts import book
-from hanzo_reports.alerts.check import Checked, check
-from hanzo_reports.alerts.parse import read
+from hanzo_reports.alerts import rule_store
+from hanzo_reports.alerts.parse import parse_rule
 from hanzo_reports.alerts.query import answers, questions
+from hanzo_reports.alerts.rule_check import RuleCheck, check_rules
 
 if TYPE_CHECKING:
     from hanzo_reports.alerts.rule import Rule
@@ -53,26 +53,28 @@ def rules(number: int) -> list[Rule]:
         threshold = _METRICS[metric][n % 100 == 1]
         window = _WINDOWS[n // len(_METRICS) % len(_WINDOWS)]
         found.append(
-            read({"name": f"r{n}", "metric": metric, "gt": threshold, "window": window, "by": ["project", "model"]})
+            parse_rule(
+                {"name": f"r{n}", "metric": metric, "gt": threshold, "window": window, "by": ["project", "model"]}
+            )
         )
     return found
 
 
-def timed(workspace: hr.Workspace, number: int) -> tuple[float, float, Checked]:
+def timed(workspace: hr.Workspace, number: int) -> tuple[float, float, RuleCheck]:
     """Seconds of the queries alone and of whole passes, in turns, and what the last pass did."""
     engine, events = workspace.store.state, workspace.store.events
     held = rules(number)
     with engine.begin() as connection:
-        book.put(connection, [(rule, ()) for rule in held], NOW, over=True)
+        rule_store.save_rules(connection, [(rule, ()) for rule in held], NOW, over=True)
     alone, whole = [], []
-    done = Checked()
+    done = RuleCheck()
     for round_ in range(ROUNDS):
         now = NOW + (round_ + 1 + ROUNDS * (number == RULES)) * MINUTE
         start = time.perf_counter()
         answers(events, questions(held), now, MINUTE, "UTC")
         alone.append(time.perf_counter() - start)
         start = time.perf_counter()
-        done = check(engine, events, now)
+        done = check_rules(engine, events, now)
         whole.append(time.perf_counter() - start)
     return statistics.median(alone), statistics.median(whole), done
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy
 
-    from hanzo_reports.alerts.messages import Voice
+    from hanzo_reports.alerts.messages import MessageContext
     from hanzo_reports.delivery.endpoints import Endpoint
     from hanzo_reports.delivery.sealing import Vault
     from hanzo_reports.delivery.ssrf import Guard
@@ -80,12 +80,12 @@ class Deployment:
         return Guard(frozenset(self.settings.allowed_hosts))
 
     @cached_property
-    def voice(self) -> Voice:
+    def message_context(self) -> MessageContext:
         """How messages are worded: their time zone, their link and the delay of events."""
-        from hanzo_reports.alerts.messages import Voice
+        from hanzo_reports.alerts.messages import MessageContext
         from hanzo_reports.formats import span
 
-        return Voice(self.timezone, self.settings.link, span(self.settings.delay, "HANZO_REPORTS_DELAY"))
+        return MessageContext(self.timezone, self.settings.link, span(self.settings.delay, "HANZO_REPORTS_DELAY"))
 
     def now(self) -> datetime:
         """The instant that was fixed, or the clock's, in UTC."""

@@ -9,15 +9,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from hanzo_reports.alerts.alert_state import Kind, Message
 from hanzo_reports.alerts.rule import Condition
-from hanzo_reports.alerts.standing import Kind, Message
 from hanzo_reports.delivery.notice import Action, Notice
 from hanzo_reports.formats import exact, shown, spelled
 from hanzo_reports.units import Unit
 from hanzo_reports.window import iso, zone
 
 if TYPE_CHECKING:
-    from hanzo_reports.alerts.query import Suspect
+    from hanzo_reports.alerts.query import Contributor
     from hanzo_reports.alerts.rule import Rule
     from hanzo_reports.formats import Value
 
@@ -36,7 +36,7 @@ _REASONS = {
 
 
 @dataclass(frozen=True)
-class Voice:
+class MessageContext:
     """How a deployment speaks.
 
     Args:
@@ -53,7 +53,7 @@ class Voice:
         """An instant as people say it, with its offset.
 
         >>> from datetime import UTC
-        >>> Voice("Europe/Berlin").time(datetime(2026, 3, 1, 2, 7, tzinfo=UTC))
+        >>> MessageContext("Europe/Berlin").time(datetime(2026, 3, 1, 2, 7, tzinfo=UTC))
         'Sun 1 March 03:07 (UTC+01:00)'
         """
         local = instant.astimezone(zone(self.timezone))
@@ -61,15 +61,15 @@ class Voice:
         return f"{local:%a} {local.day} {local:%B %H:%M} ({offset})"
 
 
-def notice(  # noqa: PLR0913  # what is said, of what, how, and what else is known
+def build_notice(  # noqa: PLR0913  # what is said, of what, how, and what else is known
     rule_id: str,
     rule: Rule,
     group: str,
     message: Message,
-    voice: Voice,
+    context: MessageContext,
     *,
     samples: int | None = None,
-    suspect: Suspect | None = None,
+    suspect: Contributor | None = None,
 ) -> Notice:
     """The notice of a message.
 
@@ -78,23 +78,23 @@ def notice(  # noqa: PLR0913  # what is said, of what, how, and what else is kno
         rule: the rule.
         group: the group's key; empty: the rule as a whole.
         message: what the state machine says.
-        voice: how the deployment speaks.
+        context: how the deployment speaks.
         samples: requests in the window, if they are known.
         suspect: who is behind it, if that is known.
     """
     kind = message.kind.value + (f":{message.number}" if message.number else "")
     health = message.kind in {Kind.NO_DATA, Kind.ERROR, Kind.BACK}
-    facts = _health_facts(message, voice) if health else _facts(rule, group, message, voice, samples, suspect)
+    facts = _health_facts(message, context) if health else _facts(rule, group, message, context, samples, suspect)
     return Notice(
         source=rule_id, group=f"health:{group}" if health else group, episode=message.episode, kind=kind,
         action=_ACTIONS[message.kind], severity=rule.severity.value, at=message.at,
         title=_title(rule, group, message), facts=tuple((label, text) for label, text in facts if text),
-        link=voice.link,
+        link=context.link,
         data=_data(rule, group, message, samples) if group else {"rule": rule.name, "reason": message.reason},
     )  # fmt: skip
 
 
-def trial(rule_id: str, rule: Rule, now: datetime, *, over: bool) -> Notice:
+def build_test_notice(rule_id: str, rule: Rule, now: datetime, *, over: bool) -> Notice:
     """The notice that tries a rule's channels, and the one that takes it back, so that no incident stays open."""
     facts = (("What", f"somebody tries the channels of the rule {rule.name}; nothing is wrong"),)
     return Notice(
@@ -106,7 +106,7 @@ def trial(rule_id: str, rule: Rule, now: datetime, *, over: bool) -> Notice:
 
 
 def _title(rule: Rule, group: str, message: Message) -> str:
-    state, metric = message.state, rule.catalogued
+    state, metric = message.state, rule.definition
     value = shown(state.value, rule.unit)
     whom = f" · {_group(group)}" if _group(group) else ""
     if message.kind in {Kind.FIRING, Kind.REMINDER}:
@@ -124,9 +124,9 @@ def _title(rule: Rule, group: str, message: Message) -> str:
 
 
 def _facts(  # noqa: PLR0913, PLR0917
-    rule: Rule, group: str, message: Message, voice: Voice, samples: int | None, suspect: Suspect | None
+    rule: Rule, group: str, message: Message, context: MessageContext, samples: int | None, suspect: Contributor | None
 ) -> list[tuple[str, str]]:
-    state, metric = message.state, rule.catalogued
+    state, metric = message.state, rule.definition
     about = ", ".join(filter(None, (_group(group), _where(rule))))
     burn = f"; the error budget goes {rule.burn_rate.normalize():f} times too fast" if rule.burn_rate else ""
     facts = [("What", f"{metric.title} ({metric.meaning}){f' of {about}' if about else ''}{burn}")]
@@ -135,12 +135,12 @@ def _facts(  # noqa: PLR0913, PLR0917
         return [
             *facts,
             ("Why", _REASONS[message.reason]),
-            ("Was", f"bad from {voice.time(state.began or message.at)} to {voice.time(message.at)}; {worst}"),
+            ("Was", f"bad from {context.time(state.began or message.at)} to {context.time(message.at)}; {worst}"),
         ]
     windows = " and ".join(spelled(window) for window in filter(None, (rule.window, rule.short_window)))
     counted = f", {samples:,} requests" if samples is not None else ""
     limit = f"{shown(state.value, rule.unit)} over {windows}, limit {rule.limit}{counted}"
-    since = f"{voice.time(state.began or message.at)}, {spelled(message.at - (state.began or message.at))} ago"
+    since = f"{context.time(state.began or message.at)}, {spelled(message.at - (state.began or message.at))} ago"
     return [
         *facts,
         ("How much", limit),
@@ -149,17 +149,17 @@ def _facts(  # noqa: PLR0913, PLR0917
         ("Most of it", _suspicion(suspect, rule) if suspect else ""),
         ("Runbook", rule.runbook),
         ("Resolves", _resolves(rule)),
-        ("Ask", _command(rule, group, message, voice)),
+        ("Ask", _command(rule, group, message, context)),
     ]
 
 
-def _health_facts(message: Message, voice: Voice) -> list[tuple[str, str]]:
+def _health_facts(message: Message, context: MessageContext) -> list[tuple[str, str]]:
     state = message.state
     if message.kind is Kind.BACK:
-        return [("Since", voice.time(message.at))]
+        return [("Since", context.time(message.at))]
     return [
         ("Why", message.reason or "no requests, or fewer than the rule needs"),
-        ("Since", voice.time(state.health_since or message.at)),
+        ("Since", context.time(state.health_since or message.at)),
         ("Meanwhile", "what fires goes on firing, and nothing new can: without data nothing changes"),
         ("Resolves", "when there is data again" if message.kind is Kind.NO_DATA else "when the query works again"),
     ]
@@ -175,15 +175,15 @@ def _resolves(rule: Rule) -> str:
     return f"when it is {side} {exact(clear, rule.unit)}{lasting}"
 
 
-def _suspicion(suspect: Suspect, rule: Rule) -> str:
+def _suspicion(suspect: Contributor, rule: Rule) -> str:
     money = rule.unit is Unit.USD
     part, whole = (shown(v, Unit.USD if money else Unit.COUNT) for v in (suspect.part, suspect.whole))
     share = float(suspect.part) / float(suspect.whole)
     return f"{suspect.dimension} {suspect.name or 'unknown'}: {part} of {whole} {suspect.what} ({share:.0%})"
 
 
-def _command(rule: Rule, group: str, message: Message, voice: Voice) -> str:
-    end = message.at - voice.delay
+def _command(rule: Rule, group: str, message: Message, context: MessageContext) -> str:
+    end = message.at - context.delay
     kept = {name: list(values) for name, values in rule.where}
     kept |= {name: ["" if value is None else str(value)] for name, value in json.loads(group or "{}").items()}
     where = "".join(

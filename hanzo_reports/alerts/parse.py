@@ -26,7 +26,7 @@ _FIELDS = (
 )  # fmt: skip
 
 
-def read(given: Mapping[str, Any], where: str = "") -> Rule:
+def parse_rule(given: Mapping[str, Any], where: str = "") -> Rule:
     """The rule that plain values describe, as YAML, JSON or a command's options give them.
 
     Args:

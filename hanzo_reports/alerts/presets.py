@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from hanzo_reports.alerts.parse import read
+from hanzo_reports.alerts.parse import parse_rule
 from hanzo_reports.alerts.rule import DAY, HOUR, MINUTE, Condition, Rule, Severity
 from hanzo_reports.errors import RuleError, UnknownNameError
 from hanzo_reports.metrics.catalog import CATALOG
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def defaults(channels: tuple[str, ...] = ()) -> list[Rule]:
+def build_default_rules(channels: tuple[str, ...] = ()) -> list[Rule]:
     """A rule for each metric that has a usual limit: past it for five minutes, among 20 requests or more."""
     return [
         Rule(
@@ -37,7 +37,7 @@ _BURNS = (
 )
 
 
-def burn_rates(name: str, metric: str, slo: Decimal, like: Mapping[str, Any]) -> list[Rule]:
+def build_burn_rate_rules(name: str, metric: str, slo: Decimal, like: Mapping[str, Any]) -> list[Rule]:
     """The rules that watch the error budget of a service level objective.
 
     Args:
@@ -71,6 +71,6 @@ def burn_rates(name: str, metric: str, slo: Decimal, like: Mapping[str, Any]) ->
             continue
         up = asked.direction is Direction.UP
         plain = {"name": f"{name}-{suffix}", "metric": metric, ("lt" if up else "gt"): str(1 - bad if up else bad)}
-        rule = read({**like, **plain})
+        rule = parse_rule({**like, **plain})
         found.append(replace(rule, window=window, short_window=short, severity=severity, burn_rate=burn))
     return found

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from hanzo_reports.alerts.alert_state import Observation
 from hanzo_reports.alerts.rule import NoData
-from hanzo_reports.alerts.standing import Observation
-from hanzo_reports.alerts.state_machine import calm
-from hanzo_reports.alerts.states import group_key
+from hanzo_reports.alerts.state_machine import is_quiet
+from hanzo_reports.alerts.state_store import group_key
 from hanzo_reports.metrics.query import aggregate, filter_events, required_columns
 from hanzo_reports.units import Direction, Unit
 from hanzo_reports.window import Window
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hanzo_reports.formats import Value
     from hanzo_reports.metrics.metric import Metric
 
-SUSPECTS = ("model", "endpoint", "project", "error_type", "user", "service", "region")
+CONTRIBUTOR_DIMENSIONS = ("model", "endpoint", "project", "error_type", "user", "service", "region")
 _PASSWORD = re.compile(r"://[^@/\s]+@")
 
 
@@ -62,7 +62,7 @@ Answer: TypeAlias = "dict[str, dict[str, Any]] | Failure"
 
 
 @dataclass(frozen=True)
-class Suspect:
+class Contributor:
     """The group that contributes most to what is bad.
 
     Args:
@@ -141,7 +141,7 @@ def seen(rule: Rule, found: Mapping[Question, Answer]) -> dict[str, Observation]
 
 def nothing(rule: Rule) -> Observation:
     """What is seen of a group without events: an additive metric is zero, of any other there is no data."""
-    if not rule.catalogued.additive:
+    if not rule.definition.additive:
         return Observation()
     zero: Value = Decimal(0) if rule.unit is Unit.USD else 0
     return Observation(zero, 0, zero)
@@ -151,12 +151,12 @@ def missed(rule: Rule) -> bool:
     """Whether it means something to a rule that a group has no events any more: it is bad, or is to be told."""
     seen_then = nothing(rule)
     known = seen_then.value is not None and seen_then.samples >= rule.min_samples
-    return bool(rule.by) and not calm(rule, seen_then) and (known or rule.no_data is NoData.ALERT)
+    return bool(rule.by) and not is_quiet(rule, seen_then) and (known or rule.no_data is NoData.ALERT)
 
 
-def suspects(
+def find_contributors(
     events: Events, firing: Iterable[tuple[Rule, str]], now: datetime, delay: timedelta, timezone: str
-) -> dict[tuple[str, str], Suspect]:
+) -> dict[tuple[str, str], Contributor]:
     """Who is behind what fires, best effort: one query for each different question and dimension.
 
     Args:
@@ -174,11 +174,11 @@ def suspects(
     for rule, _ in wanted:
         if _counted(rule):
             asked.setdefault(question(rule, rule.window), {})[_sum(rule)] = rule
-    best: dict[tuple[Question, str, str], Suspect] = {}
+    best: dict[tuple[Question, str, str], Contributor] = {}
     for one, rules in asked.items():
         window = Window(now - delay - one.window, now - delay, timezone)
         taken = {*one.by, *(name for name, values in one.where if len(values) == 1)}
-        for dimension in (name for name in SUSPECTS if name not in taken):
+        for dimension in (name for name in CONTRIBUTOR_DIMENSIONS if name not in taken):
             try:
                 rows = _contributions(events(window.start, window.end), window, one, dimension, list(rules.values()))
             except Exception:  # noqa: BLE001  # an alert must not wait for what only embellishes it
@@ -196,7 +196,7 @@ def _contributions(
     events: ir.Table, window: Window, one: Question, dimension: str, rules: list[Rule]
 ) -> list[dict[str, Any]]:
     keys = [*one.by, dimension]
-    metrics = [rule.catalogued for rule in rules]
+    metrics = [rule.definition for rule in rules]
     where = {name: list(values) for name, values in one.where}
     rows = filter_events(events, window, where, required_columns(metrics, keys))
     parts = {_sum(rule): _part(rule)(rows) for rule in rules}
@@ -206,7 +206,7 @@ def _contributions(
 
 def _counted(rule: Rule) -> str:
     """What makes a rule's metric bad, counted; empty: nothing that parts could be told of."""
-    metric = rule.catalogued
+    metric = rule.definition
     if not rule.condition.high:
         return "failures" if metric.numerator is not None and metric.direction is Direction.UP else ""
     if metric.unit is Unit.MILLISECONDS:
@@ -218,12 +218,12 @@ def _counted(rule: Rule) -> str:
 
 def _sum(rule: Rule) -> str:
     """The name of what `_part` adds up: what is slow depends on the rule's own limit."""
-    return f"{rule.metric} {rule.limit}" if rule.catalogued.unit is Unit.MILLISECONDS else rule.metric
+    return f"{rule.metric} {rule.limit}" if rule.definition.unit is Unit.MILLISECONDS else rule.metric
 
 
 def _part(rule: Rule) -> Callable[[ir.Table], ir.Value]:
     """The additive thing behind a rule's metric."""
-    metric: Metric = rule.catalogued
+    metric: Metric = rule.definition
     above, below = metric.numerator, metric.denominator
     if metric.unit is Unit.MILLISECONDS:
         limit = float(rule.threshold)
@@ -234,7 +234,7 @@ def _part(rule: Rule) -> Callable[[ir.Table], ir.Value]:
 
 
 def _rank(  # noqa: PLR0913, PLR0917  # one row of a table kept while it is the best
-    best: dict[tuple[Question, str, str], Suspect],
+    best: dict[tuple[Question, str, str], Contributor],
     one: Question,
     dimension: str,
     name: str,
@@ -248,7 +248,7 @@ def _rank(  # noqa: PLR0913, PLR0917  # one row of a table kept while it is the 
     everybody = {row[dimension] for row in rows}
     for key, parts in groups.items():
         most = max(parts, key=lambda part: (parts[part], str(part)))
-        made = Suspect(dimension, most, parts[most], sum(parts.values()), what)
+        made = Contributor(dimension, most, parts[most], sum(parts.values()), what)
         held = best.get((one, key, name))
         share = float(made.part) / float(made.whole)
         if len(everybody) > 1 and (held is None or share > float(held.part) / float(held.whole)):

@@ -170,7 +170,7 @@ class Rule:
             raise RuleError(msg)
 
     @cached_property
-    def catalogued(self) -> Metric:
+    def definition(self) -> Metric:
         """The metric's entry in the catalogue."""
         if self.metric not in CATALOG:
             raise UnknownNameError("metric", self.metric, CATALOG)
@@ -184,7 +184,7 @@ class Rule:
     @property
     def unit(self) -> Unit:
         """The metric's unit."""
-        return self.catalogued.unit
+        return self.definition.unit
 
     @property
     def limit(self) -> str:
@@ -195,10 +195,10 @@ class Rule:
     def fingerprint(self) -> str:
         """What is compared to see that a rule has changed: all but its name, its channels and how it is told."""
         told = {"name", "repeat", "severity", "runbook", "channels"}
-        meant = {name: value for name, value in self.written().items() if name not in told}
+        meant = {name: value for name, value in self.to_dict().items() if name not in told}
         return hashlib.sha256(json.dumps(meant, sort_keys=True).encode()).hexdigest()[:16]
 
-    def written(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The rule as plain values, those that differ from the defaults; `reading.read` reads it back."""
         plain: dict[str, Any] = {
             "name": self.name, "metric": self.metric, self.condition.value: f"{self.threshold.normalize():f}",

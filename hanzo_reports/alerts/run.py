@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from hanzo_reports.alerts.check import Checked, check
-from hanzo_reports.alerts.topics import tell
+from hanzo_reports.alerts.rule_check import RuleCheck, check_rules
+from hanzo_reports.alerts.spend_check import check_spend
 from hanzo_reports.errors import ReportsError, UsageError
 from hanzo_reports.formats import spelled
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from hanzo_reports.alerts.messages import Voice
+    from hanzo_reports.alerts.messages import MessageContext
     from hanzo_reports.alerts.query import Events
     from hanzo_reports.budgets.budget import Budgets
     from hanzo_reports.delivery.worker import Delivered
@@ -39,7 +39,7 @@ class PassResult:
         failures: why something could not be evaluated, each reason once.
     """
 
-    rules: Checked | None
+    rules: RuleCheck | None
     messages: int
     delivery: Delivered | None
     notes: tuple[str, ...]
@@ -62,7 +62,7 @@ def run_pass(  # noqa: PLR0913  # what a pass reads, the instant, and how it rep
     events: Events,
     now: datetime,
     *,
-    voice: Voice,
+    context: MessageContext,
     interval: timedelta,
     deliver: Callable[[timedelta], Delivered] | None,
 ) -> PassResult:
@@ -74,7 +74,7 @@ def run_pass(  # noqa: PLR0913  # what a pass reads, the instant, and how it rep
         budgets: the budgets, and with them the state database.
         events: gives the events of a range of time, as `Store.events` does.
         now: the instant of evaluation.
-        voice: the time zone, the link and the delay of messages.
+        context: the time zone, the link and the delay of messages.
         interval: the time between two passes.
         deliver: delivers what is due within a time limit; None: the messages stay in the outbox.
 
@@ -85,12 +85,12 @@ def run_pass(  # noqa: PLR0913  # what a pass reads, the instant, and how it rep
     notes: list[str] = []
     failures: list[str] = []
     try:
-        rules = check(budgets.state, events, now, voice=voice, interval=interval)
+        rules = check_rules(budgets.state, events, now, context=context, interval=interval)
         failures += rules.failures
         messages = rules.messages
         _describe_timing(rules, now, notes, failures)
         if not rules.skipped:
-            spend = tell(budgets, events, now, voice)
+            spend = check_spend(budgets, events, now, context)
             failures += spend.failures
             messages += spend.messages
     except UsageError:
@@ -101,7 +101,7 @@ def run_pass(  # noqa: PLR0913  # what a pass reads, the instant, and how it rep
     return PassResult(rules, messages, delivery, tuple(notes), tuple(failures))
 
 
-def _describe_timing(rules: Checked, now: datetime, notes: list[str], failures: list[str]) -> None:
+def _describe_timing(rules: RuleCheck, now: datetime, notes: list[str], failures: list[str]) -> None:
     """Reports a clock that lies behind the last pass, a pass that was skipped, and a long gap between passes."""
     if rules.ahead > CLOCK_TOLERANCE:
         failures.append(

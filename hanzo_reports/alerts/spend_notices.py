@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 
-from hanzo_reports.alerts.states import group_key
+from hanzo_reports.alerts.state_store import group_key
 from hanzo_reports.budgets.status import Crossing, crossings
 from hanzo_reports.delivery.notice import Action, Notice
 from hanzo_reports.delivery.outbox import enqueue
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import ibis
 
-    from hanzo_reports.alerts.messages import Voice
+    from hanzo_reports.alerts.messages import MessageContext
     from hanzo_reports.budgets.budget import Budgets
 
 TOPICS = ("budgets", "anomalies")
@@ -65,7 +65,7 @@ def subscriptions(connection: sqlalchemy.Connection) -> list[dict[str, str]]:
     return [dict(row) for row in connection.execute(asked).mappings()]
 
 
-def tell_budgets(budgets: Budgets, events: ibis.Table, now: datetime, voice: Voice) -> int:
+def notify_budgets(budgets: Budgets, events: ibis.Table, now: datetime, context: MessageContext) -> int:
     """Thresholds and forecasts recorded and told in one transaction, each once for a month and a limit; how many."""
     count = 0
 
@@ -73,18 +73,20 @@ def tell_budgets(budgets: Budgets, events: ibis.Table, now: datetime, voice: Voi
         nonlocal count
         if crossing.notify:
             topics = ("budgets", f"budgets:{crossing.budget.project}")
-            count += enqueue(connection, [(_of_crossing(crossing, voice), _told(connection, topics))], now)
+            count += enqueue(connection, [(_of_crossing(crossing, context), _told(connection, topics))], now)
 
     crossings(budgets, events, now, tell)
     return count
 
 
-def tell_anomalies(engine: sqlalchemy.Engine, events: Callable[[], ibis.Table], now: datetime, voice: Voice) -> int:
+def notify_anomalies(
+    engine: sqlalchemy.Engine, events: Callable[[], ibis.Table], now: datetime, context: MessageContext
+) -> int:
     """Anomalies of the last two complete days told, each once, with the group that moved it; how many messages.
 
     Only if anybody subscribed, and once a day, are the events asked for.
     """
-    local = zone(voice.timezone)
+    local = zone(context.timezone)
     today = midnight(now.astimezone(local).date(), local)
     with engine.connect() as connection:
         to = _told(connection, ("anomalies",))
@@ -92,12 +94,12 @@ def tell_anomalies(engine: sqlalchemy.Engine, events: Callable[[], ibis.Table], 
     if not to or (last is not None and last >= today):
         return 0
     table = events()
-    found = anomalies(daily_spend(table, now, by=["project"], timezone=voice.timezone), NEW.days)
-    found = explained(found, table, ["project"], voice.timezone)
+    found = anomalies(daily_spend(table, now, by=["project"], timezone=context.timezone), NEW.days)
+    found = explained(found, table, ["project"], context.timezone)
     with engine.begin() as connection:
         if not _looked(connection, today, now):
             return 0
-        return enqueue(connection, [(_of_anomaly(one, now, voice), to) for one in found], now)
+        return enqueue(connection, [(_of_anomaly(one, now, context), to) for one in found], now)
 
 
 def _looked(connection: sqlalchemy.Connection, today: datetime, now: datetime) -> bool:
@@ -112,7 +114,7 @@ def _told(connection: sqlalchemy.Connection, topics: Collection[str]) -> list[st
     return sorted(connection.scalars(asked))
 
 
-def _of_crossing(crossing: Crossing, voice: Voice) -> Notice:
+def _of_crossing(crossing: Crossing, context: MessageContext) -> Notice:
     budget = crossing.budget
     limit, spent = shown(budget.monthly_limit, Unit.USD), shown(crossing.spent, Unit.USD)
     month = f"{crossing.period_start:%B %Y}"
@@ -125,7 +127,7 @@ def _of_crossing(crossing: Crossing, voice: Voice) -> Notice:
     facts = (
         ("What", f"the monthly budget of project {budget.project}, in {budget.timezone}"),
         ("How much", much),
-        ("Since", voice.time(crossing.at)),
+        ("Since", context.time(crossing.at)),
         ("What it does", _DOES[budget.on_exceed]),
         ("Resolves", "with the next month, or with a higher limit: hanzo-reports budgets set"),
         ("Ask", f"hanzo-reports costs -r mtd --by model -w project={budget.project}"),
@@ -138,11 +140,11 @@ def _of_crossing(crossing: Crossing, voice: Voice) -> Notice:
     return Notice(
         source=budget.budget_id, group=crossing.period_start.isoformat(), episode=budget.revision, kind=kind,
         action=Action.INFORM, severity="critical" if over and budget.on_exceed == "hard_limit" else "warning",
-        at=crossing.at, title=title, facts=facts, link=voice.link, data=data,
+        at=crossing.at, title=title, facts=facts, link=context.link, data=data,
     )  # fmt: skip
 
 
-def _of_anomaly(one: Anomaly, now: datetime, voice: Voice) -> Notice:
+def _of_anomaly(one: Anomaly, now: datetime, context: MessageContext) -> Notice:
     project = str(one.key[0])
     spent, expected = shown(one.spent, Unit.USD), shown(one.expected, Unit.USD)
     facts = (
@@ -154,7 +156,7 @@ def _of_anomaly(one: Anomaly, now: datetime, voice: Voice) -> Notice:
     return Notice(
         source="anomalies", group=group_key({"project": one.key[0]}), episode=one.day.toordinal(), kind="anomaly",
         action=Action.INFORM, severity="warning", at=now,
-        title=f"ANOMALY {project}: {spent} on {one.day:%-d %B}, expected {expected}", facts=facts, link=voice.link,
+        title=f"ANOMALY {project}: {spent} on {one.day:%-d %B}, expected {expected}", facts=facts, link=context.link,
         data={"project": one.key[0], "day": one.day.isoformat(), "spent": str(one.spent),
               "expected": str(one.expected), "score": round(one.score, 2), "seen_at": iso(now)},
     )  # fmt: skip

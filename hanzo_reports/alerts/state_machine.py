@@ -15,19 +15,19 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from hanzo_reports.alerts.alert_state import Health, Kind, Message, Phase, State
 from hanzo_reports.alerts.rule import NoData
-from hanzo_reports.alerts.standing import Health, Kind, Message, Phase, State
 
 if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from hanzo_reports.alerts.alert_state import Observation
     from hanzo_reports.alerts.rule import Rule
-    from hanzo_reports.alerts.standing import Observation
     from hanzo_reports.formats import Value
 
-PATIENCE = timedelta(minutes=15)  # of bad health, before it is told
-SHORTEST_GAP = timedelta(seconds=120)
+HEALTH_NOTICE_DELAY = timedelta(minutes=15)  # of bad health, before it is told
+MIN_GAP = timedelta(seconds=120)
 MINUTE = timedelta(minutes=1)
 
 Stepped = tuple[State, tuple[Message, ...]]
@@ -60,10 +60,10 @@ def step(  # noqa: PLR0913  # two of them are switches
     messages: tuple[Message, ...] = ()
     if state.fingerprint != rule.fingerprint:
         if state.fingerprint:
-            state, messages = closed(state, now, "rule_changed")
+            state, messages = close(state, now, "rule_changed")
         state = replace(state, fingerprint=rule.fingerprint)
     state = replace(state, last_evaluated=now)
-    if state.phase is Phase.PENDING and last is not None and now - last > max(2 * interval, SHORTEST_GAP):
+    if state.phase is Phase.PENDING and last is not None and now - last > max(2 * interval, MIN_GAP):
         state = replace(state, since=now)
     state, told = _health(rule, state, now, seen, silenced=silenced)
     messages += told
@@ -77,7 +77,7 @@ def step(  # noqa: PLR0913  # two of them are switches
     return state, messages + told
 
 
-def closed(state: State, now: datetime, reason: str) -> Stepped:
+def close(state: State, now: datetime, reason: str) -> Stepped:
     """The state of a rule that was changed, disabled or removed: inactive; what was told is resolved with a reason."""
     fresh = State(episode=state.episode, notices=state.notices, last_evaluated=state.last_evaluated)
     told = [(Kind.BACK, state.notices)] if state.health_told else []
@@ -85,7 +85,7 @@ def closed(state: State, now: datetime, reason: str) -> Stepped:
     return fresh, tuple(Message(kind, state.episode, number, now, state, reason) for kind, number in told)
 
 
-def calm(rule: Rule, seen: Observation) -> bool:
+def is_quiet(rule: Rule, seen: Observation) -> bool:
     """Whether an observation is good and whole, so that a state that says nothing goes on saying nothing."""
     return _health_of(rule, seen) is Health.OK and not _bad(rule, seen)
 
@@ -147,7 +147,7 @@ def _health(rule: Rule, state: State, now: datetime, seen: Observation, *, silen
         state = replace(state, health=health, health_since=now)
     since = state.health_since or now
     wanted = health is Health.ERROR or rule.no_data is NoData.ALERT
-    if not wanted or silenced or state.health_told or now - since < PATIENCE:
+    if not wanted or silenced or state.health_told or now - since < HEALTH_NOTICE_DELAY:
         return state, ()
     state = replace(state, health_told=True, notices=state.notices + 1)
     return state, (Message(Kind(health.value), state.episode, state.notices, now, state, seen.error),)

@@ -78,8 +78,8 @@ def add(
     replace: Replace = False,
 ) -> None:
     """A rule on a metric, or with --slo the burn-rate rules of an objective."""
-    from hanzo_reports.alerts.parse import read
-    from hanzo_reports.alerts.presets import burn_rates
+    from hanzo_reports.alerts.parse import parse_rule
+    from hanzo_reports.alerts.presets import build_burn_rate_rules
     from hanzo_reports.formats import amount
     from hanzo_reports.units import Unit
 
@@ -91,9 +91,9 @@ def add(
         **{name: text for name, text in limits.items() if text},
     }  # fmt: skip
     if slo:
-        rules = burn_rates(name, metric, amount(slo, Unit.SHARE, "the objective"), given)
+        rules = build_burn_rate_rules(name, metric, amount(slo, Unit.SHARE, "the objective"), given)
     else:
-        rules = [read({"name": name, "metric": metric, **given})]
+        rules = [parse_rule({"name": name, "metric": metric, **given})]
     deployment = context.obj.deployment
     _put(deployment, [(rule, channel or ()) for rule in rules], over=replace)
     if not channel:
@@ -103,17 +103,19 @@ def add(
 def list_(context: typer.Context, format_: Format = "table") -> None:
     """The rules, and what fires."""
     checked_format(format_)
-    from hanzo_reports.alerts import book
-    from hanzo_reports.alerts.standing import FIRING
-    from hanzo_reports.alerts.states import load
+    from hanzo_reports.alerts import rule_store
+    from hanzo_reports.alerts.alert_state import FIRING_PHASES
+    from hanzo_reports.alerts.state_store import load_states
 
     deployment = context.obj.deployment
     with deployment.engine.connect() as connection:
-        firing = Counter(rule for (rule, _), (state, _) in load(connection, None).items() if state.phase in FIRING)
-        held = book.rules(connection)
+        firing = Counter(
+            rule for (rule, _), (state, _) in load_states(connection, None).items() if state.phase in FIRING_PHASES
+        )
+        held = rule_store.list_rules(connection)
     rows = [
         {
-            **one.rule.written(), "limit": one.rule.limit, "enabled": one.enabled, "by": ",".join(one.rule.by),
+            **one.rule.to_dict(), "limit": one.rule.limit, "enabled": one.enabled, "by": ",".join(one.rule.by),
             "firing": firing[one.rule_id],
             "channels": ",".join(one.rule.channels),
         }
@@ -127,16 +129,16 @@ def list_(context: typer.Context, format_: Format = "table") -> None:
 def show(context: typer.Context, name: Name, format_: Format = "table") -> None:
     """One rule whole: what it says, who is told, how each group stands."""
     checked_format(format_, ("table", "json"))
-    from hanzo_reports.alerts import book
+    from hanzo_reports.alerts import rule_store
     from hanzo_reports.delivery.endpoints import listed
 
     deployment = context.obj.deployment
     with deployment.engine.connect() as connection:
-        held = book.found(connection, name)
+        held = rule_store.get_rule(connection, name)
         told = [row for row in listed(connection) if row["endpoint_id"] in held.endpoints]
         phases = _phases(connection).get(held.rule_id, {})
     whole = {
-        **held.rule.written(), "limit": held.rule.limit, "enabled": held.enabled, "rule_id": held.rule_id,
+        **held.rule.to_dict(), "limit": held.rule.limit, "enabled": held.enabled, "rule_id": held.rule_id,
         "channels": [f"{row['name']}: {row['kind']} {row['label']}" for row in told],
         "groups": {
             group: phase for group, phase in phases.items() if group and set(json.loads(group)) == set(held.rule.by)
@@ -150,11 +152,11 @@ def show(context: typer.Context, name: Name, format_: Format = "table") -> None:
 
 def remove(context: typer.Context, name: Name) -> None:
     """Remove a rule; what it told is resolved."""
-    from hanzo_reports.alerts import book
+    from hanzo_reports.alerts import rule_store
 
     deployment = context.obj.deployment
     with deployment.engine.begin() as connection:
-        told = book.remove(connection, name, deployment.now(), deployment.voice)
+        told = rule_store.remove_rule(connection, name, deployment.now(), deployment.message_context)
     say(f"{name}: removed; {told} messages to send")
 
 
@@ -170,21 +172,21 @@ def disable(context: typer.Context, name: Name) -> None:
 
 def test(context: typer.Context, name: Name) -> None:
     """Send a marked test message to a rule's channels, now."""
-    from hanzo_reports.alerts import book
-    from hanzo_reports.alerts.messages import trial
+    from hanzo_reports.alerts import rule_store
+    from hanzo_reports.alerts.messages import build_test_notice
     from hanzo_reports.delivery.admin import messages
     from hanzo_reports.delivery.outbox import enqueue
 
     deployment, sent = context.obj.deployment, set()
     with deployment.engine.connect() as connection:
-        held = book.found(connection, name)
+        held = rule_store.get_rule(connection, name)
     if not held.endpoints:
         msg = f"the rule {name!r} has no channel; name one: hanzo-reports alerts add {name} ... --channel X --replace"
         raise UsageError(msg)
     now = deployment.now()
     for over in (False, True):
         with deployment.engine.begin() as connection:
-            enqueue(connection, [(trial(held.rule_id, held.rule, now, over=over), held.endpoints)], now)
+            enqueue(connection, [(build_test_notice(held.rule_id, held.rule, now, over=over), held.endpoints)], now)
         for failure in deployment.deliver().failures:
             say(failure)
     with deployment.engine.connect() as connection:
@@ -200,20 +202,20 @@ def test(context: typer.Context, name: Name) -> None:
 
 def init_defaults(context: typer.Context, channel: Channel = None, *, replace: Replace = False) -> None:
     """Rules for the usual limits of errors, availability, latency and saturation."""
-    from hanzo_reports.alerts.presets import defaults
+    from hanzo_reports.alerts.presets import build_default_rules
 
-    _put(context.obj.deployment, [(rule, channel or ()) for rule in defaults()], over=replace)
+    _put(context.obj.deployment, [(rule, channel or ()) for rule in build_default_rules()], over=replace)
 
 
 def export(context: typer.Context) -> None:
     """All rules as YAML, with the names of their channels and no secrets."""
     import yaml
 
-    from hanzo_reports.alerts import book
+    from hanzo_reports.alerts import rule_store
 
     with context.obj.deployment.engine.connect() as connection:
-        held = book.rules(connection)
-    rules = [one.rule.written() | ({} if one.enabled else {"enabled": False}) for one in held]
+        held = rule_store.list_rules(connection)
+    rules = [one.rule.to_dict() | ({} if one.enabled else {"enabled": False}) for one in held]
     typer.echo(yaml.safe_dump({"rules": rules}, sort_keys=False, allow_unicode=True), nl=False)
 
 
@@ -224,24 +226,24 @@ def import_(
     prune: Annotated[bool, typer.Option("--prune", help="Remove the rules that are not in the file.")] = False,
 ) -> None:
     """Rules from YAML, all or none: new ones made, others changed."""
-    from hanzo_reports.alerts import book
-    from hanzo_reports.alerts.parse import read
+    from hanzo_reports.alerts import rule_store
+    from hanzo_reports.alerts.parse import parse_rule
 
     given = _yaml(file)
-    rules = [read(one, f"{file}, rule {n + 1}") for n, one in enumerate(given)]
+    rules = [parse_rule(one, f"{file}, rule {n + 1}") for n, one in enumerate(given)]
     off = {rule.name: one.get("enabled") is False for rule, one in zip(rules, given, strict=True)}
     deployment = context.obj.deployment
     now = deployment.now()
     with deployment.engine.begin() as connection:
         put = [(rule, store_channels(deployment, connection, rule.channels, literal=False)) for rule in rules]
-        changed = book.put(connection, put, now, over=True)
-        held = {one.rule.name: one.enabled for one in book.rules(connection)}
+        changed = rule_store.save_rules(connection, put, now, over=True)
+        held = {one.rule.name: one.enabled for one in rule_store.list_rules(connection)}
         gone = sorted(held.keys() - off.keys()) if prune else []
         for name in gone:
-            book.remove(connection, name, now, deployment.voice)
+            rule_store.remove_rule(connection, name, now, deployment.message_context)
         for name, disabled in off.items():
             if held[name] is disabled:
-                book.enable(connection, name, now, deployment.voice, on=not disabled)
+                rule_store.set_rule_enabled(connection, name, now, deployment.message_context, on=not disabled)
     say(f"{len(rules)} rules, {len(changed)} new or changed, {len(gone)} removed")
 
 
@@ -261,33 +263,33 @@ def _yaml(file: Path) -> list[dict[str, Any]]:
 
 
 def _put(deployment: "Deployment", given: list[tuple[Any, Any]], *, over: bool) -> None:
-    from hanzo_reports.alerts import book
+    from hanzo_reports.alerts import rule_store
 
     with deployment.engine.begin() as connection:
         texts = dict.fromkeys(text for _, channels in given for text in channels)
         ids = dict(zip(texts, store_channels(deployment, connection, texts, literal=True), strict=True))
         rules = [(rule, [ids[text] for text in channels]) for rule, channels in given]
-        changed = book.put(connection, rules, deployment.now(), over=over)
+        changed = rule_store.save_rules(connection, rules, deployment.now(), over=over)
     for rule, _ in given:
         state = "kept" if rule.name in changed else "there already"
-        say(f"{rule.name}: {rule.metric} {rule.limit} over {rule.written()['window']}, {state}")
+        say(f"{rule.name}: {rule.metric} {rule.limit} over {rule.to_dict()['window']}, {state}")
 
 
 def _enable(context: typer.Context, name: str, *, on: bool) -> None:
-    from hanzo_reports.alerts import book
+    from hanzo_reports.alerts import rule_store
 
     deployment = context.obj.deployment
     with deployment.engine.begin() as connection:
-        told = book.enable(connection, name, deployment.now(), deployment.voice, on=on)
+        told = rule_store.set_rule_enabled(connection, name, deployment.now(), deployment.message_context, on=on)
     say(f"{name}: {'enabled' if on else f'disabled; {told} messages to send'}")
 
 
 def _phases(connection: "sqlalchemy.Connection") -> dict[str, dict[str, str]]:
     """The phase of each group of each rule, where it is not inactive from the start."""
-    from hanzo_reports.alerts import states
+    from hanzo_reports.alerts import state_store
 
     found: dict[str, dict[str, str]] = {}
-    for (rule_id, group), (state, _) in states.load(connection, None).items():
+    for (rule_id, group), (state, _) in state_store.load_states(connection, None).items():
         word = state.phase.value if state.health.value == "ok" else f"{state.phase.value} ({state.health.value})"
         found.setdefault(rule_id, {})[group] = word
     return found

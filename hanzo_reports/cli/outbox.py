@@ -52,11 +52,11 @@ def check(
     apart = span(watch or interval, "--watch" if watch else "--interval")
 
     if reset_clock:
-        from hanzo_reports.alerts.states import rewind
+        from hanzo_reports.alerts.state_store import rewind_clock
 
         deployment = context.obj.deployment
         with deployment.engine.begin() as connection:
-            rewind(connection, deployment.now())
+            rewind_clock(connection, deployment.now())
 
     def run() -> None:
         _run_pass(context.obj, apart, format_, send=not no_deliver)
@@ -89,7 +89,7 @@ def _run_pass(options: Options, interval: timedelta, format_: str, *, send: bool
         workspace.budgets,
         workspace.store.events,
         deployment.now(),
-        voice=deployment.voice,
+        context=deployment.message_context,
         interval=interval,
         deliver=deployment.deliver if send else None,
     )

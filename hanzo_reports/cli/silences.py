@@ -26,17 +26,17 @@ def silence(
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; shown in the list.", show_default=False)] = "",
 ) -> None:
     """Say nothing new for a while; what was told is still resolved."""
-    from hanzo_reports.alerts import book
+    from hanzo_reports.alerts import rule_store
     from hanzo_reports.formats import span
     from hanzo_reports.window import instant
 
     deployment = context.obj.deployment
     now = deployment.now()
     end = instant(until, deployment.timezone) if until else now + span(for_, "--for")
-    made = book.Silence("", rule, single(where or (), "--where"), now, end, reason)
+    made = rule_store.Silence("", rule, single(where or (), "--where"), now, end, reason)
     with deployment.engine.begin() as connection:
-        kept = book.silence(connection, made)
-    local_end = deployment.voice.time(kept.ends_at)
+        kept = rule_store.add_silence(connection, made)
+    local_end = deployment.message_context.time(kept.ends_at)
     say(f"silent until {local_end}; end it with `hanzo-reports alerts unsilence {kept.silence_id}`")
     typer.echo(kept.silence_id)
 
@@ -44,12 +44,12 @@ def silence(
 def silences(context: typer.Context, format_: Format = "table") -> None:
     """The silences that are not over."""
     checked_format(format_)
-    from hanzo_reports.alerts import book
+    from hanzo_reports.alerts import rule_store
     from hanzo_reports.window import iso
 
     deployment = context.obj.deployment
     with deployment.engine.connect() as connection:
-        held = book.silences(connection, deployment.now())
+        held = rule_store.list_silences(connection, deployment.now())
     columns = ("id", "rule", "where", "until", "reason")
     rows = [
         {
@@ -65,9 +65,9 @@ def unsilence(
     context: typer.Context, silence_id: Annotated[str, typer.Argument(help="As `alerts silences` lists it.")]
 ) -> None:
     """End a silence; what still fires is told at the next check."""
-    from hanzo_reports.alerts import book
+    from hanzo_reports.alerts import rule_store
 
     deployment = context.obj.deployment
     with deployment.engine.begin() as connection:
-        book.unsilence(connection, silence_id, deployment.now())
+        rule_store.end_silence(connection, silence_id, deployment.now())
     say(f"{silence_id}: over")

@@ -12,10 +12,10 @@ from budget_fixtures import address, budgets, lake, spend
 from cryptography.fernet import Fernet
 
 from hanzo_reports import store
-from hanzo_reports.alerts import book, states
-from hanzo_reports.alerts.check import check
-from hanzo_reports.alerts.messages import Voice
-from hanzo_reports.alerts.parse import read
+from hanzo_reports.alerts import rule_store, state_store
+from hanzo_reports.alerts.messages import MessageContext
+from hanzo_reports.alerts.parse import parse_rule
+from hanzo_reports.alerts.rule_check import check_rules
 from hanzo_reports.delivery.endpoints import keep, parse
 from hanzo_reports.delivery.sealing import Vault
 from hanzo_reports.delivery.ssrf import Guard
@@ -74,7 +74,7 @@ def house(state_database, traffic, clock):
 
     class House:
         engine, guard = state_database, Guard(frozenset({"localhost"}), timeout=2.0)
-        vault, voice = Vault(Fernet.generate_key().decode()), Voice(delay=timedelta())
+        vault, message_context = Vault(Fernet.generate_key().decode()), MessageContext(delay=timedelta())
 
         def channel(self, spec, schemes=()):
             with self.engine.begin() as connection:
@@ -83,11 +83,11 @@ def house(state_database, traffic, clock):
         def rule(self, *endpoints, over=False, **given):
             plain = {"name": "errors", "metric": "error_rate", "gt": "0.05", "window": "1m"} | given
             with self.engine.begin() as connection:
-                return book.put(connection, [(read(plain), endpoints)], clock.now, over=over)
+                return rule_store.save_rules(connection, [(parse_rule(plain), endpoints)], clock.now, over=over)
 
         def check(self, **options):
             events = options.pop("events", traffic.store.events)
-            return check(self.engine, events, clock.now, **{"voice": self.voice} | options)
+            return check_rules(self.engine, events, clock.now, **{"context": self.message_context} | options)
 
         def deliver(self):
             return deliver(self.engine, self.vault, self.guard, clock)
@@ -103,6 +103,8 @@ def house(state_database, traffic, clock):
 
         def phases(self):
             with self.engine.connect() as connection:
-                return {key[1]: state.phase.value for key, (state, _) in states.load(connection, None).items()}
+                return {
+                    key[1]: state.phase.value for key, (state, _) in state_store.load_states(connection, None).items()
+                }
 
     return House()

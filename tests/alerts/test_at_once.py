@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from hanzo_reports.alerts.check import check
+from hanzo_reports.alerts.rule_check import check_rules
 
 BAD = 20
 
@@ -28,7 +28,7 @@ def test_two_checkers_at_once_tell_everything_once(house, receiver, state_engine
 
     def run(engine, now):
         try:
-            done.append(check(engine, events, now, voice=house.voice).messages)
+            done.append(check_rules(engine, events, now, context=house.message_context).messages)
         except Exception as error:  # noqa: BLE001  # shown below
             failed.append(error)
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from hanzo_reports.alerts.messages import Voice, notice, trial
-from hanzo_reports.alerts.parse import read
-from hanzo_reports.alerts.query import Suspect
-from hanzo_reports.alerts.standing import Kind, Message, Phase, State
+from hanzo_reports.alerts.alert_state import Kind, Message, Phase, State
+from hanzo_reports.alerts.messages import MessageContext, build_notice, build_test_notice
+from hanzo_reports.alerts.parse import parse_rule
+from hanzo_reports.alerts.query import Contributor
 from hanzo_reports.delivery.notice import body, markdown, plain
 
 BEGAN = datetime(2026, 3, 1, 2, 7, tzinfo=UTC)
 FIRED = BEGAN + timedelta(minutes=5)
-RULE = read(
+RULE = parse_rule(
     {
         "name": "search-errors", "metric": "error_rate", "gt": "1%", "window": "5m", "for": "5m", "clear": "0.5%",
         "keep_firing_for": "10m", "by": ["project"], "where": {"environment": ["production"]}, "severity": "critical",
@@ -23,13 +23,13 @@ RULE = read(
     }
 )  # fmt: skip
 GROUP = '{"project":"search"}'
-VOICE = Voice("Europe/Berlin", "https://reports.example/latest")
+VOICE = MessageContext("Europe/Berlin", "https://reports.example/latest")
 STATE = State(Phase.FIRING, episode=1, since=FIRED, began=BEGAN, notified_at=FIRED, value=0.0421, worst=0.061)
-SUSPECT = Suspect("model", "gpt-4o", 48, 52, "errors")
+SUSPECT = Contributor("model", "gpt-4o", 48, 52, "errors")
 
 
 def told(kind, state=STATE, at=FIRED, reason="", number=0, **more):
-    return notice("r1", RULE, GROUP, Message(kind, 1, number, at, state, reason), VOICE, **more)
+    return build_notice("r1", RULE, GROUP, Message(kind, 1, number, at, state, reason), VOICE, **more)
 
 
 def read_out(made):
@@ -97,7 +97,7 @@ Look: https://reports.example/latest"""
 
 def test_burn_rates_and_money():
     burn = replace(RULE, burn_rate=Decimal("14.4"), short_window=timedelta(minutes=2), by=(), where=(), runbook="")
-    text = plain(notice("r1", burn, "{}", Message(Kind.FIRING, 1, 0, FIRED, STATE), Voice()))
+    text = plain(build_notice("r1", burn, "{}", Message(Kind.FIRING, 1, 0, FIRED, STATE), MessageContext()))
     assert (
         text
         == """\
@@ -107,10 +107,10 @@ Since: Sun 1 March 02:07 (UTC), 5m ago
 Resolves: when it is at most 0.5% for 10m
 Ask: hanzo-reports usage -r 2026-03-01T02:06:00Z..2026-03-01T02:11:00Z -m error_rate,requests"""
     )
-    spend = read({"name": "spend", "metric": "cost", "gte": "$50", "window": "1d"})
+    spend = parse_rule({"name": "spend", "metric": "cost", "gte": "$50", "window": "1d"})
     state = replace(STATE, value=Decimal("61.25"), worst=Decimal("61.25"))
-    suspect = Suspect("project", None, Decimal(40), Decimal("61.25"), "cost")
-    made = notice("r1", spend, "{}", Message(Kind.FIRING, 1, 0, FIRED, state), Voice(), suspect=suspect)
+    suspect = Contributor("project", None, Decimal(40), Decimal("61.25"), "cost")
+    made = build_notice("r1", spend, "{}", Message(Kind.FIRING, 1, 0, FIRED, state), MessageContext(), suspect=suspect)
     assert made.title == "FIRING spend: cost $61.25 >= $50.00"
     assert "Most of it: project unknown: $40.00 of $61.25 cost (65%)\n" in plain(made)
     assert "Resolves: when it is below $50.00\n" in plain(made)
@@ -146,7 +146,7 @@ def test_slack_and_pagerduty_take_no_more_than_they_can():
 
 
 def test_a_group_that_is_named_like_a_command_calls_nobody():
-    made = notice("r1", RULE, '{"project":"<!channel> *x*"}', Message(Kind.FIRING, 1, 0, FIRED, STATE), VOICE)
+    made = build_notice("r1", RULE, '{"project":"<!channel> *x*"}', Message(Kind.FIRING, 1, 0, FIRED, STATE), VOICE)
     sent = json.loads(body("slack", made))
     assert "<!channel>" not in sent["text"] + sent["blocks"][1]["text"]["text"]
     assert sent["blocks"][0]["text"]["type"] == "plain_text"
@@ -167,4 +167,4 @@ def test_pagerduty_opens_and_closes_one_incident():
 
 
 def test_a_test_says_that_it_is_one():
-    assert trial("r1", RULE, FIRED, over=False).title == "TEST search-errors: this is a test"
+    assert build_test_notice("r1", RULE, FIRED, over=False).title == "TEST search-errors: this is a test"

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from hanzo_reports.alerts.parse import read
-from hanzo_reports.alerts.presets import burn_rates, defaults
+from hanzo_reports.alerts.parse import parse_rule
+from hanzo_reports.alerts.presets import build_burn_rate_rules, build_default_rules
 from hanzo_reports.alerts.rule import Condition, Rule, Severity
 from hanzo_reports.errors import RuleError, UnknownNameError
 from hanzo_reports.formats import amount, shown, span, spelled
@@ -23,12 +23,12 @@ FULL = {
 
 
 def test_a_rule_reads_back_as_written():
-    assert read(FULL).written() == FULL
-    assert read(read(FULL).written()) == read(FULL)
+    assert parse_rule(FULL).to_dict() == FULL
+    assert parse_rule(parse_rule(FULL).to_dict()) == parse_rule(FULL)
 
 
 def test_defaults_are_not_written():
-    assert read({"name": "a", "metric": "cost", "gt": "5"}).written() == {
+    assert parse_rule({"name": "a", "metric": "cost", "gt": "5"}).to_dict() == {
         "name": "a", "metric": "cost", "gt": "5", "window": "5m",
     }  # fmt: skip
 
@@ -75,7 +75,7 @@ def test_defaults_are_not_written():
 )
 def test_a_rule_that_could_never_work_is_refused(given, said):
     with pytest.raises((RuleError, UnknownNameError)) as caught:
-        read({"name": "a", "metric": "error_rate", "gt": "0.01"} | given)
+        parse_rule({"name": "a", "metric": "error_rate", "gt": "0.01"} | given)
     assert said in str(caught.value)
 
 
@@ -125,7 +125,7 @@ def test_values_are_shown_with_their_unit(value, unit, text):
 
 
 def test_the_defaults_are_the_limits_of_the_catalogue():
-    assert {(rule.metric, rule.limit) for rule in defaults()} == {
+    assert {(rule.metric, rule.limit) for rule in build_default_rules()} == {
         ("error_rate", "> 1%"),
         ("availability", "< 99.9%"),
         ("latency_p50", "> 200 ms"),
@@ -135,19 +135,22 @@ def test_the_defaults_are_the_limits_of_the_catalogue():
 
 
 def test_burn_rates_are_those_of_the_workbook():
-    found = burn_rates("api", "availability", Decimal("0.999"), {"by": ["project"]})
+    found = build_burn_rate_rules("api", "availability", Decimal("0.999"), {"by": ["project"]})
     assert [(r.name, str(r.threshold), r.window, r.short_window, r.severity) for r in found] == [
         ("api-fast", "0.9856", timedelta(hours=1), timedelta(minutes=5), Severity.CRITICAL),
         ("api-slow", "0.994", timedelta(hours=6), timedelta(minutes=30), Severity.CRITICAL),
         ("api-ticket", "0.999", timedelta(days=3), timedelta(hours=6), Severity.WARNING),
     ]
     assert all(rule.by == ("project",) for rule in found)
-    errors = burn_rates("api", "error_rate", Decimal("0.99"), {})
+    errors = build_burn_rate_rules("api", "error_rate", Decimal("0.99"), {})
     assert [(r.condition, str(r.threshold)) for r in errors] == [("gt", "0.144"), ("gt", "0.06"), ("gt", "0.01")]
 
 
 def test_a_rate_that_nothing_can_reach_is_left_out():
-    assert [rule.name for rule in burn_rates("api", "availability", Decimal("0.9"), {})] == ["api-slow", "api-ticket"]
+    assert [rule.name for rule in build_burn_rate_rules("api", "availability", Decimal("0.9"), {})] == [
+        "api-slow",
+        "api-ticket",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -160,14 +163,14 @@ def test_a_rate_that_nothing_can_reach_is_left_out():
 )
 def test_an_objective_that_makes_no_sense_is_refused(metric, slo, said):
     with pytest.raises(RuleError, match=said):
-        burn_rates("api", metric, Decimal(slo), {})
+        build_burn_rate_rules("api", metric, Decimal(slo), {})
 
 
 def test_how_a_rule_is_told_does_not_change_what_it_is():
-    rule = read(FULL)
+    rule = parse_rule(FULL)
     same = {"name": "other", "repeat": "2h", "severity": "info", "runbook": "", "channels": []}
-    assert read(FULL | same).fingerprint == rule.fingerprint
-    assert read(FULL | {"gte": "0.03"}).fingerprint != rule.fingerprint
+    assert parse_rule(FULL | same).fingerprint == rule.fingerprint
+    assert parse_rule(FULL | {"gte": "0.03"}).fingerprint != rule.fingerprint
 
 
 @pytest.mark.parametrize(
@@ -183,4 +186,4 @@ def test_how_a_rule_is_told_does_not_change_what_it_is():
     ],
 )
 def test_a_limit_is_shown_as_it_is_compared(metric, condition, limit):
-    assert read({"name": "a", "metric": metric} | condition).limit == limit
+    assert parse_rule({"name": "a", "metric": metric} | condition).limit == limit

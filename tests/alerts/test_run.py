@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from hanzo_reports.alerts import check
+from hanzo_reports.alerts import rule_check
 from hanzo_reports.alerts.run import run_pass
 from hanzo_reports.alerts.spend_notices import subscribe
 from hanzo_reports.budgets.budget import Budget, Budgets
@@ -29,7 +29,9 @@ def one_pass(house, traffic, clock):
 
     def run(*, events=traffic.store.events, interval=MINUTE, deliver=deliver, **later):
         clock.pass_(**later or {"minutes": 1})
-        return run_pass(Budgets(house.engine), events, clock.now, voice=house.voice, interval=interval, deliver=deliver)
+        return run_pass(
+            Budgets(house.engine), events, clock.now, context=house.message_context, interval=interval, deliver=deliver
+        )
 
     run.time_limits = time_limits
     return run
@@ -75,7 +77,7 @@ def test_events_that_cannot_be_read_are_a_failure_of_rules_and_budgets_and_stop_
 
 @pytest.mark.usefixtures("search")
 def test_a_failed_evaluation_is_returned_and_delivery_goes_on(one_pass, monkeypatch):
-    monkeypatch.setattr(check, "PATIENCE", 0)
+    monkeypatch.setattr(rule_check, "PATIENCE", 0)
     result = one_pass()
     assert (result.rules, result.counts) == (None, {"sent": 7, "retried": 0, "dead": 0})
     assert "0 other passes" in result.failures[0]
@@ -86,7 +88,7 @@ def test_a_wrong_argument_is_raised_and_nothing_is_delivered(one_pass, monkeypat
         msg = "no such rule"
         raise RuleError(msg)
 
-    monkeypatch.setattr("hanzo_reports.alerts.run.check", refuse)
+    monkeypatch.setattr("hanzo_reports.alerts.run.check_rules", refuse)
     with pytest.raises(RuleError):
         one_pass()
     assert one_pass.time_limits == []

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from hanzo_reports.alerts import book, states
+from hanzo_reports.alerts import rule_store, state_store
 from hanzo_reports.errors import StoreError
 from hanzo_reports.state.alert_tables import STATES
 
@@ -103,7 +103,7 @@ def test_a_rule_is_edited_while_it_fires(house, hook, receiver, clock):
     minutes(house, BAD)
     assert len(receiver.got) == 3
     with house.engine.begin() as connection:
-        book.remove(connection, "errors", clock.now, house.voice)
+        rule_store.remove_rule(connection, "errors", clock.now, house.message_context)
     house.deliver()
     assert receiver.types[3:] == ["alert.resolved"]
     assert house.phases() == {}
@@ -173,9 +173,9 @@ def test_a_group_without_data_is_told_and_after_a_week_no_longer_waited_for(hous
 
 
 def test_only_so_many_groups_are_remembered_and_none_by_a_rule_that_misses_none(house, hook, monkeypatch):
-    from hanzo_reports.alerts import check  # noqa: PLC0415  # to have it remember fewer
+    from hanzo_reports.alerts import rule_check  # noqa: PLC0415  # to have it remember fewer
 
-    monkeypatch.setattr(check, "MOST", 2)
+    monkeypatch.setattr(rule_check, "MOST", 2)
     house.rule(hook, by=["project"])
     house.minute(project="a")
     assert house.phases() == {}
@@ -253,7 +253,7 @@ def test_what_a_clock_wrote_that_was_ahead_does_not_stay_ahead(house, hook, rece
     clock.pass_(days=-3650)
     assert house.check().ahead > timedelta(days=3649)
     with house.engine.begin() as connection:
-        states.rewind(connection, clock.now)
+        state_store.rewind_clock(connection, clock.now)
     minutes(house, BAD)
     assert receiver.types == ["alert.firing"] * 2  # the one that failed, and that it is sent again at once
     minutes(house, *[BAD] * 10)
@@ -274,7 +274,7 @@ def test_late_data_does_not_rewrite_what_was_told(house, hook, receiver, clock, 
 
 
 def test_a_delay_waits_for_late_events(house, hook, receiver):
-    house.voice = replace(house.voice, delay=timedelta(minutes=1))
+    house.message_context = replace(house.message_context, delay=timedelta(minutes=1))
     house.rule(hook)
     minutes(house, BAD, 0, 0)
     assert [got.json["timestamp"] for got in receiver.got] == ["2026-03-01T03:02:00Z", "2026-03-01T03:03:00Z"]
@@ -284,9 +284,9 @@ def test_silences(house, hook, receiver, clock):
     house.rule(hook, by=["project"])
 
     def silence(**groups):
-        made = book.Silence("", "errors", groups, clock.now, clock.now + timedelta(minutes=3), "deploy")
+        made = rule_store.Silence("", "errors", groups, clock.now, clock.now + timedelta(minutes=3), "deploy")
         with house.engine.begin() as connection:
-            return book.silence(connection, made).silence_id
+            return rule_store.add_silence(connection, made).silence_id
 
     silence(project="a")
     house.minute(bad=BAD, project="a")
@@ -298,19 +298,19 @@ def test_silences(house, hook, receiver, clock):
     house.minute(bad=0, project="b")
     assert receiver.types[-1] == "alert.resolved"
     with house.engine.begin() as connection:
-        book.unsilence(connection, ended, clock.now)
-        assert book.silences(connection, clock.now) == []
+        rule_store.end_silence(connection, ended, clock.now)
+        assert rule_store.list_silences(connection, clock.now) == []
 
 
 def test_a_rule_that_is_disabled_resolves_and_says_why(house, hook, receiver, clock):
     house.rule(hook)
     minutes(house, BAD)
     with house.engine.begin() as connection:
-        assert book.enable(connection, "errors", clock.now, house.voice, on=False) == 1
+        assert rule_store.set_rule_enabled(connection, "errors", clock.now, house.message_context, on=False) == 1
     minutes(house, BAD)
     assert [got.json["data"]["reason"] for got in receiver.got] == ["", "disabled"]
     with house.engine.begin() as connection:
-        book.enable(connection, "errors", clock.now, house.voice, on=True)
+        rule_store.set_rule_enabled(connection, "errors", clock.now, house.message_context, on=True)
     minutes(house, BAD)
     assert receiver.types == ["alert.firing", "alert.resolved", "alert.firing"]
 
@@ -329,7 +329,7 @@ def test_a_rule_removed_and_made_again_is_told_again(house, hook, receiver, cloc
         house.rule(hook)
         minutes(house, BAD)
         with house.engine.begin() as connection:
-            book.remove(connection, "errors", clock.now, house.voice)
+            rule_store.remove_rule(connection, "errors", clock.now, house.message_context)
     assert receiver.types == ["alert.firing", "alert.resolved", "alert.firing"]
 
 

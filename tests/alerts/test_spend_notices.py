@@ -11,8 +11,8 @@ import duckdb
 import pytest
 
 from hanzo_reports.alerts import spend_notices as money
-from hanzo_reports.alerts.spend_notices import subscribe, subscriptions, tell_anomalies, tell_budgets
-from hanzo_reports.alerts.topics import tell
+from hanzo_reports.alerts.spend_check import check_spend
+from hanzo_reports.alerts.spend_notices import notify_anomalies, notify_budgets, subscribe, subscriptions
 from hanzo_reports.budgets.budget import Budget, Budgets
 from hanzo_reports.errors import UnknownNameError
 
@@ -37,7 +37,7 @@ def told(house, traffic, clock, receiver):
 
         def look(self, engine=None):
             engine = engine or house.engine
-            return tell_budgets(Budgets(engine), traffic.store.events(), clock.now, house.voice)
+            return notify_budgets(Budgets(engine), traffic.store.events(), clock.now, house.message_context)
 
         @property
         def titles(self):
@@ -120,13 +120,13 @@ def month(told, traffic, clock):
 
 def test_an_anomaly_is_told_once_with_who_moved_it(month, house, traffic, clock, receiver):
     house.rule(month.channel)
-    looks = [tell_anomalies(house.engine, traffic.store.events, clock.now, house.voice) for _ in range(3)]
+    looks = [notify_anomalies(house.engine, traffic.store.events, clock.now, house.message_context) for _ in range(3)]
     assert looks == [1, 0, 0]
     [title] = month.titles
     assert title.startswith("ANOMALY search: $804.00 on 29 March, expected $2")
     assert "\nWhy: model dear: +$780.00 on the same weekday before\n" in receiver.got[0].json["data"]["text"]
     clock.pass_(days=1)
-    assert tell_anomalies(house.engine, traffic.store.events, clock.now, house.voice) == 0
+    assert notify_anomalies(house.engine, traffic.store.events, clock.now, house.message_context) == 0
     assert not house.check().skipped  # the row that says when anomalies were looked for is none of a pass's
     clock.pass_(minutes=1)
     assert house.check().rules == 1
@@ -143,7 +143,7 @@ def test_two_who_look_for_anomalies_at_once_tell_them_once(house, traffic, clock
 
     def look(engine):
         try:
-            counts.append(tell_anomalies(engine, traffic.store.events, clock.now, house.voice))
+            counts.append(notify_anomalies(engine, traffic.store.events, clock.now, house.message_context))
         except Exception as error:  # noqa: BLE001  # shown below
             failed.append(error)
 
@@ -157,7 +157,7 @@ def test_two_who_look_for_anomalies_at_once_tell_them_once(house, traffic, clock
 
 @pytest.mark.usefixtures("told")
 def test_a_store_without_events_has_no_anomalies(house, traffic, clock):
-    assert tell_anomalies(house.engine, traffic.store.events, clock.now, house.voice) == 0
+    assert notify_anomalies(house.engine, traffic.store.events, clock.now, house.message_context) == 0
 
 
 @pytest.mark.usefixtures("month")
@@ -171,11 +171,13 @@ def test_what_cannot_be_looked_at_is_told_after_a_quarter_of_an_hour_and_keeps_n
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(money, "crossings", broken)
         for minute in range(20):
-            looked = tell(Budgets(house.engine), traffic.store.events, clock.now, house.voice)
+            looked = check_spend(Budgets(house.engine), traffic.store.events, clock.now, house.message_context)
             assert looked.failures == ("budgets: IOException: postgresql://***@db is gone",)
             assert looked.messages == {0: 1, 15: 1}.get(minute, 0)  # the anomaly, and that budgets cannot be seen
             clock.pass_(minutes=1)
-    looks = [tell(Budgets(house.engine), traffic.store.events, clock.now, house.voice) for _ in range(2)]
+    looks = [
+        check_spend(Budgets(house.engine), traffic.store.events, clock.now, house.message_context) for _ in range(2)
+    ]
     assert [look.failures for look in looks] == [(), ()]
     house.deliver()
     assert receiver.types == ["alert.anomaly", "alert.error", "alert.threshold", "alert.back"]

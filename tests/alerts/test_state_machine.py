@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanzo_reports.alerts.parse import read
-from hanzo_reports.alerts.standing import Health, Kind, Observation, Phase, State
-from hanzo_reports.alerts.state_machine import closed, step
+from hanzo_reports.alerts.alert_state import Health, Kind, Observation, Phase, State
+from hanzo_reports.alerts.parse import parse_rule
+from hanzo_reports.alerts.state_machine import close, step
 
 START = datetime(2026, 3, 1, 3, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -32,7 +32,7 @@ def run(rule, seen, state=None, *, start=START, every=MINUTE, **options):
 
 
 def rule(**more):
-    return read(PLAIN | more)
+    return parse_rule(PLAIN | more)
 
 
 def test_without_for_it_fires_at_once_and_resolves_at_once():
@@ -139,7 +139,7 @@ def test_a_changed_rule_resolves_what_was_told_and_starts_fresh():
 
 def test_what_was_told_of_bad_health_is_taken_back_too():
     states, _ = run(rule(), [BROKEN] * 17)
-    assert [message.kind for message in closed(states[-1], START, "removed")[1]] == [Kind.BACK]
+    assert [message.kind for message in close(states[-1], START, "removed")[1]] == [Kind.BACK]
 
 
 def test_a_silence_mutes_and_what_still_fires_at_its_end_is_told_then():
@@ -176,11 +176,11 @@ def test_burn_rates_need_both_windows_and_end_with_the_short_one():
 )  # fmt: skip
 def test_conditions_are_exact_at_the_threshold(condition, value, bad):
     plain = {"name": "errors", "metric": "error_rate", condition: "0.05"}
-    assert bool(run(read(plain), [Observation(value, 1)])[1]) is bad
+    assert bool(run(parse_rule(plain), [Observation(value, 1)])[1]) is bad
 
 
 def test_money_is_compared_exactly():
-    budget = read({"name": "spend", "metric": "cost", "gt": "0.3"})
+    budget = parse_rule({"name": "spend", "metric": "cost", "gt": "0.3"})
     assert run(budget, [Observation(Decimal("0.3"), 1)])[1] == []
     assert run(budget, [Observation(Decimal("0.300000001"), 1)])[1] == [(0, "firing")]
 
@@ -272,7 +272,7 @@ def test_firing_needs_a_bad_value_for_as_long_as_the_rule_says(rule, steps):
 @given(RULES, STEPS, st.integers(0, 60))
 def test_a_restart_changes_nothing(rule, steps, cut):
     """A state that was written down and read back goes on as if nothing had been."""
-    from hanzo_reports.alerts.states import row_of, state_of  # noqa: PLC0415  # only this test writes states down
+    from hanzo_reports.alerts.state_store import row_of, state_of  # noqa: PLC0415  # only this test writes states down
 
     def written(state):
         return replace(state_of(row_of(state)), last_evaluated=state.last_evaluated)

@@ -21,8 +21,8 @@ import ibis.formats.pandas
 import sqlalchemy
 
 from hanzo_reports import store
-from hanzo_reports.alerts.check import check
-from hanzo_reports.alerts.messages import Voice
+from hanzo_reports.alerts.messages import MessageContext
+from hanzo_reports.alerts.rule_check import check_rules
 from hanzo_reports.delivery.sealing import Vault
 from hanzo_reports.delivery.ssrf import Guard
 from hanzo_reports.delivery.worker import deliver
@@ -42,7 +42,7 @@ def turn(now):
     """What a process does: one pass, one delivery; whether anything still waits to be sent."""
     path = url.removeprefix("sqlite:///")
     engine = state.sqlite(Path(path)) if path != url else sqlalchemy.create_engine(url)
-    check(engine, store.open(lake).events, now, voice=Voice(delay=timedelta()))
+    check_rules(engine, store.open(lake).events, now, context=MessageContext(delay=timedelta()))
     deliver(engine, Vault(key), Guard(frozenset({"localhost"}), timeout=10.0), lambda: now)
     with engine.connect() as connection:
         return connection.execute(sqlalchemy.select(OUTBOX).where(OUTBOX.c.state == "pending")).first() is not None

@@ -12,12 +12,12 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from hanzo_reports.alerts import book, states
-from hanzo_reports.alerts.messages import Voice, notice
-from hanzo_reports.alerts.query import Failure, answers, missed, nothing, questions, seen, suspects
+from hanzo_reports.alerts import rule_store, state_store
+from hanzo_reports.alerts.alert_state import FIRING_PHASES, Kind, Message, Observation, Phase, State
+from hanzo_reports.alerts.messages import MessageContext, build_notice
+from hanzo_reports.alerts.query import Failure, answers, find_contributors, missed, nothing, questions, seen
 from hanzo_reports.alerts.rule import HOUR, Condition, Rule
-from hanzo_reports.alerts.standing import FIRING, Kind, Message, Observation, Phase, State
-from hanzo_reports.alerts.state_machine import SHORTEST_GAP, calm, closed, step
+from hanzo_reports.alerts.state_machine import MIN_GAP, close, is_quiet, step
 from hanzo_reports.delivery.outbox import enqueue
 from hanzo_reports.errors import StoreBusyError
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     import sqlalchemy
 
-    from hanzo_reports.alerts.book import Held, Silence
-    from hanzo_reports.alerts.query import Answer, Events, Question, Suspect
-    from hanzo_reports.alerts.states import Key
+    from hanzo_reports.alerts.query import Answer, Contributor, Events, Question
+    from hanzo_reports.alerts.rule_store import Silence, StoredRule
+    from hanzo_reports.alerts.state_store import Key
     from hanzo_reports.delivery.notice import Notice
 
 MEMORY = timedelta(days=7)  # after which a group that is away and does not fire is forgotten
@@ -43,7 +43,7 @@ Kept = dict["Key", tuple[State, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
-class Checked:
+class RuleCheck:
     """What one pass did.
 
     Args:
@@ -84,7 +84,7 @@ class _View:
 
     version: int
     last: datetime | None
-    held: list[Held]
+    held: list[StoredRule]
     silences: list[Silence]
     kept: Kept
 
@@ -115,7 +115,7 @@ class _Pass:
         for one in view.held:
             self._rule(one, known.get(one.rule_id, set()))
 
-    def _rule(self, one: Held, known: set[str]) -> None:
+    def _rule(self, one: StoredRule, known: set[str]) -> None:
         """A rule as a whole, the groups that have events, and those that had some before."""
         if any(question not in self.found for question in questions([one.rule])):
             return  # made or changed since the queries ran; the next pass sees it
@@ -129,7 +129,7 @@ class _Pass:
         misses = missed(one.rule)
         room = MOST - len(known) if misses else 0  # for groups that are known only to be missed one day
         for group, observation in groups.items():
-            new = group not in known and calm(one.rule, observation)
+            new = group not in known and is_quiet(one.rule, observation)
             if not new or room > 0:
                 room -= new
                 self._step((one.rule_id, group), one.rule, observation, one.endpoints, present=misses)
@@ -146,10 +146,10 @@ class _Pass:
         """Whether a group has been away for so long that nobody waits for it; one that fires is not forgotten."""
         return state.phase is Phase.INACTIVE and state.seen_at is not None and self.now - state.seen_at > MEMORY
 
-    def _drop(self, key: Key, one: Held, reason: str) -> None:
+    def _drop(self, key: Key, one: StoredRule, reason: str) -> None:
         """A group that is not looked at any more; what was told is closed, and its episodes stay counted."""
         before, knowing = self.view.kept[key]
-        after, messages = closed(before, self.now, reason)
+        after, messages = close(before, self.now, reason)
         self.told += [_Told(key, one.rule, message, knowing or one.endpoints, None) for message in messages]
         counted = after.episode or after.notices
         self.changed[key] = (replace(after, seen_at=before.seen_at if counted else None), ())
@@ -179,14 +179,14 @@ class _Pass:
             self.told.append(_Told(key, rule, message, to, observation.samples))
         if present and (after.seen_at is None or self.now - after.seen_at >= HOUR):
             after = replace(after, seen_at=self.now)
-        if states.needed(before) or states.needed(after):
+        if state_store.needed(before) or state_store.needed(after):
             self.changed[key] = (after, knowing)
 
     @property
     def firing(self) -> int:
         """How many alerts fire now."""
         after = self.view.kept | self.changed
-        return sum(state.phase in FIRING for state, _ in after.values())
+        return sum(state.phase in FIRING_PHASES for state, _ in after.values())
 
     def differing(self) -> list[tuple[Key, State, tuple[str, ...]]]:
         """The states that are not as they were kept."""
@@ -197,44 +197,44 @@ class _Pass:
         ]
 
 
-def check(
+def check_rules(
     engine: sqlalchemy.Engine,
     events: Events,
     now: datetime,
     *,
-    voice: Voice | None = None,
+    context: MessageContext | None = None,
     interval: timedelta = timedelta(minutes=1),
-) -> Checked:
+) -> RuleCheck:
     """Every enabled rule evaluated once, and what there is to tell put into the outbox.
 
     Args:
         engine: of the state database.
         events: gives the events of a span, as a store does.
         now: the instant of evaluation; not after the last pass: nothing happens.
-        voice: how the deployment speaks, and how late events may be.
+        context: how the deployment speaks, and how late events may be.
         interval: how often passes are meant to be.
 
     Raises:
         StoreBusyError: other passes kept coming in between; nothing was written.
     """
-    voice = voice or Voice()
+    context = context or MessageContext()
     view = _read(engine, now)
     found: dict[Question, Answer] | None = None
-    who: dict[tuple[str, str], Suspect] = {}
+    who: dict[tuple[str, str], Contributor] = {}
     for _ in range(PATIENCE):
         if view.last is not None and now <= view.last:
-            return Checked(skipped=True, ahead=view.last - now)
+            return RuleCheck(skipped=True, ahead=view.last - now)
         first = found is None
         if found is None:
-            found = answers(events, questions(one.rule for one in view.held), now, voice.delay, voice.timezone)
+            found = answers(events, questions(one.rule for one in view.held), now, context.delay, context.timezone)
         made = _Pass(now, interval, found, view)
         if first:
             new = [(told.rule, told.key[1]) for told in made.told if told.message.kind is Kind.FIRING]
-            who = suspects(events, new, now, voice.delay, voice.timezone)
-        notices = [(_notice(told, voice, who), told.endpoints) for told in made.told]
+            who = find_contributors(events, new, now, context.delay, context.timezone)
+        notices = [(_notice(told, context, who), told.endpoints) for told in made.told]
         with engine.begin() as connection:
-            if states.raise_version(connection, seen=view.version, at=now):
-                states.save(connection, made.differing())
+            if state_store.raise_version(connection, seen=view.version, at=now):
+                state_store.save_states(connection, made.differing())
                 messages = enqueue(connection, notices, now)
                 return _checked(made, messages)
         view = _read(engine, now)
@@ -242,22 +242,24 @@ def check(
     raise StoreBusyError(msg)
 
 
-def _checked(made: _Pass, messages: int) -> Checked:
+def _checked(made: _Pass, messages: int) -> RuleCheck:
     failures = dict.fromkeys(answer.error for answer in made.found.values() if isinstance(answer, Failure))
     passed = made.now - made.view.last if made.view.last else timedelta()
-    gap = passed if passed > max(2 * made.interval, SHORTEST_GAP) else None
-    return Checked(len(made.view.held), len(made.found), made.firing, messages, tuple(failures), gap=gap)
+    gap = passed if passed > max(2 * made.interval, MIN_GAP) else None
+    return RuleCheck(len(made.view.held), len(made.found), made.firing, messages, tuple(failures), gap=gap)
 
 
-def _notice(told: _Told, voice: Voice, who: Mapping[tuple[str, str], Suspect]) -> Notice:
+def _notice(told: _Told, context: MessageContext, who: Mapping[tuple[str, str], Contributor]) -> Notice:
     rule_id, group = told.key
     suspect = who.get((told.rule.name, group)) if told.message.kind is Kind.FIRING else None
-    return notice(rule_id, told.rule, group, told.message, voice, samples=told.samples, suspect=suspect)
+    return build_notice(rule_id, told.rule, group, told.message, context, samples=told.samples, suspect=suspect)
 
 
 def _read(engine: sqlalchemy.Engine, now: datetime) -> _View:
     """What is kept; the version is read first, so that what changes meanwhile is noticed."""
     with engine.connect() as connection:
-        version, last = states.version(connection)
-        held = [one for one in book.rules(connection) if one.enabled]
-        return _View(version, last, held, book.silences(connection, now), states.load(connection, last))
+        version, last = state_store.version(connection)
+        held = [one for one in rule_store.list_rules(connection) if one.enabled]
+        return _View(
+            version, last, held, rule_store.list_silences(connection, now), state_store.load_states(connection, last)
+        )

@@ -21,7 +21,7 @@ class Phase(StrEnum):
     RECOVERING = "recovering"
 
 
-FIRING = (Phase.FIRING, Phase.RECOVERING)  # what people were told, or are to be told
+FIRING_PHASES = (Phase.FIRING, Phase.RECOVERING)  # what people were told, or are to be told
 
 
 class Health(StrEnum):

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 
-from hanzo_reports.alerts import states
-from hanzo_reports.alerts.messages import Voice, notice
-from hanzo_reports.alerts.parse import read
-from hanzo_reports.alerts.state_machine import closed
+from hanzo_reports.alerts import state_store
+from hanzo_reports.alerts.messages import MessageContext, build_notice
+from hanzo_reports.alerts.parse import parse_rule
+from hanzo_reports.alerts.state_machine import close
 from hanzo_reports.delivery.outbox import enqueue
 from hanzo_reports.errors import RuleError, UnknownNameError
 from hanzo_reports.metrics.arguments import select_dimensions
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Held:
+class StoredRule:
     """A rule that is kept.
 
     Args:
@@ -72,7 +72,7 @@ class Silence:
         return all(known.get(name) == value for name, value in self.groups.items())
 
 
-def rules(connection: sqlalchemy.Connection) -> list[Held]:
+def list_rules(connection: sqlalchemy.Connection) -> list[StoredRule]:
     """Every rule, by name."""
     asked = sqlalchemy.select(RULE_ENDPOINTS.c.rule_id, ENDPOINTS.c.endpoint_id, ENDPOINTS.c.name).join(ENDPOINTS)
     told: dict[str, list[tuple[str, str]]] = {}
@@ -80,7 +80,7 @@ def rules(connection: sqlalchemy.Connection) -> list[Held]:
         told.setdefault(rule_id, []).append((endpoint_id, name))
     rows = connection.execute(sqlalchemy.select(RULES).order_by(RULES.c.name))
     return [
-        Held(
+        StoredRule(
             row.rule_id,
             _rule(row.definition, tuple(name for _, name in told.get(row.rule_id, []))),
             row.enabled,
@@ -93,22 +93,22 @@ def rules(connection: sqlalchemy.Connection) -> list[Held]:
 @lru_cache(maxsize=10_000)
 def _rule(definition: str, channels: tuple[str, ...]) -> Rule:
     """The rule of a row; one that watches reads each just once."""
-    return replace(read(json.loads(definition)), channels=channels)
+    return replace(parse_rule(json.loads(definition)), channels=channels)
 
 
-def found(connection: sqlalchemy.Connection, name: str) -> Held:
+def get_rule(connection: sqlalchemy.Connection, name: str) -> StoredRule:
     """The rule of a name.
 
     Raises:
         UnknownNameError: there is none.
     """
-    known = {held.rule.name: held for held in rules(connection)}
+    known = {held.rule.name: held for held in list_rules(connection)}
     if name not in known:
         raise UnknownNameError("rule", name, known)
     return known[name]
 
 
-def put(
+def save_rules(
     connection: sqlalchemy.Connection, given: Sequence[tuple[Rule, Collection[str]]], now: datetime, *, over: bool
 ) -> list[str]:
     """Rules added, and with `over` written over those of the same name, which keep their ids.
@@ -125,8 +125,8 @@ def put(
     Raises:
         RuleError: a rule of that name is there, or is given twice.
     """
-    states.raise_version(connection)
-    known = {held.rule.name: held for held in rules(connection)}
+    state_store.raise_version(connection)
+    known = {held.rule.name: held for held in list_rules(connection)}
     names = [rule.name for rule, _ in given]
     taken = sorted({name for name in names if names.count(name) > 1} | (set() if over else known.keys() & set(names)))
     if taken:
@@ -138,7 +138,7 @@ def put(
         if held and held.rule == rule and set(held.endpoints) == set(endpoints):
             continue
         changed.append(rule.name)
-        definition = json.dumps({k: v for k, v in rule.written().items() if k != "channels"})
+        definition = json.dumps({k: v for k, v in rule.to_dict().items() if k != "channels"})
         if held:
             this = RULES.c.rule_id == held.rule_id
             connection.execute(sqlalchemy.update(RULES).where(this).values(definition=definition, changed_at=now))
@@ -152,49 +152,53 @@ def put(
     return changed
 
 
-def remove(connection: sqlalchemy.Connection, name: str, now: datetime, voice: Voice) -> int:
+def remove_rule(connection: sqlalchemy.Connection, name: str, now: datetime, context: MessageContext) -> int:
     """A rule and its states removed; what was told is resolved. How many messages that makes."""
-    states.raise_version(connection)
-    held = found(connection, name)
-    told = _close(connection, held, now, "removed", voice)
+    state_store.raise_version(connection)
+    held = get_rule(connection, name)
+    told = _close(connection, held, now, "removed", context)
     connection.execute(sqlalchemy.delete(RULES).where(RULES.c.rule_id == held.rule_id))
     return told
 
 
-def enable(connection: sqlalchemy.Connection, name: str, now: datetime, voice: Voice, *, on: bool) -> int:
+def set_rule_enabled(
+    connection: sqlalchemy.Connection, name: str, now: datetime, context: MessageContext, *, on: bool
+) -> int:
     """A rule evaluated, or not any more: then what was told is resolved. How many messages that makes."""
-    states.raise_version(connection)
-    held = found(connection, name)
+    state_store.raise_version(connection)
+    held = get_rule(connection, name)
     change = sqlalchemy.update(RULES).where(RULES.c.rule_id == held.rule_id)
     connection.execute(change.values(enabled=on, changed_at=now))
-    return 0 if on else _close(connection, held, now, "disabled", voice)
+    return 0 if on else _close(connection, held, now, "disabled", context)
 
 
-def _close(connection: sqlalchemy.Connection, held: Held, now: datetime, reason: str, voice: Voice) -> int:
+def _close(
+    connection: sqlalchemy.Connection, held: StoredRule, now: datetime, reason: str, context: MessageContext
+) -> int:
     notices, changed = [], []
-    for (rule_id, group), (state, told) in states.load(connection, None).items():
+    for (rule_id, group), (state, told) in state_store.load_states(connection, None).items():
         if rule_id == held.rule_id:
-            fresh, messages = closed(state, now, reason)
+            fresh, messages = close(state, now, reason)
             changed.append(((rule_id, group), fresh, ()))
-            notices += [(notice(rule_id, held.rule, group, m, voice), told or held.endpoints) for m in messages]
+            notices += [(build_notice(rule_id, held.rule, group, m, context), told or held.endpoints) for m in messages]
     if reason == "removed":
         connection.execute(sqlalchemy.delete(STATES).where(STATES.c.rule_id == held.rule_id))
     else:
-        states.save(connection, changed)
+        state_store.save_states(connection, changed)
     return enqueue(connection, notices, now)
 
 
-def silence(connection: sqlalchemy.Connection, made: Silence) -> Silence:
+def add_silence(connection: sqlalchemy.Connection, made: Silence) -> Silence:
     """A silence kept, with an id of its own.
 
     Raises:
         UnknownNameError: its rule or a dimension is not known.
         RuleError: it ends before it starts.
     """
-    states.raise_version(connection)
+    state_store.raise_version(connection)
     select_dimensions(made.groups)
     if made.rule:
-        found(connection, made.rule)
+        get_rule(connection, made.rule)
     if made.ends_at <= made.starts_at:
         msg = f"the silence would end at {made.ends_at.isoformat()}, not after its start; give a later --until or --for"
         raise RuleError(msg)
@@ -205,7 +209,7 @@ def silence(connection: sqlalchemy.Connection, made: Silence) -> Silence:
     return made
 
 
-def silences(connection: sqlalchemy.Connection, now: datetime) -> list[Silence]:
+def list_silences(connection: sqlalchemy.Connection, now: datetime) -> list[Silence]:
     """The silences that are not over, the next to end first."""
     rows = connection.execute(sqlalchemy.select(SILENCES).where(SILENCES.c.ends_at > now).order_by(SILENCES.c.ends_at))
     return [
@@ -214,14 +218,14 @@ def silences(connection: sqlalchemy.Connection, now: datetime) -> list[Silence]:
     ]
 
 
-def unsilence(connection: sqlalchemy.Connection, silence_id: str, now: datetime) -> None:
+def end_silence(connection: sqlalchemy.Connection, silence_id: str, now: datetime) -> None:
     """A silence ended now.
 
     Raises:
         UnknownNameError: none that is not over has the id.
     """
-    states.raise_version(connection)
-    known = [held.silence_id for held in silences(connection, now)]
+    state_store.raise_version(connection)
+    known = [held.silence_id for held in list_silences(connection, now)]
     if silence_id not in known:
         raise UnknownNameError("silence", silence_id, known)
     connection.execute(sqlalchemy.update(SILENCES).where(SILENCES.c.silence_id == silence_id).values(ends_at=now))

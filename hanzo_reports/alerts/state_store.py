@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 
-from hanzo_reports.alerts.standing import Health, Phase, State
+from hanzo_reports.alerts.alert_state import Health, Phase, State
 from hanzo_reports.state.alert_tables import ENDPOINTS, OUTBOX, PASSES, STATES
 from hanzo_reports.state.budget_tables import insert_new
 
@@ -55,13 +55,13 @@ def needed(state: State) -> bool:
     return happened or state.phase is not Phase.INACTIVE or state.health is not Health.OK
 
 
-def load(connection: sqlalchemy.Connection, last: datetime | None) -> dict[Key, tuple[State, tuple[str, ...]]]:
+def load_states(connection: sqlalchemy.Connection, last: datetime | None) -> dict[Key, tuple[State, tuple[str, ...]]]:
     """Every state that was kept, with the endpoints that know of its episode."""
     rows = connection.execute(sqlalchemy.select(STATES)).mappings()
     return {(row["rule_id"], row["group_key"]): (state_of(row, last), tuple(json.loads(row["told"]))) for row in rows}
 
 
-def save(connection: sqlalchemy.Connection, changed: Iterable[tuple[Key, State, tuple[str, ...]]]) -> None:
+def save_states(connection: sqlalchemy.Connection, changed: Iterable[tuple[Key, State, tuple[str, ...]]]) -> None:
     """States written over what was kept of them; those that say nothing are not kept."""
     given = list(changed)
     if not given:
@@ -106,7 +106,7 @@ def raise_version(connection: sqlalchemy.Connection, seen: int | None = None, at
     return connection.execute(change).rowcount == 1
 
 
-def rewind(connection: sqlalchemy.Connection, now: datetime) -> None:
+def rewind_clock(connection: sqlalchemy.Connection, now: datetime) -> None:
     """What was written by a clock that was ahead, taken as written now, so that passes go on from here.
 
     Args:
