@@ -83,9 +83,11 @@ class Deployment:
     def message_context(self) -> MessageContext:
         """How messages are worded: their time zone, their link and the delay of events."""
         from hanzo_reports.alerts.messages import MessageContext
-        from hanzo_reports.formats import span
+        from hanzo_reports.parse_values import parse_duration
 
-        return MessageContext(self.timezone, self.settings.link, span(self.settings.delay, "HANZO_REPORTS_DELAY"))
+        return MessageContext(
+            self.timezone, self.settings.link, parse_duration(self.settings.delay, "HANZO_REPORTS_DELAY")
+        )
 
     def now(self) -> datetime:
         """The instant that was fixed, or the clock's, in UTC."""

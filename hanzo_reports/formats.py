@@ -1,127 +1,212 @@
-"""Thresholds and spans as people write them, and as messages show them."""
+"""Numbers as people read them: money, counts, shares, latencies, durations and how much a metric changed."""
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
-from decimal import Decimal, DecimalException
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from hanzo_reports.errors import RuleError
-from hanzo_reports.units import Unit
+from hanzo_reports.units import Direction, Unit
 
-Value = int | float | Decimal
+if TYPE_CHECKING:
+    from datetime import timedelta
 
-_SPAN = re.compile(r"(\d{1,6})(s|m|h|d|w)")
-_LONGEST = 100 * 366 * 86_400  # seconds
-_FINEST, _LARGEST = -18, 24  # powers of ten that a threshold lies between
-_SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
-_AMOUNT = re.compile(r"(\$?)\s*([+-]?[\d_]*\.?\d+(?:e[+-]?\d+)?)\s*([^\d\s]*)", re.IGNORECASE)
-_COUNT: dict[str, int | str] = {"": 1, "k": 1_000, "m": 1_000_000}
-_FACTORS: dict[Unit, dict[str, int | str]] = {
-    Unit.SHARE: {"": 1, "%": "0.01"},
-    Unit.MILLISECONDS: {"": 1, "ms": 1, "s": 1000, "min": 60_000},
-    Unit.USD: {"": 1, "$": 1, "usd": 1},
-    Unit.BYTES: {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12},
-    Unit.TOKENS: _COUNT | {"tokens": 1},
-    Unit.REQUESTS: _COUNT | {"requests": 1},
-    Unit.COUNT: _COUNT,
-    Unit.PER_SECOND: _COUNT | {"/s": 1},
-}
-_EXAMPLES = {
-    Unit.SHARE: "0.01 or 1%", Unit.MILLISECONDS: "2000 or 2s", Unit.USD: "50 or $50", Unit.BYTES: "1000000 or 1MB",
-    Unit.PER_SECOND: "20 or 20/s",
-}  # fmt: skip
+Number: TypeAlias = int | float | Decimal
+Style: TypeAlias = Literal["short", "table", "terminal", "message", "exact"]
+
+UNKNOWN = "–"  # noqa: RUF001  # an en dash, as wide as a digit
+DURATION_UNITS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}  # seconds
+VISIBLE_CHANGE = 0.05  # a smaller change has no colour
+_MINUS = "−"  # noqa: RUF001  # as wide as a plus
+_PAGE_STYLES = ("short", "table")
+_UNKNOWN_TEXTS = {"short": UNKNOWN, "table": UNKNOWN, "terminal": "-", "message": "no data", "exact": "no data"}
+_MULTIPLES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
 
 
-def span(text: str, what: str) -> timedelta:
-    """The length of time that a text such as ``90s``, ``5m`` or ``3d`` names.
+def format_value(value: Number | None, unit: Unit, style: Style) -> str:
+    """The text of a number with its unit.
 
-    >>> span("1h30m", "window")
-    datetime.timedelta(seconds=5400)
-    """
-    word = text.strip().lower()
-    if word in {"0", ""} or not re.fullmatch(rf"({_SPAN.pattern})+", word):
-        if word == "0":
-            return timedelta()
-        msg = f"{what} {text!r} is no length of time; give for example 30s, 5m, 1h30m or 3d"
-        raise RuleError(msg)
-    seconds = sum(int(number) * _SECONDS[unit] for number, unit in _SPAN.findall(word))
-    if seconds > _LONGEST:
-        msg = f"{what} {text!r} is longer than a century; give for example 30s, 5m, 1h30m or 3d"
-        raise RuleError(msg)
-    return timedelta(seconds=seconds)
+    >>> format_value(183_612, Unit.REQUESTS, "short"), format_value(183_612, Unit.REQUESTS, "table")
+    ('183.6K', '183,612')
+    >>> format_value(Decimal("0.000421"), Unit.USD, "short"), format_value(Decimal("-0.0000421"), Unit.USD, "terminal")
+    ('$0.00042', '-$0.00004210')
+    >>> format_value(0.0421, Unit.SHARE, "message"), format_value(2140.3, Unit.MILLISECONDS, "message")
+    ('4.21%', '2,140 ms')
+    >>> format_value(Decimal("0.99995"), Unit.SHARE, "exact"), format_value(Decimal(50), Unit.USD, "exact")
+    ('99.995%', '$50.00')
 
-
-def spelled(length: timedelta) -> str:
-    """A length of time as `span` reads it, exact to the second.
-
-    >>> spelled(timedelta(hours=1, minutes=30)), spelled(timedelta())
-    ('1h30m', '0')
-    """
-    left, parts = int(length.total_seconds()), []
-    for unit in ("d", "h", "m", "s"):
-        number, left = divmod(left, _SECONDS[unit])
-        parts += [f"{number}{unit}"] if number else []
-    return "".join(parts) or "0"
-
-
-def amount(text: str, unit: Unit, what: str) -> Decimal:
-    """A threshold in its metric's unit, exact; a text with another unit's sign is refused.
-
-    >>> amount("1.5%", Unit.SHARE, "error_rate"), amount("2s", Unit.MILLISECONDS, "latency_p99")
-    (Decimal('0.015'), Decimal('2000'))
-    """
-    found = _AMOUNT.fullmatch(text.strip())
-    example = _EXAMPLES.get(unit, "1000 or 1k")
-    if not found:
-        msg = f"the threshold {text!r} is no finite number; {what} is in {unit.value}: give for example {example}"
-        raise RuleError(msg)
-    sign = (found[1] or found[3]).lower()
-    if (found[1] and found[3]) or sign not in _FACTORS[unit]:
-        msg = f"the threshold {text!r} is not in the unit of {what}, which is {unit.value}; give for example {example}"
-        raise RuleError(msg)
-    try:
-        number = Decimal(found[2]) * Decimal(_FACTORS[unit][sign])
-    except DecimalException:
-        number = Decimal("inf")
-    if number and (not number.is_finite() or not _FINEST <= number.adjusted() <= _LARGEST):
-        msg = f"the threshold {text!r} is too large or too small; {what} is in {unit.value}: give for example {example}"
-        raise RuleError(msg)
-    if unit is Unit.SHARE and not 0 <= number <= 1:
-        msg = f"{what} is a share between 0 and 1, and {text!r} is not; give for example {example}"
-        raise RuleError(msg)
-    return number
-
-
-def shown(value: Value | None, unit: Unit) -> str:
-    """A value as a message shows it, with its unit.
-
-    >>> shown(0.0421, Unit.SHARE), shown(Decimal("1234.5"), Unit.USD), shown(2140.3, Unit.MILLISECONDS)
-    ('4.21%', '$1,234.50', '2,140 ms')
+    Args:
+        value: the number; None: not known.
+        unit: what the number counts.
+        style: ``short``: about four digits, for tiles and charts of a page; ``table``: all digits of a count, for
+            tables of a page; ``terminal``: a cell of a table in a terminal, the unit only where it is one sign;
+            ``message``: with the unit's name, for sentences; ``exact``: a Decimal with all of its digits.
     """
     if value is None:
-        return "no data"
-    if unit is Unit.SHARE:
-        rounded = f"{float(value) * 100:.4g}"
-        return f"{float(value) * 100:.10g}%" if rounded == "100" and value != 1 else f"{rounded}%"  # 99.998% is no 100%
+        return _UNKNOWN_TEXTS[style]
+    if value < 0:
+        return f"{_MINUS if style in _PAGE_STYLES else '-'}{format_value(-value, unit, style)}"
     if unit is Unit.USD:
-        return f"${value:,.2f}" if value >= 1 or not value else f"${value:,.6f}"
+        return f"${_format_money(value, style)}"
+    if unit is Unit.SHARE:
+        return _format_share(value, style)
     if unit is Unit.MILLISECONDS:
-        return f"{value:,.0f} ms" if value >= 10 else f"{value:,.3g} ms"  # noqa: PLR2004  # digits worth reading
-    number = f"{value:,}" if isinstance(value, int) or value == int(value) else f"{value:,.2f}"
-    return f"{number.removesuffix('.0')} {unit.value}".removesuffix(f" {Unit.COUNT.value}")
+        return _format_latency(value, style)
+    return _format_count(value, unit, style)
 
 
-def exact(threshold: Decimal, unit: Unit) -> str:
-    """A threshold with all its digits, as it is compared.
+def format_short(value: Number | None, unit: Unit) -> str:
+    """The text of a number in about four digits, as tiles, charts and sentences of a page show it: style ``short``."""
+    return format_value(value, unit, "short")
 
-    >>> exact(Decimal("0.99995"), Unit.SHARE), exact(Decimal(50), Unit.USD), exact(Decimal("2.5e3"), Unit.MILLISECONDS)
-    ('99.995%', '$50.00', '2,500 ms')
+
+def format_decimal(value: Decimal) -> str:
+    """A decimal with all of its digits for machines: no exponent, no trailing zeros.
+
+    >>> format_decimal(Decimal("854.250000000")), format_decimal(Decimal("1E+3")), format_decimal(Decimal("-0.000"))
+    ('854.25', '1000', '0')
     """
-    if unit is Unit.SHARE:
-        return f"{(threshold * 100).normalize():f}%"
-    digits = f"{threshold.normalize():,f}"
-    if unit is Unit.USD:
-        cents = f"{threshold:,.2f}"
-        return f"${cents if Decimal(cents.replace(',', '')) == threshold else digits}"
-    return f"{digits} {unit.value}".removesuffix(f" {Unit.COUNT.value}")
+    digits = f"{value:f}"
+    digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return "0" if digits == "-0" else digits
+
+
+def format_difference(value: Number, unit: Unit) -> str:
+    """A difference in few digits, with its sign.
+
+    >>> format_difference(Decimal("1.69"), Unit.USD), format_difference(1200, Unit.TOKENS)
+    ('+$1.69', '+1.200K')
+    """
+    return f"{'' if value < 0 else '+'}{format_value(value, unit, 'short')}"
+
+
+def format_relative_change(share: float) -> str:
+    """A relative change with its sign, in percent; from tenfold on, as a factor.
+
+    >>> format_relative_change(0.0191), format_relative_change(1.5)
+    ('+1.9%', '+150.0%')
+    """
+    if share >= 9:  # noqa: PLR2004
+        return f"×{share + 1:,.1f}"  # noqa: RUF001
+    return f"{_MINUS if share < 0 else '+'}{abs(share):.1%}"
+
+
+def format_duration(length: timedelta, style: Literal["exact", "rounded"] = "exact") -> str:
+    """The text of a length of time: exact to the second, as `parse_duration` reads it, or rounded for a sentence.
+
+    >>> from datetime import timedelta
+    >>> format_duration(timedelta(hours=1, minutes=30)), format_duration(timedelta())
+    ('1h30m', '0')
+    >>> [format_duration(timedelta(hours=hours), "rounded") for hours in (0.5, 30, 100)]
+    ['30 min', '30 h', '4 days']
+    """
+    seconds = length.total_seconds()
+    if style == "rounded":
+        hours = seconds / 3600
+        return f"{hours * 60:.0f} min" if hours < 2 else f"{hours:,.0f} h" if hours < 72 else f"{hours / 24:,.0f} days"  # noqa: PLR2004
+    rest, text = int(abs(seconds)), ""
+    for unit, size in DURATION_UNITS.items():
+        number, rest = divmod(rest, size)
+        text += f"{number}{unit}" if number else ""
+    return f"{'-' if seconds < 0 and text else ''}{text or '0'}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change, as a page shows it beside a number.
+
+    Args:
+        text: with an arrow; empty when the change is not known.
+        words: the same for a screen reader.
+        tone: ``good`` or ``bad`` from 5 % on when the metric has a good direction, else ``even``.
+    """
+
+    text: str
+    words: str
+    tone: str
+
+
+def relative_change(current: Number | None, previous: Number | None) -> float | None:
+    """The change as a share of the previous value; None when one is not known or the previous one is zero."""
+    return None if current is None or not previous else float(current) / float(previous) - 1
+
+
+def describe_change(
+    current: Number | None, previous: Number | None, direction: Direction, baseline: str = "the previous period"
+) -> Change:
+    """How a metric changed.
+
+    Args:
+        current: its value; None: not known.
+        previous: the value it is compared with; None: not known.
+        direction: which way is good.
+        baseline: what the previous value belongs to, for the words.
+    """
+    share = relative_change(current, previous)
+    if share is None:
+        return Change("new", f"nothing in {baseline}", "even") if current and previous == 0 else Change("", "", "even")
+    size = format_relative_change(abs(share)).lstrip("+")
+    if size == "0.0%":
+        return Change("±0%", f"as {baseline}", "even")
+    arrow, word = ("↑", "up") if share > 0 else ("↓", "down")
+    better = Direction.UP if share > 0 else Direction.DOWN
+    coloured = abs(share) >= VISIBLE_CHANGE and direction is not Direction.NEUTRAL
+    tone = "even" if not coloured else "good" if direction is better else "bad"
+    return Change(f"{arrow} {size}", f"{word} {size} on {baseline}", tone)
+
+
+def _format_money(value: Number, style: Style) -> str:
+    """Cents; below a dollar (on pages below ten cents) some significant digits; all digits where they must be exact."""
+    amount = Decimal(str(value))
+    if style == "exact":
+        cents = f"{amount:,.2f}"
+        return cents if Decimal(cents.replace(",", "")) == amount else f"{amount.normalize():,f}"
+    if style == "short" and amount >= 100_000:  # noqa: PLR2004
+        return _format_scaled(value)
+    digits, smallest = (2, Decimal("0.1")) if style in _PAGE_STYLES else (4, Decimal(1))
+    places = 2 if amount >= smallest or not amount else min(digits - 1 - amount.adjusted(), 9)
+    return f"{amount:,.{places}f}"
+
+
+def _format_share(value: Number, style: Style) -> str:
+    if style == "exact":
+        return f"{(Decimal(value) * 100).normalize():f}%"
+    if style == "message":
+        rounded = f"{float(value) * 100:.4g}"
+        return f"{float(value) * 100:.10g}%" if rounded == "100" and value != 1 else f"{rounded}%"  # 99.998% stays so
+    return f"{value:.2%}"
+
+
+def _format_latency(value: Number, style: Style) -> str:
+    if style == "exact":
+        return f"{Decimal(value).normalize():,f} ms"
+    if style == "message":
+        return f"{value:,.0f} ms" if value >= 10 else f"{value:,.3g} ms"  # noqa: PLR2004
+    if style == "short":
+        if value >= 10_000:  # noqa: PLR2004
+            return f"{value / 1000:.1f} s"
+        return f"{value:,.0f} ms" if value >= 10 else f"{value:,.1f} ms"  # noqa: PLR2004
+    return f"{value:,.1f} ms"
+
+
+def _format_count(value: Number, unit: Unit, style: Style) -> str:
+    if style == "terminal":
+        return f"{value:,}" if isinstance(value, int | Decimal) else f"{value:,.2f}"
+    if style in _PAGE_STYLES:
+        number = _format_scaled(value) if style == "short" else _format_plain(value)
+        return number + ("/s" if unit is Unit.PER_SECOND else "")
+    number = f"{Decimal(value).normalize():,f}" if style == "exact" else _format_plain(value)
+    return number if unit is Unit.COUNT else f"{number} {unit.value}"
+
+
+def _format_plain(value: Number) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
+
+
+def _format_scaled(value: Number) -> str:
+    rounded = float(f"{value:.4g}")
+    for multiple, letter in _MULTIPLES:
+        if rounded >= multiple:
+            size = rounded / multiple
+            return f"{size:.{4 - len(str(int(size)))}f}{letter}" if size < 1000 else f"{size:,.0f}{letter}"  # noqa: PLR2004
+    return _format_plain(value)

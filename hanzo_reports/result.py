@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hanzo_reports.formats import format_value
 from hanzo_reports.units import Unit
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ class Result:
     def _shown(self) -> list[list[str]]:
         units = self._units()
         return [
-            [shown(row[name], unit) for name, unit in units.items()] for row in self._rows.slice(0, SHOWN).to_pylist()
+            [_format_cell(row[name], unit) for name, unit in units.items()]
+            for row in self._rows.slice(0, SHOWN).to_pylist()
         ]
 
     def _caption(self) -> str:
@@ -146,22 +147,7 @@ class Result:
         return CATALOG[name].unit if name in CATALOG else None
 
 
-def shown(value: Any, unit: Unit | None) -> str:  # noqa: ANN401  # a cell holds what it holds
-    """A cell as a person reads it; what is not known is a dash.
-
-    >>> shown(Decimal("1234.567891"), Unit.USD), shown(Decimal("-0.0000421"), Unit.USD), shown(0.00712, Unit.SHARE)
-    ('$1,234.57', '-$0.00004210', '0.71%')
-    """
-    if value is None:
-        return "-"
+def _format_cell(value: Any, unit: Unit | None) -> str:  # noqa: ANN401  # a cell holds what it holds
     if unit is None:
-        return str(value)
-    if unit is Unit.USD:
-        sign, size = ("-" if value < 0 else ""), abs(value)
-        places = 2 if size >= 1 or not size else min(3 - size.adjusted(), 9)
-        return f"{sign}${size:,.{places}f}"
-    if unit is Unit.SHARE:
-        return f"{value:.2%}"
-    if unit is Unit.MILLISECONDS:
-        return f"{value:,.1f} ms"
-    return f"{value:,}" if isinstance(value, int | Decimal) else f"{value:,.2f}"
+        return "-" if value is None else str(value)
+    return format_value(value, unit, "terminal")

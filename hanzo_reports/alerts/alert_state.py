@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from hanzo_reports.formats import Value
+    from hanzo_reports.formats import Number
 
 
 class Phase(StrEnum):
@@ -54,9 +54,9 @@ class Observation:
         error: why the query failed; empty: it did not.
     """
 
-    value: Value | None = None
+    value: Number | None = None
     samples: int = 0
-    short: Value | None = None
+    short: Number | None = None
     error: str = ""
 
 
@@ -92,8 +92,8 @@ class State:
     health_since: datetime | None = None
     health_told: bool = False
     notices: int = 0
-    value: Value | None = None
-    worst: Value | None = None
+    value: Number | None = None
+    worst: Number | None = None
     fingerprint: str = ""
     seen_at: datetime | None = None
     last_evaluated: datetime | None = None

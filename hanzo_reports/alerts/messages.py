@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from hanzo_reports.alerts.alert_state import Kind, Message
 from hanzo_reports.alerts.rule import Condition
 from hanzo_reports.delivery.notice import Action, Notice
-from hanzo_reports.formats import exact, shown, spelled
+from hanzo_reports.formats import format_duration, format_value
 from hanzo_reports.units import Unit
 from hanzo_reports.window import iso, zone
 
 if TYPE_CHECKING:
     from hanzo_reports.alerts.query import Contributor
     from hanzo_reports.alerts.rule import Rule
-    from hanzo_reports.formats import Value
+    from hanzo_reports.formats import Number
 
 _ACTIONS = {
     Kind.FIRING: Action.TRIGGER, Kind.REMINDER: Action.TRIGGER, Kind.RESOLVED: Action.RESOLVE,
@@ -107,13 +107,13 @@ def build_test_notice(rule_id: str, rule: Rule, now: datetime, *, over: bool) ->
 
 def _title(rule: Rule, group: str, message: Message) -> str:
     state, metric = message.state, rule.definition
-    value = shown(state.value, rule.unit)
+    value = format_value(state.value, rule.unit, "message")
     whom = f" · {_group(group)}" if _group(group) else ""
     if message.kind in {Kind.FIRING, Kind.REMINDER}:
         word = "FIRING" if message.kind is Kind.FIRING else "STILL FIRING"
         return f"{word} {rule.name}: {metric.title.lower()} {value} {rule.limit}{whom}"
     if message.kind is Kind.RESOLVED:
-        lasted = spelled(message.at - (state.began or message.at))
+        lasted = format_duration(message.at - (state.began or message.at))
         if message.reason in {"recovered", "no_data"}:
             return f"RESOLVED {rule.name}: {metric.title.lower()} {value} (limit {rule.limit}), after {lasted}{whom}"
         return f"RESOLVED {rule.name}: {_REASONS[message.reason]}{whom}"
@@ -131,21 +131,23 @@ def _facts(  # noqa: PLR0913, PLR0917
     burn = f"; the error budget goes {rule.burn_rate.normalize():f} times too fast" if rule.burn_rate else ""
     facts = [("What", f"{metric.title} ({metric.meaning}){f' of {about}' if about else ''}{burn}")]
     if message.kind is Kind.RESOLVED:
-        worst = f"worst {shown(state.worst, rule.unit)}" if state.worst is not None else ""
+        worst = f"worst {format_value(state.worst, rule.unit, 'message')}" if state.worst is not None else ""
         return [
             *facts,
             ("Why", _REASONS[message.reason]),
             ("Was", f"bad from {context.time(state.began or message.at)} to {context.time(message.at)}; {worst}"),
         ]
-    windows = " and ".join(spelled(window) for window in filter(None, (rule.window, rule.short_window)))
+    windows = " and ".join(format_duration(window) for window in filter(None, (rule.window, rule.short_window)))
     counted = f", {samples:,} requests" if samples is not None else ""
-    limit = f"{shown(state.value, rule.unit)} over {windows}, limit {rule.limit}{counted}"
-    since = f"{context.time(state.began or message.at)}, {spelled(message.at - (state.began or message.at))} ago"
+    limit = f"{format_value(state.value, rule.unit, 'message')} over {windows}, limit {rule.limit}{counted}"
+    since = (
+        f"{context.time(state.began or message.at)}, {format_duration(message.at - (state.began or message.at))} ago"
+    )
     return [
         *facts,
         ("How much", limit),
         ("Since", since),
-        ("Worst", shown(state.worst, rule.unit) if message.kind is Kind.REMINDER else ""),
+        ("Worst", format_value(state.worst, rule.unit, "message") if message.kind is Kind.REMINDER else ""),
         ("Most of it", _suspicion(suspect, rule) if suspect else ""),
         ("Runbook", rule.runbook),
         ("Resolves", _resolves(rule)),
@@ -171,13 +173,13 @@ def _resolves(rule: Rule) -> str:
     side = (
         ("below" if rule.condition.high else "above") if strict else ("at most" if rule.condition.high else "at least")
     )
-    lasting = f" for {spelled(rule.keep_firing_for)}" if rule.keep_firing_for else ""
-    return f"when it is {side} {exact(clear, rule.unit)}{lasting}"
+    lasting = f" for {format_duration(rule.keep_firing_for)}" if rule.keep_firing_for else ""
+    return f"when it is {side} {format_value(clear, rule.unit, 'exact')}{lasting}"
 
 
 def _suspicion(suspect: Contributor, rule: Rule) -> str:
     money = rule.unit is Unit.USD
-    part, whole = (shown(v, Unit.USD if money else Unit.COUNT) for v in (suspect.part, suspect.whole))
+    part, whole = (format_value(v, Unit.USD if money else Unit.COUNT, "message") for v in (suspect.part, suspect.whole))
     share = float(suspect.part) / float(suspect.whole)
     return f"{suspect.dimension} {suspect.name or 'unknown'}: {part} of {whole} {suspect.what} ({share:.0%})"
 
@@ -212,7 +214,7 @@ def _data(rule: Rule, group: str, message: Message, samples: int | None) -> dict
     }  # fmt: skip
 
 
-def _plain(value: Value | None, unit: Unit) -> str | int | float | None:
+def _plain(value: Number | None, unit: Unit) -> str | int | float | None:
     """A value for machines: money as a text, since JSON's numbers are no decimals."""
     if unit is Unit.USD and value is not None:
         return f"{value:f}" if isinstance(value, Decimal) else str(value)

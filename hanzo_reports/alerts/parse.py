@@ -6,13 +6,14 @@ from decimal import Decimal, DecimalException
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hanzo_reports.alerts.rule import Condition, NoData, Rule, Severity
-from hanzo_reports.errors import RuleError, UnknownNameError
-from hanzo_reports.formats import amount, span
+from hanzo_reports.errors import RuleError, UnknownNameError, UsageError
 from hanzo_reports.metrics.arguments import select_dimensions
 from hanzo_reports.metrics.catalog import CATALOG
+from hanzo_reports.parse_values import parse_amount, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
     from enum import StrEnum
 
     from hanzo_reports.alerts.rule import Where
@@ -49,7 +50,7 @@ def parse_rule(given: Mapping[str, Any], where: str = "") -> Rule:
         msg = f"rule {name!r} on {metric} ({unit.value}) needs one threshold: one of gt, gte, lt, lte"
         raise RuleError(msg)
     spans: dict[str, Any] = {
-        what: span(str(given[key]), f"rule {name!r}: {key}")
+        what: _parse_duration(str(given[key]), f"rule {name!r}: {key}")
         for what, key in _SPANS.items()
         if given.get(key) is not None
     }
@@ -59,8 +60,8 @@ def parse_rule(given: Mapping[str, Any], where: str = "") -> Rule:
     clear, burn = given.get("clear"), given.get("burn_rate")
     burn = None if burn is None else _number(Decimal, burn, f"rule {name!r}: {_BURN}")
     return Rule(
-        name, metric, conditions[0], amount(str(given[conditions[0].value]), unit, metric), **spans,
-        clear_threshold=None if clear is None else amount(str(clear), unit, metric),
+        name, metric, conditions[0], _parse_threshold(given[conditions[0].value], name, metric), **spans,
+        clear_threshold=None if clear is None else _parse_threshold(clear, name, metric),
         min_samples=_number(int, given.get("min_samples", 0), f"rule {name!r}: {_SAMPLES}"),
         no_data=NoData(_one_of("no_data", given.get("no_data", NoData.KEEP), NoData)),
         severity=Severity(_one_of("severity", given.get("severity", Severity.WARNING), Severity)),
@@ -74,6 +75,20 @@ _SPANS = {
     "window": "window", "short_window": "short_window", "for_": "for", "keep_firing_for": "keep_firing_for",
     "repeat": "repeat",
 }  # fmt: skip
+
+
+def _parse_duration(text: str, what: str) -> timedelta:
+    try:
+        return parse_duration(text, what)
+    except UsageError as error:
+        raise RuleError(str(error)) from None
+
+
+def _parse_threshold(value: object, rule: str, metric: str) -> Decimal:
+    try:
+        return parse_amount(str(value), f"rule {rule!r}: the threshold of {metric}", CATALOG[metric].unit)
+    except UsageError as error:
+        raise RuleError(str(error)) from None
 
 
 def _where(given: object, rule: str) -> Where:

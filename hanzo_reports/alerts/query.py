@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
     from hanzo_reports.alerts.rule import Rule, Where
-    from hanzo_reports.formats import Value
+    from hanzo_reports.formats import Number
     from hanzo_reports.metrics.metric import Metric
 
 CONTRIBUTOR_DIMENSIONS = ("model", "endpoint", "project", "error_type", "user", "service", "region")
@@ -75,8 +75,8 @@ class Contributor:
 
     dimension: str
     name: str | None
-    part: Value
-    whole: Value
+    part: Number
+    whole: Number
     what: str
 
 
@@ -143,7 +143,7 @@ def nothing(rule: Rule) -> Observation:
     """What is seen of a group without events: an additive metric is zero, of any other there is no data."""
     if not rule.definition.additive:
         return Observation()
-    zero: Value = Decimal(0) if rule.unit is Unit.USD else 0
+    zero: Number = Decimal(0) if rule.unit is Unit.USD else 0
     return Observation(zero, 0, zero)
 
 
@@ -221,7 +221,7 @@ def _sum(rule: Rule) -> str:
     return f"{rule.metric} {rule.limit}" if rule.definition.unit is Unit.MILLISECONDS else rule.metric
 
 
-def _part(rule: Rule) -> Callable[[ir.Table], ir.Value]:
+def _part(rule: Rule) -> Callable[[ir.Table], ir.Number]:
     """The additive thing behind a rule's metric."""
     metric: Metric = rule.definition
     above, below = metric.numerator, metric.denominator
@@ -241,7 +241,7 @@ def _rank(  # noqa: PLR0913, PLR0917  # one row of a table kept while it is the 
     rows: list[dict[str, Any]],
     what: str,
 ) -> None:
-    groups: dict[str, dict[str | None, Value]] = {}
+    groups: dict[str, dict[str | None, Number]] = {}
     for row in rows:
         if row[name]:
             groups.setdefault(group_key({by: row[by] for by in one.by}), {})[row[dimension]] = row[name]

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.errors import RuleError, UnknownNameError
-from hanzo_reports.formats import exact, spelled
+from hanzo_reports.formats import format_duration, format_value
 from hanzo_reports.metrics.arguments import select_dimensions
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.units import Unit
@@ -22,7 +22,7 @@ from hanzo_reports.units import Unit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hanzo_reports.formats import Value
+    from hanzo_reports.formats import Number
     from hanzo_reports.metrics.metric import Metric
 
 Where = tuple[tuple[str, tuple[str, ...]], ...]
@@ -140,10 +140,13 @@ class Rule:
         for what, length in spans.items():
             least = timedelta(seconds=1) if what == "window" else timedelta()
             if not least <= length <= LONGEST:
-                msg = f"rule {self.name!r}: {what} must be between {spelled(least)} and {spelled(LONGEST)}"
+                bounds = f"{format_duration(least)} and {format_duration(LONGEST)}"
+                msg = f"rule {self.name!r}: {what} must be between {bounds}"
                 raise RuleError(msg)
         if self.short_window is not None and not timedelta() < self.short_window < self.window:
-            msg = f"rule {self.name!r}: the short window must be shorter than the window, {spelled(self.window)}"
+            msg = (
+                f"rule {self.name!r}: the short window must be shorter than the window, {format_duration(self.window)}"
+            )
             raise RuleError(msg)
         if timedelta() < self.repeat < MINUTE:
             msg = f"rule {self.name!r}: repeat must be at least 1m, or 0 for no reminders"
@@ -163,9 +166,10 @@ class Rule:
         clear = self.clear_threshold
         if clear is not None and (clear > self.threshold if self.condition.high else clear < self.threshold):
             side = "at most" if self.condition.high else "at least"
+            clear_text, threshold = (format_value(value, self.unit, "exact") for value in (clear, self.threshold))
             msg = (
-                f"rule {self.name!r}: the clear threshold {exact(clear, self.unit)} must be {side} "
-                f"the threshold {exact(self.threshold, self.unit)}, or it could fire and be clear at once"
+                f"rule {self.name!r}: the clear threshold {clear_text} must be {side} "
+                f"the threshold {threshold}, or it could fire and be clear at once"
             )
             raise RuleError(msg)
 
@@ -177,7 +181,7 @@ class Rule:
         return CATALOG[self.metric]
 
     @cached_property
-    def comparison(self) -> tuple[Callable[[Value, Value], bool], Decimal, float]:
+    def comparison(self) -> tuple[Callable[[Number, Number], bool], Decimal, float]:
         """How a value is compared, and with what: the exact threshold, or its float for floats."""
         return getattr(operator, _OPERATORS[self.condition]), self.threshold, float(self.threshold)
 
@@ -189,7 +193,7 @@ class Rule:
     @property
     def limit(self) -> str:
         """The condition as people write it: ``> 1%``."""
-        return f"{self.condition.sign} {exact(self.threshold, self.unit)}"
+        return f"{self.condition.sign} {format_value(self.threshold, self.unit, 'exact')}"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -202,18 +206,18 @@ class Rule:
         """The rule as plain values, those that differ from the defaults; `reading.read` reads it back."""
         plain: dict[str, Any] = {
             "name": self.name, "metric": self.metric, self.condition.value: f"{self.threshold.normalize():f}",
-            "window": spelled(self.window),
+            "window": format_duration(self.window),
         }  # fmt: skip
         optional = {
-            "short_window": spelled(self.short_window) if self.short_window else None,
-            "for": spelled(self.for_) if self.for_ else None,
-            "keep_firing_for": spelled(self.keep_firing_for) if self.keep_firing_for else None,
+            "short_window": format_duration(self.short_window) if self.short_window else None,
+            "for": format_duration(self.for_) if self.for_ else None,
+            "keep_firing_for": format_duration(self.keep_firing_for) if self.keep_firing_for else None,
             "clear": None if self.clear_threshold is None else f"{self.clear_threshold.normalize():f}",
             "min_samples": self.min_samples or None,
             "no_data": self.no_data.value if self.no_data is not NoData.KEEP else None,
             "where": {name: list(values) for name, values in self.where} or None,
             "by": list(self.by) or None,
-            "repeat": spelled(self.repeat) if self.repeat != 4 * HOUR else None,
+            "repeat": format_duration(self.repeat) if self.repeat != 4 * HOUR else None,
             "severity": self.severity.value if self.severity is not Severity.WARNING else None,
             "runbook": self.runbook or None,
             "burn_rate": None if self.burn_rate is None else f"{self.burn_rate.normalize():f}",

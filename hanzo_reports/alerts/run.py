@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hanzo_reports.alerts.rule_check import RuleCheck, check_rules
 from hanzo_reports.alerts.spend_check import check_spend
 from hanzo_reports.errors import ReportsError, UsageError
-from hanzo_reports.formats import spelled
+from hanzo_reports.formats import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,14 +105,14 @@ def _describe_timing(rules: RuleCheck, now: datetime, notes: list[str], failures
     """Reports a clock that lies behind the last pass, a pass that was skipped, and a long gap between passes."""
     if rules.ahead > CLOCK_TOLERANCE:
         failures.append(
-            f"the last check ran at {(now + rules.ahead).isoformat()}, {spelled(rules.ahead)} after the current time "
-            f"{now.isoformat()}, so nothing is evaluated until then. Correct the clock; if it is correct, run: "
-            "hanzo-reports check --reset-clock"
+            f"the last check ran at {(now + rules.ahead).isoformat()}, {format_duration(rules.ahead)} after the "
+            f"current time {now.isoformat()}, so nothing is evaluated until then. Correct the clock; if it is correct, "
+            "run: hanzo-reports check --reset-clock"
         )
     elif rules.skipped:
         notes.append("nothing was evaluated: a check at this instant or a later one has already run")
     if rules.gap:
         notes.append(
-            f"{spelled(rules.gap)} since the last check: pending alerts start over. If checks run less often than "
-            "once a minute, pass --interval"
+            f"{format_duration(rules.gap)} since the last check: pending alerts start over. If checks run less often "
+            "than once a minute, pass --interval"
         )

@@ -15,7 +15,7 @@ from hanzo_reports.delivery.outbox import enqueue
 from hanzo_reports.errors import UnknownNameError
 from hanzo_reports.forecast.anomalies import Anomaly, anomalies, explained
 from hanzo_reports.forecast.series import daily_spend
-from hanzo_reports.formats import shown
+from hanzo_reports.formats import format_value
 from hanzo_reports.state.alert_tables import ENDPOINTS, PASSES, SUBSCRIPTIONS
 from hanzo_reports.state.budget_tables import insert_new
 from hanzo_reports.units import Unit
@@ -116,11 +116,14 @@ def _told(connection: sqlalchemy.Connection, topics: Collection[str]) -> list[st
 
 def _of_crossing(crossing: Crossing, context: MessageContext) -> Notice:
     budget = crossing.budget
-    limit, spent = shown(budget.monthly_limit, Unit.USD), shown(crossing.spent, Unit.USD)
+    limit, spent = (
+        format_value(budget.monthly_limit, Unit.USD, "message"),
+        format_value(crossing.spent, Unit.USD, "message"),
+    )
     month = f"{crossing.period_start:%B %Y}"
     if crossing.threshold is None:
         title = f"BUDGET {budget.project}: {month} is likely to end above {limit}"
-        much = f"{spent} spent; the month's end is likely at {shown(crossing.forecast, Unit.USD)}"
+        much = f"{spent} spent; the month's end is likely at {format_value(crossing.forecast, Unit.USD, 'message')}"
     else:
         title = f"BUDGET {budget.project}: {(crossing.threshold * 100).normalize():f}% of {limit} is spent in {month}"
         much = f"{spent} of {limit}"
@@ -146,10 +149,10 @@ def _of_crossing(crossing: Crossing, context: MessageContext) -> Notice:
 
 def _of_anomaly(one: Anomaly, now: datetime, context: MessageContext) -> Notice:
     project = str(one.key[0])
-    spent, expected = shown(one.spent, Unit.USD), shown(one.expected, Unit.USD)
+    spent, expected = format_value(one.spent, Unit.USD, "message"), format_value(one.expected, Unit.USD, "message")
     facts = (
         ("What", f"the spend of project {project} on {one.day:%A %-d %B %Y} is out of line"),
-        ("How much", f"{spent}, expected {expected}; {shown(abs(one.stake), Unit.USD)} at stake"),
+        ("How much", f"{spent}, expected {expected}; {format_value(abs(one.stake), Unit.USD, 'message')} at stake"),
         ("Why", one.why or "not looked into: there are too many at once"),
         ("Ask", f"hanzo-reports costs -r {one.day}..{one.day} --by model -w project={project}"),
     )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from hanzo_reports.alerts.alert_state import Observation
     from hanzo_reports.alerts.rule import Rule
-    from hanzo_reports.formats import Value
+    from hanzo_reports.formats import Number
 
 HEALTH_NOTICE_DELAY = timedelta(minutes=15)  # of bad health, before it is told
 MIN_GAP = timedelta(seconds=120)
@@ -90,7 +90,7 @@ def is_quiet(rule: Rule, seen: Observation) -> bool:
     return _health_of(rule, seen) is Health.OK and not _bad(rule, seen)
 
 
-def breached(rule: Rule, value: Value) -> bool:
+def breached(rule: Rule, value: Number) -> bool:
     """Whether a value is bad: compared as floats with a float, since 1 error in 100 is not above 0.01."""
     against, exact, rounded = rule.comparison
     return against(value, rounded if isinstance(value, float) else exact)
@@ -112,12 +112,12 @@ def _good(rule: Rule, seen: Observation) -> bool:
     )
 
 
-def _past(rule: Rule, clear: Decimal, value: Value) -> bool:
-    limit: Value = float(clear) if isinstance(value, float) else clear
+def _past(rule: Rule, clear: Decimal, value: Number) -> bool:
+    limit: Number = float(clear) if isinstance(value, float) else clear
     return value <= limit if rule.condition.high else value >= limit
 
 
-def _values(rule: Rule, seen: Observation) -> tuple[Value | None, ...]:
+def _values(rule: Rule, seen: Observation) -> tuple[Number | None, ...]:
     return (seen.value,) if rule.short_window is None else (seen.value, seen.short)
 
 
@@ -180,7 +180,7 @@ def _moved(rule: Rule, state: State, now: datetime, seen: Observation) -> Steppe
     return done, (resolved,) if state.notified_at is not None else ()
 
 
-def _worse(rule: Rule, worst: Value | None, value: Value | None) -> Value | None:
+def _worse(rule: Rule, worst: Number | None, value: Number | None) -> Number | None:
     if worst is None or value is None:
         return worst if value is None else value
     return max(worst, value) if rule.condition.high else min(worst, value)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from hanzo_reports.formats import Value
+    from hanzo_reports.formats import Number
 
 Key = tuple[str, str]  # a rule's id and a group's key
 _OURS = PASSES.c.pass_id == 1  # the row of all rules, silences and states; others hold what is looked at by the day
@@ -124,13 +124,13 @@ def rewind_clock(connection: sqlalchemy.Connection, now: datetime) -> None:
     connection.execute(messages.values(created_at=now, next_at=now, lease_until=None, lease_owner=None))
 
 
-def _text(value: Value | None) -> str | None:
+def _text(value: Number | None) -> str | None:
     if value is None:
         return None
     return f"D{value}" if isinstance(value, Decimal) else repr(value)
 
 
-def _value(text: str | None) -> Value | None:
+def _value(text: str | None) -> Number | None:
     if text is None:
         return None
     if text.startswith("D"):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, insert, select, update
 
 from hanzo_reports.errors import UnknownNameError, UsageError
-from hanzo_reports.forecast.amounts import amount
 from hanzo_reports.forecast.series import month
+from hanzo_reports.parse_values import parse_amount, parse_money
 from hanzo_reports.state.budget_tables import (
     BUDGET_ALERTS,
     BUDGETS,
@@ -23,6 +23,7 @@ from hanzo_reports.state.budget_tables import (
     as_kept,
     insert_new,
 )
+from hanzo_reports.units import Unit
 from hanzo_reports.window import Window, midnight, zone
 
 if TYPE_CHECKING:
@@ -73,12 +74,12 @@ class Budget:
         if not self.project.strip():
             msg = "a budget needs a project"
             raise UsageError(msg)
-        limit = amount(self.monthly_limit, "the monthly limit")
+        limit = parse_money(self.monthly_limit, "the monthly limit")
         if limit <= 0:
             msg = f"the monthly limit must be above 0, not {self.monthly_limit}"
             raise UsageError(msg)
         for threshold in self.thresholds:
-            if not 0 < amount(threshold, "a threshold") <= FULL:
+            if not 0 < parse_amount(threshold, "a threshold", Unit.SHARE) <= FULL:
                 msg = f"a threshold is a share above 0 and at most 1 (0.9 is 90 %), not {threshold}"
                 raise UsageError(msg)
         if self.on_exceed not in ACTIONS:
@@ -202,7 +203,7 @@ def shares(texts: Iterable[str]) -> tuple[Decimal, ...]:
     >>> shares(["0.5", "0.9"])
     (Decimal('0.5'), Decimal('0.9'))
     """
-    return tuple(amount(text, "the threshold") for text in texts)
+    return tuple(parse_amount(text, "the threshold", Unit.SHARE) for text in texts)
 
 
 def _row(budget: Budget) -> dict[str, Any]:

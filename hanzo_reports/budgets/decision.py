@@ -21,7 +21,7 @@ from sqlalchemy import delete, literal, select, update
 
 from hanzo_reports.budgets.reservations import arrived, of_month
 from hanzo_reports.errors import UsageError, nearest
-from hanzo_reports.forecast.amounts import amount
+from hanzo_reports.parse_values import parse_money
 from hanzo_reports.state.budget_tables import BUDGETS, PERIODS, RESERVATIONS, Money, insert_new
 from hanzo_reports.window import iso
 
@@ -324,7 +324,7 @@ def _said(budget: Budget, asked: Decimal, held: dict[str, Any], **told: Any) -> 
 
 
 def _estimate(given: Decimal | float | str) -> Decimal:
-    exact = amount(given, "the estimate")
+    exact = parse_money(given, "the estimate")
     if exact < 0:
         msg = f"the estimate must be 0 or more, not {given}"
         raise UsageError(msg)

@@ -80,7 +80,7 @@ def add(
     """A rule on a metric, or with --slo the burn-rate rules of an objective."""
     from hanzo_reports.alerts.parse import parse_rule
     from hanzo_reports.alerts.presets import build_burn_rate_rules
-    from hanzo_reports.formats import amount
+    from hanzo_reports.parse_values import parse_amount
     from hanzo_reports.units import Unit
 
     limits = {"gt": gt, "gte": gte, "lt": lt, "lte": lte, "clear": clear}
@@ -91,7 +91,7 @@ def add(
         **{name: text for name, text in limits.items() if text},
     }  # fmt: skip
     if slo:
-        rules = build_burn_rate_rules(name, metric, amount(slo, Unit.SHARE, "the objective"), given)
+        rules = build_burn_rate_rules(name, metric, parse_amount(slo, "the objective", Unit.SHARE), given)
     else:
         rules = [parse_rule({"name": name, "metric": metric, **given})]
     deployment = context.obj.deployment

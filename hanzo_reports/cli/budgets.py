@@ -49,10 +49,12 @@ def set_(
     checked_format(format_)
     workspace = options.workspace()
     from hanzo_reports.budgets.budget import THRESHOLDS, Budget, shares
-    from hanzo_reports.forecast.amounts import amount
+    from hanzo_reports.parse_values import parse_money
 
     chosen = shares(words(thresholds)) if thresholds else THRESHOLDS
-    wanted = Budget(project, amount(monthly, "--monthly"), chosen, on_exceed, zone or options.timezone, forecast_alert)
+    wanted = Budget(
+        project, parse_money(monthly, "--monthly"), chosen, on_exceed, zone or options.timezone, forecast_alert
+    )
     kept = workspace.budgets.set(wanted, workspace.now)
     projects = workspace.usage("all", ["requests"], by=["project"]).to_pyarrow()["project"].to_pylist()
     flagged = project not in projects

@@ -60,12 +60,12 @@ def forecast(
         return
     groups = words(by or ())
     known = _charges(charge or (), groups)
-    from hanzo_reports.forecast.amounts import amount
+    from hanzo_reports.parse_values import parse_money
 
     if limit and groups:
         msg = "--limit is for the whole; with --by project the limits are those of `hanzo-reports budgets`"
         raise UsageError(msg)
-    limits: dict[tuple[str | None, ...], Decimal] | None = {(): amount(limit, "--limit")} if limit else None
+    limits: dict[tuple[str | None, ...], Decimal] | None = {(): parse_money(limit, "--limit")} if limit else None
     made = workspace.forecasts(groups, where=pairs(where or (), "--where"), limits=limits, charges=known)
     if path:
         rows = [
@@ -84,7 +84,7 @@ def _charges(given: "list[str] | tuple[()]", groups: list[str]) -> "Mapping[date
     """Fixed charges by day."""
     from datetime import date
 
-    from hanzo_reports.forecast.amounts import amount
+    from hanzo_reports.parse_values import parse_money
 
     if given and groups:
         msg = "--charge is for the whole: leave --by out, or choose one group with --where"
@@ -99,7 +99,7 @@ def _charges(given: "list[str] | tuple[()]", groups: list[str]) -> "Mapping[date
         if known in found:
             msg = f"--charge names {known} twice; add its amounts up"
             raise UsageError(msg)
-        found[known] = amount(usd, "--charge")
+        found[known] = parse_money(usd, "--charge")
     return found
 
 
@@ -150,9 +150,9 @@ def anomalies(
     """Days on which spend was out of line, the money at stake, and which group moved it."""
     options: Options = context.obj
     checked_format(format_)
-    from hanzo_reports.forecast.amounts import amount
+    from hanzo_reports.parse_values import parse_money
 
-    groups, least = words(by or ["project"]), amount(stake, "--stake")
+    groups, least = words(by or ["project"]), parse_money(stake, "--stake")
     found = options.workspace().anomalies(groups, days, where=pairs(where or (), "--where"), score=score, stake=least)
     rows: list[dict[str, Any]] = [
         {"day": each.day.isoformat()} | dict(zip(groups, each.key, strict=True))

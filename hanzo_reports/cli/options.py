@@ -153,8 +153,8 @@ def money_listing(rows: Sequence[Mapping[str, Any]], fmt: str) -> None:
     """Rows of amounts on stdout: exact in JSON (a number with its own digits) and CSV, readable in a table."""
     from decimal import Decimal
 
-    from hanzo_reports.export.tables import decimal_text, json_text
-    from hanzo_reports.result import shown
+    from hanzo_reports.export.tables import json_text
+    from hanzo_reports.formats import format_decimal, format_value
     from hanzo_reports.units import Unit
 
     columns = tuple(rows[0]) if rows else ()
@@ -162,13 +162,13 @@ def money_listing(rows: Sequence[Mapping[str, Any]], fmt: str) -> None:
         lines = ",\n ".join(json_text(dict(row)) for row in rows)
         _write(f"[{lines}]")
     elif fmt == "csv":
-        exact = [{n: decimal_text(v) if isinstance(v, Decimal) else v for n, v in row.items()} for row in rows]
+        exact = [{n: format_decimal(v) if isinstance(v, Decimal) else v for n, v in row.items()} for row in rows]
         listing(exact, fmt, columns)
     elif rows:
 
         def cell(value: object) -> object:
             if isinstance(value, Decimal):
-                return shown(value, Unit.USD)
+                return format_value(value, Unit.USD, "terminal")
             return f"{value:.3g}" if isinstance(value, float) else value
 
         listing([{name: cell(value) for name, value in row.items()} for row in rows], fmt, columns)

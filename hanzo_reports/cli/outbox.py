@@ -43,13 +43,13 @@ def check(
 ) -> None:
     """Evaluate every rule, and send what there is to tell."""
     from hanzo_reports.alerts.run import CLOCK_TOLERANCE
-    from hanzo_reports.formats import span
+    from hanzo_reports.parse_values import parse_duration
 
     checked_format(format_)
     if context.obj.now and context.obj.instant() > datetime.now(UTC) + CLOCK_TOLERANCE:
         msg = f"--now {context.obj.now} lies ahead of the clock: every check before it would do nothing; leave it out"
         raise UsageError(msg)
-    apart = span(watch or interval, "--watch" if watch else "--interval")
+    apart = parse_duration(watch or interval, "--watch" if watch else "--interval")
 
     if reset_clock:
         from hanzo_reports.alerts.state_store import rewind_clock
@@ -66,10 +66,10 @@ def check(
 
 def deliver(context: typer.Context, watch: Watch = "", format_: Format = "table", *, once: Once = False) -> None:
     """Send what is due in the outbox."""
-    from hanzo_reports.formats import span
+    from hanzo_reports.parse_values import parse_duration
 
     checked_format(format_)
-    apart = span(watch, "--watch") if watch else None
+    apart = parse_duration(watch, "--watch") if watch else None
 
     def run() -> None:
         done = asdict(context.obj.deployment.deliver())
@@ -198,10 +198,10 @@ def purge(
 ) -> None:
     """Remove messages that are done with."""
     from hanzo_reports.delivery.admin import purge as removed
-    from hanzo_reports.formats import span
+    from hanzo_reports.parse_values import parse_duration
 
     deployment = context.obj.deployment
     states = ("sent", "superseded", *(["dead"] if dead else []))
     with deployment.engine.begin() as connection:
-        number = removed(connection, deployment.now() - span(older_than, "--older-than"), states)
+        number = removed(connection, deployment.now() - parse_duration(older_than, "--older-than"), states)
     say(f"{number} messages removed")

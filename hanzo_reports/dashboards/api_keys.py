@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hanzo_reports.dashboards.base import Desk, Row, cell, table
 from hanzo_reports.dashboards.overview_panels import sparkline
 from hanzo_reports.dashboards.overview_totals import answer
-from hanzo_reports.html.numbers import UNKNOWN, Change, change, short
+from hanzo_reports.formats import UNKNOWN, Change, describe_change, format_short
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.units import Unit
 from hanzo_reports.window import iso
@@ -73,12 +73,12 @@ class KeyBoard(Desk):
         """Every key, those with a flag first."""
         cells = []
         for row in self.keys_found[:SHOWN]:
-            changed = change(row["requests"], row["requests_previous"], CATALOG["requests"])
+            changed = describe_change(row["requests"], row["requests_previous"], CATALOG["requests"].direction)
             worst = "bad" if {"failing", "limited"} & set(row["flags"]) else "even"
             cells.append([
                 cell(row["api_key"] or "no key", row["projects"]),
-                cell(short(row["requests"], Unit.REQUESTS), changed.text),
-                cell(short(row["cost"], Unit.USD)), cell(short(row["error_rate"], Unit.SHARE)),
+                cell(format_short(row["requests"], Unit.REQUESTS), changed.text),
+                cell(format_short(row["cost"], Unit.USD)), cell(format_short(row["error_rate"], Unit.SHARE)),
                 cell(self._when(row["first_seen"])), cell(self._when(row["last_seen"])),
                 cell(", ".join(row["flags"]) or "ok", pill=worst if row["flags"] else "good"),
             ])  # fmt: skip
@@ -93,12 +93,14 @@ class KeyBoard(Desk):
         for row in self.keys_found:
             name = row["api_key"] or "Requests without a key"
             if "grown" in row["flags"]:
-                before, now = (short(row[side], Unit.REQUESTS) for side in ("requests_previous", "requests"))
+                before, now = (format_short(row[side], Unit.REQUESTS) for side in ("requests_previous", "requests"))
                 found.append((name, f" asked {now} times after {before}.", "bad"))
             if "failing" in row["flags"]:
-                found.append((name, f" fails in {short(row['error_rate'], Unit.SHARE)} of its requests.", "bad"))
+                found.append((name, f" fails in {format_short(row['error_rate'], Unit.SHARE)} of its requests.", "bad"))
             if "limited" in row["flags"]:
-                found.append((name, f" is rate limited in {short(row['rate_limited_rate'], Unit.SHARE)}.", "bad"))
+                found.append(
+                    (name, f" is rate limited in {format_short(row['rate_limited_rate'], Unit.SHARE)}.", "bad")
+                )
             if "new" in row["flags"]:
                 found.append((name, f" is new, since {self._when(row['first_seen'])}, in {row['projects']}.", "even"))
             if "silent" in row["flags"]:

@@ -13,9 +13,9 @@ from hanzo_reports.dashboards.overview import attached
 from hanzo_reports.dashboards.overview_panels import sparkline
 from hanzo_reports.dashboards.overview_totals import answer
 from hanzo_reports.export import tables as export
+from hanzo_reports.formats import describe_change, format_short, format_value
 from hanzo_reports.html.charts import Chart, drawn
 from hanzo_reports.html.components import Part, fragment
-from hanzo_reports.html.numbers import change, full, short
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.metrics.compare import comparison
 from hanzo_reports.metrics.cost import SPLIT
@@ -149,9 +149,9 @@ class Desk:
         """A metric as a tile: value, change, what was before, course."""
         metric, now, before = CATALOG[name], row[name], row[f"{name}_previous"]
         return {
-            "name": name, "title": metric.title, "meaning": metric.meaning, "value": short(now, metric.unit),
-            "exact": full(now, metric.unit), "change": change(now, before, metric),
-            "note": "nothing before" if before is None else f"previous {short(before, metric.unit)}",
+            "name": name, "title": metric.title, "meaning": metric.meaning, "value": format_short(now, metric.unit),
+            "exact": format_value(now, metric.unit, "table"), "change": describe_change(now, before, metric.direction),
+            "note": "nothing before" if before is None else f"previous {format_short(before, metric.unit)}",
             "warning": warning, "line": sparkline(list(course)),
         }  # fmt: skip
 
@@ -165,10 +165,10 @@ class Desk:
         lines = [
             {
                 "name": row[dimension] or none, "vague": row[dimension] is None,
-                "value": short(row[metric], measure.unit),
+                "value": format_short(row[metric], measure.unit),
                 "bar": f"{max(100 * float(row[metric] / most), 0):.1f}", "share": f"{float(row[metric] / total):.1%}",
-                "exact": full(row[metric], measure.unit),
-                "change": change(row[metric], row[f"{metric}_previous"], measure),
+                "exact": format_value(row[metric], measure.unit, "table"),
+                "change": describe_change(row[metric], row[f"{metric}_previous"], measure.direction),
             }
             for row in known
         ]  # fmt: skip

@@ -17,8 +17,8 @@ from hanzo_reports.dashboards.overview_panels import sparkline
 from hanzo_reports.forecast import daily_spend, forecasts
 from hanzo_reports.forecast.backtest import SHIPPED_COVERAGE
 from hanzo_reports.forecast.scorecard import scorecard
+from hanzo_reports.formats import UNKNOWN, Change, format_relative_change, format_short, format_value
 from hanzo_reports.html.charts import Chart, Line
-from hanzo_reports.html.numbers import UNKNOWN, Change, full, percent, short
 from hanzo_reports.units import Unit
 from hanzo_reports.window import midnight, zone
 
@@ -78,7 +78,7 @@ class BudgetBoard(Desk):
         likely = [each for each in self.standing if (each.forecast.p_exceed or 0) >= LIKELY]
         limits = sum((each.budget.monthly_limit for each in self.standing), Decimal(0))
         recent = [float(value) for value in np.nan_to_num(panel.amounts[0, -31:-1])]
-        band = f"{short(told.p10, Unit.USD)} to {short(told.p90, Unit.USD)} in 8 of 10 cases"
+        band = f"{format_short(told.p10, Unit.USD)} to {format_short(told.p90, Unit.USD)} in 8 of 10 cases"
         first = _first_out(likely)
         made = [
             _tile("spent", "Spent this month", told.spent, f"as of {self.local(told.as_of):%d %b %H:%M}", recent),
@@ -106,10 +106,10 @@ class BudgetBoard(Desk):
             note = "" if day is None or not told.exhaustion[0] else _between(told.exhaustion)
             cells.append([
                 cell(each.budget.project, self._about(each)),
-                cell(f"{each.share:.0%} of {short(limit, Unit.USD)}", f"{each.share:.0%}", tone=tone,
+                cell(f"{each.share:.0%} of {format_short(limit, Unit.USD)}", f"{each.share:.0%}", tone=tone,
                      bars=[("s1", f"{width:.1f}")]),
-                cell(short(told.spent, Unit.USD), f"of {short(limit, Unit.USD)}"),
-                cell(short(told.p50, Unit.USD), _interval(told)),
+                cell(format_short(told.spent, Unit.USD), f"of {format_short(limit, Unit.USD)}"),
+                cell(format_short(told.p50, Unit.USD), _interval(told)),
                 cell(_chance(told.p_exceed)),
                 cell(out, note),
                 cell(each.state, pill=PILLS[each.state]),
@@ -148,8 +148,9 @@ class BudgetBoard(Desk):
         told = forecasts(self.panel, self._limits)
         cells = [
             [
-                cell(each.key[0]), cell(short(each.spent, Unit.USD)), cell(short(each.p50, Unit.USD), _interval(each)),
-                cell(f"{short(each.low, Unit.USD)} to {short(each.high, Unit.USD)}" if each.low else UNKNOWN),
+                cell(each.key[0]), cell(format_short(each.spent, Unit.USD)),
+                cell(format_short(each.p50, Unit.USD), _interval(each)),
+                cell(" to ".join(format_short(v, Unit.USD) for v in (each.low, each.high)) if each.low else UNKNOWN),
                 cell(each.burst or UNKNOWN), cell(each.confidence, each.basis.split(";")[0]),
             ]
             for each in told[:SHOWN]
@@ -164,18 +165,13 @@ class BudgetBoard(Desk):
             told, name = each.forecast, each.budget.project
             chance = told.p_exceed
             if each.share >= 1:
-                over = short(told.spent - each.budget.monthly_limit, Unit.USD)
+                over = format_short(told.spent - each.budget.monthly_limit, Unit.USD)
                 found.append((name, f" is over its limit by {over}.", "bad"))
             elif chance is not None and chance >= LIKELY:
                 day = told.exhaustion[1]
                 when = f", most likely on {day.day} {day:%b}" if day else ""
-                found.append(
-                    (
-                        name,
-                        f" will pass {short(each.budget.monthly_limit, Unit.USD)} ({_chance(chance)} likely){when}.",
-                        "bad",
-                    )
-                )
+                limit = format_short(each.budget.monthly_limit, Unit.USD)
+                found.append((name, f" will pass {limit} ({_chance(chance)} likely){when}.", "bad"))
             elif chance is not None and chance >= POSSIBLE:
                 found.append((name, f" may pass its limit ({_chance(chance)}).", "even"))
             elif chance is None:
@@ -207,7 +203,7 @@ class BudgetBoard(Desk):
                 ),
                 (f"{wape:.1%} off", f" on average{beside}.", "good" if rate is None or wape <= rate else "bad"),
                 (f"{row['coverage_80']:.0%}", " of them held the month's end in their 80 % interval.", "even"),
-                (percent(row["bias"]), " is the bias: above 0, forecasts were too high.", "even"),
+                (format_relative_change(row["bias"]), " is the bias: above 0, forecasts were too high.", "even"),
             ]
         return self.notes("How far to trust it", row["basis"].capitalize(), found)
 
@@ -224,9 +220,9 @@ class BudgetBoard(Desk):
         _, told = self.whole
         likely = [each for each in self.standing if (each.forecast.p_exceed or 0) >= LIKELY]
         ends = (
-            f"The month ends at about {short(told.p50, Unit.USD)} ({_interval(told)})."
+            f"The month ends at about {format_short(told.p50, Unit.USD)} ({_interval(told)})."
             if told.p50 is not None
-            else f"{short(told.spent, Unit.USD)} spent so far; {told.basis}."
+            else f"{format_short(told.spent, Unit.USD)} spent so far; {told.basis}."
         )
         if not self.standing:
             return self.told(f"{ends} No project has a budget.")
@@ -264,14 +260,16 @@ class BudgetBoard(Desk):
             day = row["day"]
             name = f"{day:%a} {day.day} {day:%b}"
             named = (("spent", "left" if down else "spent"), ("p50", "median"))
-            spoken = [f"{label} {short(values[key], Unit.USD)}" for key, label in named if values[key] is not None]
+            spoken = [
+                f"{label} {format_short(values[key], Unit.USD)}" for key, label in named if values[key] is not None
+            ]
             if values["p10"] is not None and values["spent"] is None:
-                spoken.append(f"{short(values['p10'], Unit.USD)} to {short(values['p90'], Unit.USD)}")
+                spoken.append(f"{format_short(values['p10'], Unit.USD)} to {format_short(values['p90'], Unit.USD)}")
             made.append({
                 "start": midnight(day, local).astimezone(local), "tip": " · ".join([name, *spoken]),
                 "end": midnight(day + timedelta(days=1), local).astimezone(local),
                 **values, "limit": limit,
-                "cells": (name, *(full(values[key], Unit.USD) for key in ("spent", "p10", "p50", "p90"))),
+                "cells": (name, *(format_value(values[k], Unit.USD, "table") for k in ("spent", "p10", "p50", "p90"))),
             })  # fmt: skip
         lines = [Line("p90", "s2", floor="p10"), Line("p50", "s2", dashed=True), Line("spent", "s1", filled=True)]
         legend = [("rule", "s1", "Left" if down else "Spent"), *_LEGEND[1:]]
@@ -306,8 +304,8 @@ def _tile(name: str, title: str, amount: Decimal | None, note: str, course: Sequ
         "name": name,
         "title": title,
         "meaning": title,
-        "value": short(amount, Unit.USD),
-        "exact": full(amount, Unit.USD),
+        "value": format_short(amount, Unit.USD),
+        "exact": format_value(amount, Unit.USD, "table"),
         "change": Change("", "", "even"),
         "note": note,
         "warning": "",
@@ -327,7 +325,7 @@ def _chance(share: float | None) -> str:
 
 
 def _interval(told: Forecast) -> str:
-    return "" if told.p10 is None else f"{short(told.p10, Unit.USD)} to {short(told.p90, Unit.USD)}"
+    return "" if told.p10 is None else f"{format_short(told.p10, Unit.USD)} to {format_short(told.p90, Unit.USD)}"
 
 
 def _between(days: tuple[date | None, date | None, date | None]) -> str:

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.dashboards.base import Desk, Row, cell
 from hanzo_reports.dashboards.overview_totals import answer
+from hanzo_reports.formats import (
+    describe_change,
+    format_difference,
+    format_relative_change,
+    format_short,
+    format_value,
+    relative_change,
+)
 from hanzo_reports.html.charts import Chart, Line
-from hanzo_reports.html.numbers import change, full, percent, relative, short, signed
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.metrics.compare import movers
 from hanzo_reports.metrics.cost import BY_MODEL, METRICS, PARTS, costs
@@ -67,11 +74,11 @@ class CostBoard(Desk):
             past = earlier[place] if place < len(earlier) else None
             start = self.local(bucket.start)
             name = f"{start:%a} {start.day} {start:%b}" + (f" {start:%H:%M}" if self.grain.seconds else "")
-            shown = [full(value, Unit.USD) for value in (row["cost"], past)]
+            shown = [format_value(value, Unit.USD, "table") for value in (row["cost"], past)]
             tip = f"{name} · {shown[0]} · {shown[1]} before"
             rows.append({
                 "start": start, "end": self.local(bucket.end), "cost": row["cost"], "before": past, "tip": tip,
-                "cells": (name, *shown, full(row["cost_per_request"], Unit.USD)),
+                "cells": (name, *shown, format_value(row["cost_per_request"], Unit.USD, "table")),
             })  # fmt: skip
         chart = Chart(
             rows, (Line("before", "s3", dashed=True), Line("cost", "s1", filled=True)), self.grain.value, label=dollars
@@ -88,12 +95,12 @@ class CostBoard(Desk):
         cells = []
         for row in rows:
             bars = [(COLORS[part], f"{max(100 * float((row[part] or 0) / most), 0):.2f}") for part in PARTS]
-            changed = change(row["cost"], row["cost_previous"], CATALOG["cost"])
-            split = ", ".join(f"{NAMES[part]} {short(row[part], Unit.USD)}" for part in PARTS if row[part])
+            changed = describe_change(row["cost"], row["cost_previous"], CATALOG["cost"].direction)
+            split = ", ".join(f"{NAMES[part]} {format_short(row[part], Unit.USD)}" for part in PARTS if row[part])
             cells.append([
-                cell(row["model"] or "no model"), cell(split, bars=bars), cell(short(row["cost"], Unit.USD)),
-                cell(f"{float(row['cost'] / total):.1%}"), cell(short(row["cost_per_million_tokens"], Unit.USD)),
-                cell(short(row["cache_savings"], Unit.USD)), cell(changed.text or "–", pill=changed.tone),  # noqa: RUF001
+                cell(row["model"] or "no model"), cell(split, bars=bars), cell(format_short(row["cost"], Unit.USD)),
+                cell(f"{float(row['cost'] / total):.1%}"), cell(format_short(row["cost_per_million_tokens"], Unit.USD)),
+                cell(format_short(row["cache_savings"], Unit.USD)), cell(changed.text or "–", pill=changed.tone),  # noqa: RUF001
             ])  # fmt: skip
         legend = [("block", COLORS[part], NAMES[part]) for part in PARTS if any(row[part] for row in rows)]
         columns = ("Model", "By kind of token", "Cost", "Share", "Per 1M tokens", "Cache saved", "Change")
@@ -112,25 +119,26 @@ class CostBoard(Desk):
             first = answer(moved).to_pylist()[0]
             word = "rose" if difference > 0 else "fell"
             who = f"{first['model'] or 'no model'} in {first['project']}"
-            share = percent(relative(whole["cost"], whole["cost_previous"]) or 0)
+            share = format_relative_change(relative_change(whole["cost"], whole["cost_previous"]) or 0)
+            moved = format_difference(first["contribution"], Unit.USD)
             found.append((
-                f"Cost {word} {short(abs(difference), Unit.USD)}",
-                f" ({share}); the largest single mover is {who} ({signed(first['contribution'], Unit.USD)}).",
+                f"Cost {word} {format_short(abs(difference), Unit.USD)}",
+                f" ({share}); the largest single mover is {who} ({moved}).",
                 "bad" if difference > 0 else "good",
             ))  # fmt: skip
         if whole["cache_savings"]:
             saved = whole["cache_savings"]
-            lead = f"Prompt caching {'saved' if saved > 0 else 'cost'} {short(abs(saved), Unit.USD)}"
+            lead = f"Prompt caching {'saved' if saved > 0 else 'cost'} {format_short(abs(saved), Unit.USD)}"
             rest = (
                 ", writing the cache included." if saved > 0 else " more than it saved: it is written, and hardly read."
             )
             found.append((lead, rest, "good" if saved > 0 else "bad"))
         if whole["unpriced_requests"]:
-            rest = f" ({short(whole['unpriced_share'], Unit.SHARE)} of those with tokens) have no known price."
+            rest = f" ({format_short(whole['unpriced_share'], Unit.SHARE)} of those with tokens) have no known price."
             found.append((f"{whole['unpriced_requests']:,} requests", rest, "bad"))
         if whole["price_differences"]:
             over = whole["cost_over_list"]
-            rest = f" report a cost more than 1 % off the price list, {signed(over, Unit.USD)} together."
+            rest = f" report a cost more than 1 % off the price list, {format_difference(over, Unit.USD)} together."
             found.append((f"{whole['price_differences']:,} requests", rest, "bad" if over > 0 else "even"))
         elif self._reported:
             rest = f" of {self._reported:,} requests is more than 1 % off the price list, where that has the model."
@@ -157,8 +165,8 @@ class CostBoard(Desk):
             return self.told("No request of this window has a known price.")
         biggest = max(PARTS, key=lambda part: whole[part] or 0)
         share = float((whole[biggest] or 0) / whole["cost"]) if whole["cost"] else 0
-        each = short((whole["cost_per_request"] or 0) * 1000, Unit.USD)
-        cost, requests = short(whole["cost"], Unit.USD), short(whole["requests"], Unit.REQUESTS)
+        each = format_short((whole["cost_per_request"] or 0) * 1000, Unit.USD)
+        cost, requests = format_short(whole["cost"], Unit.USD), format_short(whole["requests"], Unit.REQUESTS)
         first = f"{cost} for {requests} requests, {each} per 1,000."
         return self.told(f"{first} {NAMES[biggest]} is {share:.0%} of it.")
 

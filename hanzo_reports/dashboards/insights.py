@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.dashboards.overview_data import INCIDENT
-from hanzo_reports.html.numbers import change, percent, relative, short, signed
+from hanzo_reports.formats import (
+    describe_change,
+    format_difference,
+    format_relative_change,
+    format_short,
+    relative_change,
+)
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.units import Unit
 
@@ -32,12 +38,12 @@ def changes(span: Span) -> list[Note]:
 def summary(span: Span) -> str:
     """The whole window in two sentences."""
     now, before = span.now, span.before
-    cost = "at no known price" if now["cost"] is None else f"for {short(now['cost'], Unit.USD)}"
-    share = relative(now["cost"], before["cost"])
+    cost = "at no known price" if now["cost"] is None else f"for {format_short(now['cost'], Unit.USD)}"
+    share = relative_change(now["cost"], before["cost"])
     than = "" if share is None else f", {_more(share)} than in the window before"
     late = [CATALOG[name].title.replace("Latency ", "latency ") for name in limited(span)]
     told = f"Past their limit: {', '.join(late).lower()}." if late else "All health limits are kept."
-    return f"{short(now['requests'], Unit.REQUESTS)} requests {cost}{than}. {told}"
+    return f"{format_short(now['requests'], Unit.REQUESTS)} requests {cost}{than}. {told}"
 
 
 def limited(span: Span) -> list[str]:
@@ -58,7 +64,9 @@ def moment(span: Span, row: Row, grain: Grain | None = None) -> str:
 
 
 def _more(share: float) -> str:
-    return "as much" if abs(share) < 0.0005 else f"{percent(abs(share)).lstrip('+')} {'more' if share > 0 else 'less'}"  # noqa: PLR2004
+    if abs(share) < 0.0005:  # noqa: PLR2004
+        return "as much"
+    return f"{format_relative_change(abs(share)).lstrip('+')} {'more' if share > 0 else 'less'}"
 
 
 def _sums(span: Span) -> Iterator[Note]:
@@ -74,12 +82,12 @@ def _sums(span: Span) -> Iterator[Note]:
             moves[key] = moves.get(key, 0) + (row[name] or 0) - (row[f"{name}_previous"] or 0)
         most = max(moves, key=lambda key: (abs(moves[key]), key))
         word = "rose" if difference > 0 else "fell" if difference < 0 else "stayed the same"
-        size = f" {short(abs(difference), metric.unit)}" if difference else ""
+        size = f" {format_short(abs(difference), metric.unit)}" if difference else ""
         yield {
             "lead": f"{metric.title} {word}{size}",
-            "rest": f" ({percent(float(now) / float(before) - 1)}); the largest single mover is "
-            f"{' in '.join(most)} ({signed(moves[most], metric.unit)}).",
-            "tone": change(now, before, metric).tone,
+            "rest": f" ({format_relative_change(float(now) / float(before) - 1)}); the largest single mover is "
+            f"{' in '.join(most)} ({format_difference(moves[most], metric.unit)}).",
+            "tone": describe_change(now, before, metric.direction).tone,
         }
 
 
@@ -87,12 +95,12 @@ def _errors(span: Span) -> Note:
     every, worst = GRAINS[span.watch], span.worst
     if worst:
         p99 = worst["latency_p99"]
-        slow = f", when p99 was {short(p99, Unit.MILLISECONDS)}" if p99 is not None else ""
+        slow = f", when p99 was {format_short(p99, Unit.MILLISECONDS)}" if p99 is not None else ""
         when = f"the {every} from {moment(span, worst, span.watch)} {span.window.timezone}"
-        rate = short(worst["error_rate"], Unit.SHARE)
+        rate = format_short(worst["error_rate"], Unit.SHARE)
         return {"lead": f"Errors peaked at {rate}", "rest": f" in {when}{slow}.", "tone": "bad"}
-    rate, before = short(span.now["error_rate"], Unit.SHARE), span.before["error_rate"]
-    past = "" if before is None else f" after {short(before, Unit.SHARE)}"
+    rate, before = format_short(span.now["error_rate"], Unit.SHARE), span.before["error_rate"]
+    past = "" if before is None else f" after {format_short(before, Unit.SHARE)}"
     rest = f" of the requests failed{past}; no {every} had more than {INCIDENT:.0%} errors."
     return {"lead": rate, "rest": rest, "tone": "even"}
 
@@ -101,12 +109,12 @@ def _unit_cost(span: Span) -> Iterator[Note]:
     now, before = span.now["cost_per_request"], span.before["cost_per_request"]
     if now is None:
         return
-    share = relative(now, before)
-    rest = "" if share is None else f", {percent(share)} on the window before"
-    tone = change(now, before, CATALOG["cost_per_request"]).tone
+    share = relative_change(now, before)
+    rest = "" if share is None else f", {format_relative_change(share)} on the window before"
+    tone = describe_change(now, before, CATALOG["cost_per_request"].direction).tone
     yield {
         "lead": "Unit cost",
-        "rest": f" was {short(now * 1000, Unit.USD)} per 1,000 priced requests{rest}.",
+        "rest": f" was {format_short(now * 1000, Unit.USD)} per 1,000 priced requests{rest}.",
         "tone": tone,
     }
 

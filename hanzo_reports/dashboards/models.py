@@ -10,8 +10,8 @@ from hanzo_reports.dashboards.base import Desk, Row, cell
 from hanzo_reports.dashboards.costs import dollars
 from hanzo_reports.dashboards.overview_totals import answer
 from hanzo_reports.errors import UnknownNameError
+from hanzo_reports.formats import describe_change, format_short, format_value
 from hanzo_reports.html.charts import Chart, Line
-from hanzo_reports.html.numbers import change, full, short
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.metrics.usage import usage
 from hanzo_reports.units import Unit
@@ -68,11 +68,11 @@ class ModelBoard(Desk):
         best = {n: pick((row[n] for row in self.able if row[n] is not None), default=None) for n, pick in BEST.items()}
         cells = []
         for row in self.rows:
-            changed = change(row["requests"], row["requests_previous"], CATALOG["requests"])
+            changed = describe_change(row["requests"], row["requests_previous"], CATALOG["requests"].direction)
             cells.append([
-                cell(row["model"]), cell(short(row["requests"], Unit.REQUESTS), changed.text),
-                cell(short(row["cost"], Unit.USD)),
-                *(cell(short(row[n], CATALOG[n].unit), best=self._is_best(row, n, best[n])) for n in GRID),
+                cell(row["model"]), cell(format_short(row["requests"], Unit.REQUESTS), changed.text),
+                cell(format_short(row["cost"], Unit.USD)),
+                *(cell(format_short(row[n], CATALOG[n].unit), best=self._is_best(row, n, best[n])) for n in GRID),
             ])  # fmt: skip
         subtitle = f"The best of each column in green, among models that write and have {FEW} requests or more"
         return self.grid("Models", subtitle, ("Model", "Requests", "Cost", *GRID.values()), cells)
@@ -88,7 +88,7 @@ class ModelBoard(Desk):
             start = self.local(bucket.start)
             name = f"{start:%a} {start.day} {start:%b}" + (f" {start:%H:%M}" if self.grain.seconds else "")
             values = [found.get((bucket.label, model)) for model in named]
-            shown = [full(value, Unit.USD) for value in values]
+            shown = [format_value(value, Unit.USD, "table") for value in values]
             tip = " · ".join([name, *(f"{model} {text}" for model, text in zip(named, shown, strict=True))])
             rows.append({
                 "start": start, "end": self.local(bucket.end), "tip": tip, "cells": (name, *shown),
@@ -120,9 +120,10 @@ class ModelBoard(Desk):
         lines = [
             {
                 "name": row["model"], "vague": False, "bar": f"{100 * float(row[metric] / most) if most else 0:.1f}",
-                "value": short(row[metric], measure.unit), "exact": full(row[metric], measure.unit),
-                "share": f"{short(row['requests'], Unit.REQUESTS)} requests",
-                "change": change(row[metric], row[f"{metric}_previous"], measure),
+                "value": format_short(row[metric], measure.unit),
+                "exact": format_value(row[metric], measure.unit, "table"),
+                "share": f"{format_short(row['requests'], Unit.REQUESTS)} requests",
+                "change": describe_change(row[metric], row[f"{metric}_previous"], measure.direction),
             }
             for row in known[:8]
         ]  # fmt: skip
@@ -136,19 +137,24 @@ class ModelBoard(Desk):
         able = self.able
         sound = [row for row in able if not CATALOG["error_rate"].breaches_threshold(row["error_rate"])]
         if cheap := min(sound, key=lambda row: row["cost_per_million_tokens"], default=None):
-            each = short(cheap["cost_per_million_tokens"], Unit.USD)
+            each = format_short(cheap["cost_per_million_tokens"], Unit.USD)
             found.append(
                 (cheap["model"], f" is the cheapest that keeps the error limit: {each} per 1M tokens.", "good")
             )
         if fast := min((r for r in sound if r["latency_p50"]), key=lambda row: row["latency_p50"], default=None):
             found.append(
-                (fast["model"], f" answers fastest: {short(fast['latency_p50'], Unit.MILLISECONDS)} median.", "good")
+                (
+                    fast["model"],
+                    f" answers fastest: {format_short(fast['latency_p50'], Unit.MILLISECONDS)} median.",
+                    "good",
+                )
             )
         if dear := max(able, key=lambda row: row["cost"] or 0, default=None):
-            found.append((dear["model"], f" costs the most in all: {short(dear['cost'], Unit.USD)}.", "even"))
+            found.append((dear["model"], f" costs the most in all: {format_short(dear['cost'], Unit.USD)}.", "even"))
         failing = (row for row in able if CATALOG["error_rate"].breaches_threshold(row["error_rate"]))
         found += [
-            (r["model"], f" fails too often: {short(r['error_rate'], Unit.SHARE)} errors.", "bad") for r in failing
+            (r["model"], f" fails too often: {format_short(r['error_rate'], Unit.SHARE)} errors.", "bad")
+            for r in failing
         ]
         unpriced = [row["model"] for row in self.rows if row["cost"] is None]
         if unpriced:
@@ -167,9 +173,9 @@ class ModelBoard(Desk):
         cheap = min(able, key=lambda row: row["cost_per_million_tokens"])
         dear = max(able, key=lambda row: row["cost_per_million_tokens"])
         least, most = (row["cost_per_million_tokens"] for row in (cheap, dear))
-        said = f"{len(able)} models compared: {cheap['model']} costs {short(least, Unit.USD)} per 1M tokens"
+        said = f"{len(able)} models compared: {cheap['model']} costs {format_short(least, Unit.USD)} per 1M tokens"
         if not least and most:
-            return self.told(f"{said}, {dear['model']} {short(most, Unit.USD)}.")
+            return self.told(f"{said}, {dear['model']} {format_short(most, Unit.USD)}.")
         times = float(most / least) if least else 1.0
         return self.told(f"{said}, {dear['model']} {times:,.0f} times as much." if times >= 2 else f"{said}.")  # noqa: PLR2004
 

@@ -10,11 +10,13 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hanzo_reports.atomic_write import write_bytes
 from hanzo_reports.dashboards import overview_panels as views
 from hanzo_reports.dashboards.overview_data import Span
 from hanzo_reports.dashboards.overview_totals import BY, NAMES, Sums, answer
 from hanzo_reports.errors import UnknownNameError
 from hanzo_reports.export import tables as export
+from hanzo_reports.formats import format_decimal
 from hanzo_reports.html.components import Part, fragment
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.metrics.dialect import earliest, latest
@@ -172,8 +174,7 @@ class Board:
     def _kpis(self) -> dict[str, dict[str, Any]]:
         return {
             name: {
-                key: export.decimal_text(value) if isinstance(value, Decimal) else value
-                for key, value in span.now.items()
+                key: format_decimal(value) if isinstance(value, Decimal) else value for key, value in span.now.items()
             }
             for name, span in self.spans.items()
         }
@@ -183,9 +184,7 @@ def attached(name: str, text: str, rows: pa.Table, out_dir: str) -> dict[str, An
     """A file written where it is wanted, and the address by which the page offers it."""
     data = text.encode()
     if out_dir:
-        partial_file = Path(out_dir) / f".{name}.partial"
-        partial_file.write_bytes(data)
-        partial_file.replace(Path(out_dir) / name)
+        write_bytes(Path(out_dir) / name, data)
     small = len(data) <= EMBEDDED or not out_dir
     href = f"data:{_TYPES[name.rpartition('.')[2]]};base64,{b64encode(data).decode()}" if small else name
     return {"name": name, "rows": rows.num_rows, "columns": rows.column_names, "href": href}

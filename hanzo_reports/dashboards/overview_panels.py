@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.dashboards.insights import ARTICLES, GRAINS, changes, moment, summary
 from hanzo_reports.dashboards.overview_data import INCIDENT
+from hanzo_reports.formats import describe_change, format_short, format_value
 from hanzo_reports.html.charts import HALF, NARROW, Chart, Line, drawn
 from hanzo_reports.html.components import fragment
-from hanzo_reports.html.numbers import change, full, short
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.units import Direction, Unit
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hanzo_reports.dashboards.overview_data import Span
     from hanzo_reports.dashboards.overview_totals import Row
-    from hanzo_reports.html.numbers import Number
+    from hanzo_reports.formats import Number
 
 TILES = ("requests", "tokens", "cost", "latency_p99")
 HEALTH = {
@@ -45,8 +45,9 @@ def tiles(span: Span) -> View:
         missing = span.now["unpriced_requests"] if name == "cost" else 0
         made.append({
             "name": name, "title": metric.title, "meaning": metric.meaning,
-            "value": short(now, metric.unit), "exact": full(now, metric.unit), "change": change(now, before, metric),
-            "note": "nothing before" if before is None else f"previous {short(before, metric.unit)}",
+            "value": format_short(now, metric.unit), "exact": format_value(now, metric.unit, "table"),
+            "change": describe_change(now, before, metric.direction),
+            "note": "nothing before" if before is None else f"previous {format_short(before, metric.unit)}",
             "warning": f"{missing:,} requests unpriced" if missing else "",
             "line": sparkline([row[name] for row in span.course]),
         })  # fmt: skip
@@ -59,7 +60,7 @@ def volume_chart(span: Span) -> Chart:
 
     def tip(row: Row) -> str:
         past = "" if row["before"] is None else f" · {row['before']:,} before"
-        return f"{row['requests']:,} requests{past} · {short(row['error_rate'], Unit.SHARE)} errors"
+        return f"{row['requests']:,} requests{past} · {format_short(row['error_rate'], Unit.SHARE)} errors"
 
     return _chart(span, (Line("before", "s3", dashed=True), Line("requests", "s1", filled=True)), tip)
 
@@ -71,8 +72,8 @@ def volume(span: Span) -> View:
         (
             moment(span, row),
             f"{row['requests']:,}",
-            full(row["before"], Unit.REQUESTS),
-            full(row["error_rate"], Unit.SHARE),
+            format_value(row["before"], Unit.REQUESTS, "table"),
+            format_value(row["error_rate"], Unit.SHARE, "table"),
         )
         for row in span.course
     ]
@@ -88,7 +89,7 @@ def latency_chart(span: Span) -> Chart:
     """Latency percentiles over time."""
 
     def tip(row: Row) -> str:
-        return " · ".join(f"{name[-3:]} {short(row[name], Unit.MILLISECONDS)}" for name in reversed(PERCENTILES))
+        return " · ".join(f"{name[-3:]} {format_short(row[name], Unit.MILLISECONDS)}" for name in reversed(PERCENTILES))
 
     lines = tuple(Line(name, color) for name, color in PERCENTILES.items())
     return _chart(span, lines, tip, label="{:,.0f}".format, sizes=(HALF, NARROW))
@@ -97,7 +98,10 @@ def latency_chart(span: Span) -> Chart:
 def latency(span: Span) -> View:
     """That chart with its legend and its table."""
     legend = [("rule", color, name[-3:]) for name, color in PERCENTILES.items()]
-    rows = [(moment(span, row), *(full(row[name], Unit.MILLISECONDS) for name in PERCENTILES)) for row in span.course]
+    rows = [
+        (moment(span, row), *(format_value(row[name], Unit.MILLISECONDS, "table") for name in PERCENTILES))
+        for row in span.course
+    ]
     subtitle = f"Milliseconds per {GRAINS[span.grain]}"
     return _view(
         "chart", _plain(subtitle, rows), title="Latency percentiles", subtitle=subtitle, rows=rows,
@@ -113,8 +117,8 @@ def ranking(span: Span, title: str, dimension: str, metric: str) -> View:
         {
             "name": row["name"] or f"no {dimension}", "vague": row["name"] is None,
             "bar": f"{100 * float(row['now'] / most):.1f}", "share": f"{float(row['now'] / total):.1%}",
-            "value": short(row["now"], measure.unit), "exact": full(row["now"], measure.unit),
-            "change": change(row["now"], row["before"], measure),
+            "value": format_short(row["now"], measure.unit), "exact": format_value(row["now"], measure.unit, "table"),
+            "change": describe_change(row["now"], row["before"], measure.direction),
         }
         for row in found
     ]  # fmt: skip
@@ -142,7 +146,7 @@ def health(span: Span) -> View:
         ]
         sign, threshold = ("≥" if metric.direction is Direction.UP else "≤"), metric.default_threshold
         rows.append({
-            "title": metric.title, "meaning": meaning, "value": short(value, metric.unit), "tone": tone,
+            "title": metric.title, "meaning": meaning, "value": format_short(value, metric.unit), "tone": tone,
             "state": "No data" if value is None else state,
             "limit": "" if threshold is None else f"{sign} {_limit(threshold, metric.unit)}",
         })  # fmt: skip

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from hanzo_reports.formats import Change, format_short, format_value
 from hanzo_reports.html.charts import Chart, Line
 from hanzo_reports.html.components import fragment
-from hanzo_reports.html.numbers import Change, full, short
 from hanzo_reports.quality.verdict import State, Status
 from hanzo_reports.units import Unit
 from hanzo_reports.window import zone
@@ -44,10 +44,10 @@ def tiles(verdicts: Sequence[Verdict], days: Sequence[Mapping[str, Any]], held: 
               f"{len(failed):,} of {counted:,} checks open" if counted else ADVICE),
         _tile("freshness", "Last event", "silence until now", "–" if silence is None else _hours(silence),  # noqa: RUF001
               "before now" if silence is not None else "no events in the range"),
-        _tile("quarantine", "In quarantine", "rows that no load accepted", short(held, Unit.REQUESTS),
+        _tile("quarantine", "In quarantine", "rows that no load accepted", format_short(held, Unit.REQUESTS),
               f"{copies:,} duplicates in the store"),
-        _tile("unpriced", "Unpriced", "requests with tokens and no known cost", short(priced, Unit.REQUESTS),
-              f"of {short(tokens, Unit.REQUESTS)} requests"),
+        _tile("unpriced", "Unpriced", "requests with tokens and no known cost", format_short(priced, Unit.REQUESTS),
+              f"of {format_short(tokens, Unit.REQUESTS)} requests"),
     ]  # fmt: skip
     text = "\n".join(f"{tile['title']}: {tile['value']} ({tile['note']})" for tile in made)
     return {"html": fragment("tiles", tiles=made), "text": text}
@@ -122,10 +122,10 @@ def volume(days: Sequence[Mapping[str, Any]], drawings: Sequence[str]) -> View:
     columns = ("Day", "Requests", "Week before", "Silence", "Unpriced", "Free answers", "Duplicates", "Same calls")
     rows = [
         (
-            day["day"], f"{day['requests']:,}", full(day["requests_week_before"], Unit.REQUESTS),
+            day["day"], f"{day['requests']:,}", format_value(day["requests_week_before"], Unit.REQUESTS, "table"),
             "–" if day["hours_without_events"] is None else _hours(day["hours_without_events"]),  # noqa: RUF001
-            full(day["unpriced_share"], Unit.SHARE), f"{day['free_answers']:,}", f"{day['duplicates']:,}",
-            f"{day['same_calls']:,}",
+            format_value(day["unpriced_share"], Unit.SHARE, "table"),
+            f"{day['free_answers']:,}", f"{day['duplicates']:,}", f"{day['same_calls']:,}",
         )
         for day in days
     ]  # fmt: skip
@@ -143,7 +143,7 @@ def reasons(found: Sequence[Mapping[str, Any]]) -> View:
     rows = [
         {
             "name": row["reason"], "vague": False, "bar": f"{100 * row['rows'] / most:.1f}",
-            "share": f"{row['rows'] / total:.1%}", "value": short(row["rows"], Unit.REQUESTS),
+            "share": f"{row['rows'] / total:.1%}", "value": format_short(row["rows"], Unit.REQUESTS),
             "exact": f"{row['rows']:,} of {row['source']}", "change": NONE,
         }
         for row in found
@@ -230,7 +230,11 @@ def _named(found: Sequence[Check]) -> str:
 
 def _row(verdict: Verdict, check: Check) -> dict[str, Any]:
     tone, state = _FAILED[check.severity] if check.state is State.FAILED else _STATES[check.state]
-    stake = "" if check.at_stake is None or check.state not in OPEN else f" · {full(check.at_stake, Unit.USD)} at stake"
+    stake = (
+        ""
+        if check.at_stake is None or check.state not in OPEN
+        else f" · {format_value(check.at_stake, Unit.USD, 'table')} at stake"
+    )
     by = ", ".join(f"{group['value'] or 'unknown'} {group['rows']:,}" for group in check.groups[:4])
     meaning = f"{verdict.suite}{' (load)' if verdict.scope == 'load' else ''}: {check.id}" + (f" · {by}" if by else "")
     return {

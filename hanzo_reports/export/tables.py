@@ -5,17 +5,18 @@ from __future__ import annotations
 import io
 import json
 import re
-from contextlib import contextmanager
 from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hanzo_reports.errors import ReportsError, UnknownNameError
+from hanzo_reports.atomic_write import open_file
+from hanzo_reports.errors import UnknownNameError
+from hanzo_reports.formats import format_decimal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     import ibis
@@ -53,7 +54,7 @@ def write(
         ReportsError: the file cannot be written; nothing is left behind.
     """
     _known(fmt, FORMATS)
-    with _replaced(path) as file, table.to_pyarrow_batches(chunk_size=CHUNK) as batches:
+    with open_file(path) as file, table.to_pyarrow_batches(chunk_size=CHUNK) as batches:
         if fmt == "parquet":
             return _parquet(batches, file)
         return _texts(batches, batches.schema, file, fmt, _tail(window, summary))
@@ -105,7 +106,7 @@ def _lines(batch: pa.RecordBatch, fmt: str) -> memoryview:
 def _cells(column: pa.Array, written: Callable[[str], str], missing: str) -> pa.Array:
     """A column as text; `written` gives a text's own form, `missing` stands for what is not known."""
     if pa.types.is_decimal(column.type):
-        text = _words(None if value is None else decimal_text(value) for value in column.to_pylist())
+        text = _words(None if value is None else format_decimal(value) for value in column.to_pylist())
     elif pa.types.is_floating(column.type):
         text = pc.if_else(pc.is_finite(column), column, pa.nulls(1, column.type)[0]).cast(pa.string())
     elif pa.types.is_integer(column.type) or pa.types.is_boolean(column.type) or pa.types.is_null(column.type):
@@ -165,12 +166,12 @@ def _json(value: object) -> str:
     """
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(name)}: {_json(item)}" for name, item in value.items()) + "}"
-    return decimal_text(value) if isinstance(value, Decimal) else json.dumps(value)
+    return format_decimal(value) if isinstance(value, Decimal) else json.dumps(value)
 
 
 def plain(value: object) -> object:
     """A value as the manifest holds it: money as a text with all of its digits."""
-    return decimal_text(value) if isinstance(value, Decimal) else value
+    return format_decimal(value) if isinstance(value, Decimal) else value
 
 
 def json_text(row: Mapping[str, Any]) -> str:
@@ -179,29 +180,3 @@ def json_text(row: Mapping[str, Any]) -> str:
         name: value if isinstance(value, Decimal | int | float | None) else str(value) for name, value in row.items()
     }
     return _json(plain)
-
-
-def decimal_text(value: Decimal) -> str:
-    """A decimal with all of its digits: no exponent, no zeros at the end.
-
-    >>> decimal_text(Decimal("854.250000000")), decimal_text(Decimal("1E+3")), decimal_text(Decimal("-0.000"))
-    ('854.25', '1000', '0')
-    """
-    plain = f"{value:f}"
-    plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
-    return "0" if plain == "-0" else plain
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write to, which takes its name when it is whole; of one that fails nothing is left."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            yield file
-        partial.replace(path)
-    except OSError as error:
-        msg = f"{path} cannot be written: {error.strerror or error}; give a file in a folder that is there"
-        raise ReportsError(msg) from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hanzo_reports.errors import UsageError
-from hanzo_reports.forecast.amounts import amount
 from hanzo_reports.forecast.level import PROFILE_FROM, level
 from hanzo_reports.forecast.model import BURSTS, outlook
 from hanzo_reports.forecast.series import STALE, Panel, given
+from hanzo_reports.parse_values import parse_money
 from hanzo_reports.window import iso, midnight, zone
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _money(amount: float) -> Decimal:
 def _limit(limit: Decimal | float | None) -> Decimal | None:
     if limit is None:
         return None
-    exact = amount(limit, "the limit")
+    exact = parse_money(limit, "the limit")
     if exact <= 0:
         msg = f"a limit must be an amount above 0, not {limit}"
         raise UsageError(msg)
@@ -232,4 +232,4 @@ def _charges(charges: Mapping[date, Decimal], first: date, after: date) -> dict[
         if not first <= day < after:
             msg = f"the charge of {day} is not in {first:%B %Y}, the month of the forecast; give charges of that month"
             raise UsageError(msg)
-    return {day: amount(usd, f"the charge of {day}") for day, usd in charges.items()}
+    return {day: parse_money(usd, f"the charge of {day}") for day, usd in charges.items()}

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from hanzo_reports.forecast.amounts import MOST
 from hanzo_reports.forecast.model import BURSTS
 from hanzo_reports.metrics.query import aggregate
+from hanzo_reports.parse_values import MONEY_LIMIT
 from hanzo_reports.state.budget_tables import FORECASTS, insert_new
 from hanzo_reports.window import Window, midnight, zone
 
@@ -63,7 +63,8 @@ def _run_rate(told: Forecast, timezone: str) -> Decimal | None:
     passed = (told.as_of - start) / (end - start)
     if passed <= 0:
         return None
-    return max(min(told.spent / Decimal(repr(passed)), MOST), -MOST)  # in the first second it may be anything
+    run_rate = told.spent / Decimal(repr(passed))  # in the first second it may be anything
+    return max(min(run_rate, MONEY_LIMIT), -MONEY_LIMIT)
 
 
 def scorecard(state: sqlalchemy.Engine, events: ibis.Table, now: datetime) -> list[dict[str, Any]]:

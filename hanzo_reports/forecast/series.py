@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hanzo_reports.errors import UsageError
-from hanzo_reports.forecast.amounts import amount
+from hanzo_reports.parse_values import parse_money
 from hanzo_reports.window import Window, midnight, zone
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def given(daily: Mapping[date, Decimal | float | None], now: datetime, timezone:
     today = now.astimezone(local).date()
     for day, usd in daily.items():
         if usd is not None:
-            amount(usd, f"the spend of {day}")
+            parse_money(usd, f"the spend of {day}")
         if day > today:
             msg = f"the spend of {day} lies after {today}, the day of now; leave future days out"
             raise UsageError(msg)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import vl_convert
 
-from hanzo_reports.errors import ReportsError
+from hanzo_reports.atomic_write import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,10 +38,4 @@ def write_errors_chart(rows: Sequence[dict[str, Any]], path: Path) -> None:
     order = [name for name in ("all", "steady", "uneven", "bursty") if any(row["class"] == name for row in rows)]
     drawing = panels.facet(column=alt.Column("class:N", title=None, sort=order)).resolve_scale(y="independent")
     svg = vl_convert.vegalite_to_svg(drawing.configure(font="Inter, system-ui, sans-serif").to_dict())
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(svg, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        msg = f"{path} cannot be written: {error.strerror or error}; give a file in a folder that is there"
-        raise ReportsError(msg) from error
+    write_text(path, svg)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from hanzo_reports.atomic_write import write_text
 from hanzo_reports.quality.verdict import Status, Verdict
 from hanzo_reports.window import iso
 
@@ -37,9 +38,7 @@ def save(store: Store, verdict: Verdict) -> None:
     place = folder / f"{verdict.suite}-{verdict.scope}"
     place.mkdir(parents=True, exist_ok=True)
     name = f"{at}-{len(list(place.glob(f'{at}-*.json'))):04d}-{uuid4().hex[:8]}"  # of one instant, the later is later
-    partial = place / f".{name}.partial"
-    partial.write_text(verdict.text() + "\n", encoding="utf-8")
-    partial.replace(place / f"{name}.json")
+    write_text(place / f"{name}.json", f"{verdict.text()}\n")
     for old in sorted(place.glob("*.json"))[:-KEPT]:
         old.unlink(missing_ok=True)
 

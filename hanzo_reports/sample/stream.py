@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from hanzo_reports.atomic_write import stage_file
 from hanzo_reports.errors import UsageError
 from hanzo_reports.events import COLUMNS, MONEY, TIMESTAMP
 from hanzo_reports.sample.platform import (
@@ -107,12 +108,15 @@ def sample(
 
 def write_sample(path: Path, start: datetime, days: float, per_day: int, seed: int = 7) -> int:
     """The number of synthetic events written to a Parquet file, which appears whole or not at all; see `sample`."""
-    partial, rows = path.with_name(f".{path.name}.partial"), 0
-    with sample(start, days, per_day, seed) as reader, pq.ParquetWriter(partial, reader.schema) as writer:
+    rows = 0
+    with (
+        stage_file(path) as partial,
+        sample(start, days, per_day, seed) as reader,
+        pq.ParquetWriter(partial, reader.schema) as writer,
+    ):
         for batch in reader:
             writer.write_batch(batch)
             rows += batch.num_rows
-    partial.replace(path)
     return rows
 
 

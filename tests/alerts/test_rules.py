@@ -11,7 +11,8 @@ from hanzo_reports.alerts.parse import parse_rule
 from hanzo_reports.alerts.presets import build_burn_rate_rules, build_default_rules
 from hanzo_reports.alerts.rule import Condition, Rule, Severity
 from hanzo_reports.errors import RuleError, UnknownNameError
-from hanzo_reports.formats import amount, shown, span, spelled
+from hanzo_reports.formats import format_duration, format_value
+from hanzo_reports.parse_values import parse_amount, parse_duration
 from hanzo_reports.units import Unit
 
 FULL = {
@@ -39,15 +40,21 @@ def test_defaults_are_not_written():
         ({"metric": "error_rat"}, "unknown metric 'error_rat'; did you mean 'error_rate'?"),
         ({"gt": None}, "needs one threshold: one of gt, gte, lt, lte"),
         ({"lt": "1%"}, "needs one threshold"),
-        ({"gt": "5"}, "a share between 0 and 1"),
+        ({"gt": "5"}, "a share, at least 0 and at most 1"),
         ({"gt": "100%"}, "can never be > 100%"),
-        ({"gt": "5 ms"}, "not in the unit of error_rate, which is share; give for example 0.01 or 1%"),
-        ({"metric": "latency_p99", "gt": "1%"}, "which is ms; give for example 2000 or 2s"),
-        ({"metric": "latency_p99", "gt": "nan"}, "no finite number; latency_p99 is in ms"),
-        ({"metric": "cost", "gt": "-inf"}, "no finite number; cost is in USD"),
+        (
+            {"gt": "5 ms"},
+            "the threshold of error_rate must be in the unit share, and '5 ms' is not; give for example 0.01 or 1%",
+        ),
+        (
+            {"metric": "latency_p99", "gt": "1%"},
+            "latency_p99 must be in the unit ms, and '1%' is not; give for example 2000 or 2s",
+        ),
+        ({"metric": "latency_p99", "gt": "nan"}, "latency_p99 must be a finite number (ms), not 'nan'"),
+        ({"metric": "cost", "gt": "-inf"}, "cost must be a finite number (USD), not '-inf'"),
         ({"metric": "cost", "gt": "1e9999999999"}, "too large"),
         ({"clear": "2%"}, "clear threshold 2% must be at most the threshold 1%"),
-        ({"window": "5 minutes"}, "window '5 minutes' is no length of time"),
+        ({"window": "5 minutes"}, "window '5 minutes' is not a duration"),
         ({"window": "0"}, "window must be between 1s and 90d"),
         ({"for": "91d"}, "for must be between 0 and 90d"),
         ({"short_window": "5m"}, "short window must be shorter"),
@@ -86,8 +93,8 @@ def test_a_threshold_that_is_not_finite_is_refused_however_it_comes():
 
 @pytest.mark.parametrize("text", ["0", "1s", "90s", "5m", "1h30m", "3d", "2w"])
 def test_spans_read_back(text):
-    assert span(spelled(span(text, "window")), "window") == span(text, "window")
-    assert span("1d2h3m4s", "window") == timedelta(days=1, hours=2, minutes=3, seconds=4)
+    assert parse_duration(format_duration(parse_duration(text, "window")), "window") == parse_duration(text, "window")
+    assert parse_duration("1d2h3m4s", "window") == timedelta(days=1, hours=2, minutes=3, seconds=4)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +110,7 @@ def test_spans_read_back(text):
     ],
 )
 def test_amounts_are_read_exactly(text, unit, value):
-    assert amount(text, unit, "it") == Decimal(value)
+    assert parse_amount(text, "it", unit) == Decimal(value)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +120,7 @@ def test_amounts_are_read_exactly(text, unit, value):
         (0.999, Unit.SHARE, "99.9%"),
         (0.99998, Unit.SHARE, "99.998%"),
         (1.0, Unit.SHARE, "100%"),
-        (Decimal("0.0001"), Unit.USD, "$0.000100"),
+        (Decimal("0.0001"), Unit.USD, "$0.0001000"),
         (7, Unit.REQUESTS, "7 requests"),
         (12.345, Unit.PER_SECOND, "12.35 per second"),
         (3, Unit.COUNT, "3"),
@@ -121,7 +128,7 @@ def test_amounts_are_read_exactly(text, unit, value):
     ],
 )
 def test_values_are_shown_with_their_unit(value, unit, text):
-    assert shown(value, unit) == text
+    assert format_value(value, unit, "message") == text
 
 
 def test_the_defaults_are_the_limits_of_the_catalogue():

@@ -17,7 +17,7 @@ from hanzo_reports.budgets.budget import Budget, Budgets
 from hanzo_reports.budgets.decision import decision
 from hanzo_reports.budgets.status import crossings, due, statuses
 from hanzo_reports.errors import UnknownNameError, UsageError
-from hanzo_reports.forecast.amounts import amount
+from hanzo_reports.parse_values import parse_money
 from hanzo_reports.state.budget_tables import FORECASTS, Money
 from hanzo_reports.window import midnight, zone
 
@@ -255,8 +255,8 @@ def test_two_who_look_at_once_tell_each_crossing_once(address, budgets, spend):
 )
 def test_an_amount_that_nothing_can_be_done_with_is_named(given, said):
     with pytest.raises(UsageError, match=f"the limit .*{said}"):
-        amount(given, "the limit")
+        parse_money(given, "the limit")
 
 
 def test_amounts_are_read_as_they_are_printed():
-    assert amount(0.1, "x") == Decimal("0.1")
+    assert parse_money(0.1, "x") == Decimal("0.1")

@@ -94,7 +94,7 @@ def test_rules_go_to_git_and_come_back(run, tmp_path, receiver):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("rules: [{name: a, metric: error_rate, gt: 5}]", "a share between 0 and 1"),
+        ("rules: [{name: a, metric: error_rate, gt: 5}]", "a share, at least 0 and at most 1"),
         ("rules: [{name: a, metric: cost, gt: 5, treshold: 1}]", "unknown field 'treshold' in"),
         ("rules: [{name: a, metric: cost, gt: 5, channels: [nobody]}]", "unknown channel 'nobody'"),
         (
@@ -163,7 +163,7 @@ def test_a_silence_and_its_end(run, receiver):
     ("arguments", "said"),
     [
         (["alerts", "add", "a", "-m", "latencyp99", "--gt", "1"], "did you mean 'latency_p99'"),
-        (["alerts", "add", "a", "-m", "cost", "--gt", "1%"], "unit of cost, which is USD"),
+        (["alerts", "add", "a", "-m", "cost", "--gt", "1%"], "threshold of cost must be in the unit USD"),
         (["alerts", "add", "a", "-m", "cost"], "one of gt, gte, lt, lte"),
         (
             ["alerts", "add", "a", "-m", "cost", "--gt", "1", "-c", "webhook:https://169.254.169.254/x"],
@@ -179,7 +179,7 @@ def test_a_silence_and_its_end(run, receiver):
         (["outbox", "resend"], "--dead for all"),
         (["outbox", "show", "msg_1"], "no message begins with"),
         (["check", "--watch", "60s"], "without --now"),
-        (["check", "--watch", "often"], "no length of time"),
+        (["check", "--watch", "often"], "is not a duration"),
     ],
 )
 def test_a_mistake_says_what_to_do_and_changes_nothing(run, arguments, said):

@@ -111,7 +111,7 @@ def test_a_project_that_nothing_names_is_allowed_flagged_and_the_nearest_is_said
     ("arguments", "said"),
     [
         (("budgets", "set", "a", "--monthly", "0"), "above 0"),
-        (("budgets", "set", "a", "--monthly", "much"), "is no number"),
+        (("budgets", "set", "a", "--monthly", "much"), "must be a finite number"),
         (("budgets", "set", "a", "--monthly", "5", "--thresholds", "90"), "at most 1"),
         (("budgets", "set", "a", "--monthly", "5", "--on-exceed", "block"), "unknown action 'block'"),
         (("budgets", "set", "a", "--monthly", "5", "--tz", "Mars"), "unknown time zone"),
@@ -131,7 +131,7 @@ def test_a_project_that_nothing_names_is_allowed_flagged_and_the_nearest_is_said
         (("forecast", "--by", "project", "--limit", "5"), "budgets"),
         (("forecast", "--by", "projct"), "did you mean 'project'"),
         (("forecast", "--charge", "soon=5"), "is no date"),
-        (("forecast", "--charge", "2026-03-31=x"), "is no number"),
+        (("forecast", "--charge", "2026-03-31=x"), "must be a finite number"),
         (("forecast", "--charge", "2026-03-31=5", "--charge", "20260331=7"), "names 2026-03-31 twice"),
         (("forecast", "-f", "xml"), "unknown format"),
         (("backtest",), "no series is long enough"),

@@ -21,9 +21,9 @@ from hanzo_reports.errors import UnknownNameError, WindowError
 from hanzo_reports.forecast import daily_spend, forecasts
 from hanzo_reports.forecast.scorecard import issued
 from hanzo_reports.forecast.series import given
+from hanzo_reports.formats import format_short
 from hanzo_reports.html.charts import Chart, Line, drawn
 from hanzo_reports.html.components import MIME
-from hanzo_reports.html.numbers import short
 from hanzo_reports.html.page import render
 from hanzo_reports.metrics.cost import PARTS
 from hanzo_reports.units import Unit
@@ -93,7 +93,7 @@ def test_cost_tiles_and_parts_are_the_metrics(ws):
     for row in models:
         if row["cost"]:
             assert row["model"] in text
-            assert short(row["cost"], Unit.USD) in text
+            assert format_short(row["cost"], Unit.USD) in text
     widths = [float(width) for width in re.findall(r'style="width:([\d.]+)%"', text)]
     assert max(widths) <= 100
     assert len(widths) == 5 * sum(1 for row in models if row["cost"])
@@ -211,10 +211,10 @@ def test_the_best_model_is_the_one_by_hand(ws):
         if row["model"] and row["requests"] >= 50 and row["output_tokens"] and row["cost_per_million_tokens"]
     ]
     cheap = min(able, key=lambda row: row["cost_per_million_tokens"])
-    assert f"{cheap['model']} costs {short(cheap['cost_per_million_tokens'], Unit.USD)} per 1M tokens" in repr(
+    assert f"{cheap['model']} costs {format_short(cheap['cost_per_million_tokens'], Unit.USD)} per 1M tokens" in repr(
         board.takeaway()
     )
-    assert f"<b>{short(cheap['cost_per_million_tokens'], Unit.USD)}</b>" in html(board.models())
+    assert f"<b>{format_short(cheap['cost_per_million_tokens'], Unit.USD)}</b>" in html(board.models())
     with pytest.raises(UnknownNameError, match="did you mean 'latency_p95'"):
         board.by("latency_p5")
 

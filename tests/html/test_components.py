@@ -7,8 +7,15 @@ from decimal import Decimal
 
 import pytest
 
+from hanzo_reports.formats import (
+    describe_change,
+    format_difference,
+    format_relative_change,
+    format_short,
+    format_value,
+    relative_change,
+)
 from hanzo_reports.html.components import MIME, Part, fragment
-from hanzo_reports.html.numbers import change, full, percent, relative, short, signed
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.units import Unit
 
@@ -34,18 +41,21 @@ from hanzo_reports.units import Unit
     ],
 )
 def test_a_number_is_short(value, unit, shown):
-    assert short(value, unit) == shown
+    assert format_short(value, unit) == shown
 
 
 def test_a_table_keeps_the_digits():
-    assert full(183_612, Unit.REQUESTS) == "183,612"
-    assert full(Decimal("1234.5"), Unit.USD) == "$1,234.50"
-    assert full(None, Unit.REQUESTS) == "\N{EN DASH}"
+    assert format_value(183_612, Unit.REQUESTS, "table") == "183,612"
+    assert format_value(Decimal("1234.5"), Unit.USD, "table") == "$1,234.50"
+    assert format_value(None, Unit.REQUESTS, "table") == "\N{EN DASH}"
 
 
 def test_a_difference_has_a_sign():
-    assert (signed(Decimal("1.69"), Unit.USD), signed(-163, Unit.REQUESTS)) == ("+$1.69", "\N{MINUS SIGN}163")
-    assert (percent(0.0191), percent(-0.5), percent(11.5)) == (
+    assert (format_difference(Decimal("1.69"), Unit.USD), format_difference(-163, Unit.REQUESTS)) == (
+        "+$1.69",
+        "\N{MINUS SIGN}163",
+    )
+    assert (format_relative_change(0.0191), format_relative_change(-0.5), format_relative_change(11.5)) == (
         "+1.9%",
         "\N{MINUS SIGN}50.0%",
         "\N{MULTIPLICATION SIGN}12.5",
@@ -53,10 +63,10 @@ def test_a_difference_has_a_sign():
 
 
 def test_nothing_to_compare_with_gives_no_share():
-    assert relative(5, 0) is None
-    assert relative(5, None) is None
-    assert relative(None, 5) is None
-    assert relative(Decimal("3.3"), Decimal(3)) == pytest.approx(0.1)
+    assert relative_change(5, 0) is None
+    assert relative_change(5, None) is None
+    assert relative_change(None, 5) is None
+    assert relative_change(Decimal("3.3"), Decimal(3)) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +83,7 @@ def test_nothing_to_compare_with_gives_no_share():
     ],
 )
 def test_a_change_is_coloured_by_the_direction_of_its_metric(metric, now, before, text, tone):
-    found = change(now, before, CATALOG[metric])
+    found = describe_change(now, before, CATALOG[metric].direction)
     assert (found.text, found.tone) == (text, tone)
 
 
@@ -91,7 +101,9 @@ def test_a_part_shows_itself_in_every_form():
 
 def test_what_users_wrote_is_escaped():
     row = {"name": '<img src=x onerror="1">&', "vague": False, "bar": "5", "share": "1%", "value": "1", "exact": "1"}
-    html = fragment("ranking", title="<b>", subtitle="&", rows=[row | {"change": change(1, 1, CATALOG["cost"])}])
+    html = fragment(
+        "ranking", title="<b>", subtitle="&", rows=[row | {"change": describe_change(1, 1, CATALOG["cost"].direction)}]
+    )
     assert "&lt;img src=x onerror=&#34;1&#34;&gt;&amp;" in html
     assert "<img" not in html
     assert "<b>" not in html

@@ -15,8 +15,8 @@ from playwright.sync_api import sync_playwright
 
 import hanzo_reports as hr
 from hanzo_reports.dashboards.overview import Board
+from hanzo_reports.formats import Change, format_short
 from hanzo_reports.html.components import MIME, fragment
-from hanzo_reports.html.numbers import Change, short
 from hanzo_reports.html.page import render
 from hanzo_reports.units import Unit
 
@@ -112,10 +112,10 @@ def test_the_tiles_are_what_the_command_answers_in_every_range(html, opened, sam
         pick(page, name)
         done = subprocess.run([COMMAND, *asked, "-r", name], check=True, capture_output=True, text=True)
         (row,) = json.loads(done.stdout, parse_float=Decimal)["data"]
-        assert shown(page, "requests") == short(row["requests"], Unit.REQUESTS)
-        assert shown(page, "tokens") == short(row["tokens"], Unit.TOKENS)
-        assert shown(page, "cost") == short(row["cost"], Unit.USD)
-        assert shown(page, "latency_p99") == short(row["latency_p99"], Unit.MILLISECONDS)
+        assert shown(page, "requests") == format_short(row["requests"], Unit.REQUESTS)
+        assert shown(page, "tokens") == format_short(row["tokens"], Unit.TOKENS)
+        assert shown(page, "cost") == format_short(row["cost"], Unit.USD)
+        assert shown(page, "latency_p99") == format_short(row["latency_p99"], Unit.MILLISECONDS)
 
 
 @needs_browser
