@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import ibis
 
-    from hanzo_reports.billing.load import Billed
+    from hanzo_reports.billing.load import LoadedBills
     from hanzo_reports.ingest.load import Loaded
     from hanzo_reports.ingest.release import Released
     from hanzo_reports.quality.verdict import Verdict
@@ -132,20 +132,21 @@ class Workspace(Questions):
 
         return inspected(self.store, suite, self.window(range), now=self.now, given=given)
 
-    def load_bills(self, paths: Sequence[str | Path], model_column: str = "") -> Billed:
+    def load_bills(self, paths: Sequence[str | Path], model_column: str = "") -> LoadedBills:
         """Bills of providers kept in a table of their own; see `hanzo_reports.billing.load.load_bills`."""
         from hanzo_reports.billing.load import load_bills
 
         return load_bills(self.store, [Path(path) for path in paths], now=self.now, model_column=model_column)
 
     def reconciliation(self, range: str | Window = "") -> ibis.Table:
-        """What was computed beside what was billed, by UTC day, provider and model; without a range: all bills."""
-        from hanzo_reports.billing.reconciliation import covered, reconciliation
+        """Computed spend beside billed spend, by UTC day, provider and model; without a range: every billed day."""
+        from hanzo_reports.billing.bill_lines import billed_days
+        from hanzo_reports.billing.reconciliation import reconciliation
         from hanzo_reports.pricing.price_list import listed_as
 
-        span = None if range else covered(self.store)
-        window = Window(*span, now=self.now) if span else self.window(range or "mtd")
-        return reconciliation(self.store, window, listed=listed_as)
+        days = None if range else billed_days(self.store)
+        window = Window(*days, now=self.now) if days else self.window(range or "mtd")
+        return reconciliation(self.store, window, list_name=listed_as)
 
     def condition(self) -> dict[str, Any]:
         """What the store holds and how fresh it is: counts, instants as ISO 8601, ages in seconds; None: not known."""

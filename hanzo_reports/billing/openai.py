@@ -1,4 +1,4 @@
-"""OpenAI's usage and costs, as its API gives them: pages of buckets, each with results."""
+"""Reads OpenAI's usage and costs in the form of its API: pages of buckets, each with results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from hanzo_reports.billing.reconciliation import name_of
+from hanzo_reports.billing.bill_lines import model_name
 from hanzo_reports.errors import UnreadableError
 from hanzo_reports.pricing.price_list import DAY, cards, price_version
 from hanzo_reports.window import iso
@@ -18,55 +18,61 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-Span: TypeAlias = tuple[str, str, str, str]  # kind, provider, first instant, the instant just after the last
+Period: TypeAlias = tuple[str, str, str, str]  # kind, provider, first instant, the instant just after the last
 OPENAI = "openai"
 
 
 @dataclass
 class Pages:
-    """The pages of a bill: which file tells of which buckets, and which pages say that there are more.
+    """The pages of a bill: which file holds which buckets, and which pages say that more follow.
 
     Args:
-        told: the file of each bucket, by kind and time.
-        more: of pages with `has_more`, the kind, the end and the file.
+        files: the file of each bucket.
+        cut_off: of each page with `has_more`, the kind, the end and the file.
     """
 
-    told: dict[Span, str] = field(default_factory=dict)
-    more: list[tuple[str, str, str]] = field(default_factory=list)
+    files: dict[Period, str] = field(default_factory=dict)
+    cut_off: list[tuple[str, str, str]] = field(default_factory=list)
 
-    def add(self, path: Path, spans: set[Span], more: set[str]) -> None:
-        """A file with its buckets, and the ends of its pages that say that there are more."""
-        for span in sorted(spans):
-            other = self.told.setdefault(span, str(path))
+    def add(self, path: Path, buckets: set[Period], cut_off: set[str]) -> None:
+        """Adds a file with its buckets, and the ends of its pages that say that more follow.
+
+        Raises:
+            UnreadableError: another file holds one of the buckets.
+        """
+        for bucket in sorted(buckets):
+            other = self.files.setdefault(bucket, str(path))
             if other != str(path):
-                msg = f"{path}: {other} tells of {span[2]} to {span[3]} too; give one of them, or each by itself"
+                msg = f"{path}: {other} also bills {bucket[2]} to {bucket[3]}; give one of them, or each by itself"
                 raise UnreadableError(msg)
-        self.more += [(kind, end, str(path)) for kind in {span[0] for span in spans} for end in more]
+        self.cut_off += [(kind, end, str(path)) for kind in {bucket[0] for bucket in buckets} for end in cut_off]
 
     def check(self) -> None:
-        """Whether the pages that follow are there too."""
-        for kind, end, path in self.more:
-            if not any(span[0] == kind and span[2] >= end for span in self.told):
-                msg = (
-                    f"{path}: the bill is cut off at {end}: has_more is true; give the pages that follow along with it"
-                )
+        """Checks that the pages that follow are given too.
+
+        Raises:
+            UnreadableError: they are not.
+        """
+        for kind, end, path in self.cut_off:
+            if not any(bucket[0] == kind and bucket[2] >= end for bucket in self.files):
+                msg = f"{path}: the bill is cut off at {end}: has_more is true; give the following pages along with it"
                 raise UnreadableError(msg)
 
 
-def openai(path: Path, pages: Pages) -> tuple[list[dict[str, Any]], set[Span]]:
-    """The lines of a file, and the time that it tells of.
+def read_openai(path: Path, pages: Pages) -> tuple[list[dict[str, Any]], set[Period]]:
+    """The lines of a file, and the periods that it bills.
 
     Args:
         path: a page as JSON, several, a list of buckets, or lines of any of these; also gzipped.
-        pages: what is known of the bill's other files; this one is added.
+        pages: the pages of the bill's other files; those of this one are added.
 
     Raises:
-        UnreadableError: it cannot be read, or another file tells of the same buckets.
+        UnreadableError: the file cannot be read, or another file holds the same buckets.
     """
     lines: list[dict[str, Any]] = []
     times: set[tuple[str, str]] = set()
-    more: set[str] = set()
-    for bucket, last in _buckets(path):
+    cut_off: set[str] = set()
+    for bucket, more_follow in _buckets(path):
         try:
             start, end = (datetime.fromtimestamp(bucket[side], UTC) for side in ("start_time", "end_time"))
             lines += [_line(result, start, end) for result in bucket["results"]]
@@ -74,10 +80,10 @@ def openai(path: Path, pages: Pages) -> tuple[list[dict[str, Any]], set[Span]]:
             msg = f"{path}: a bucket is not as OpenAI's usage API writes it: {type(error).__name__} {error}"
             raise UnreadableError(msg) from None
         times.add((iso(start), iso(end)))
-        more |= {iso(end)} if last else set()
-    spans = {(kind, OPENAI, *time) for kind in {line["kind"] for line in lines} for time in times}
-    pages.add(path, spans, more)
-    return lines, spans
+        cut_off |= {iso(end)} if more_follow else set()
+    periods = {(kind, OPENAI, *time) for kind in {line["kind"] for line in lines} for time in times}
+    pages.add(path, periods, cut_off)
+    return lines, periods
 
 
 def _line(result: dict[str, Any], start: datetime, end: datetime) -> dict[str, Any]:
@@ -85,7 +91,7 @@ def _line(result: dict[str, Any], start: datetime, end: datetime) -> dict[str, A
             "account": result.get("project_id") or "", "requests": None, "input_tokens": None,
             "output_tokens": None}  # fmt: skip
     if "amount" in result:
-        model = name_of(str(result.get("line_item") or "").partition(",")[0])
+        model = model_name(str(result.get("line_item") or "").partition(",")[0])
         currency = str(result["amount"]["currency"]).upper()
         cost = Decimal(str(result["amount"]["value"]))
         if not cost.is_finite():
@@ -93,17 +99,18 @@ def _line(result: dict[str, Any], start: datetime, end: datetime) -> dict[str, A
             raise ValueError(msg)
         return line | {"kind": "openai_costs", "model": model, "currency": currency, "cost": cost,
                        "cost_source": "reported"}  # fmt: skip
-    listed = _priced(result, start)
-    source = None if listed is None else f"computed:{price_version()}"
+    list_cost = _list_cost(result, start)
+    source = None if list_cost is None else f"computed:{price_version()}"
     return line | {
-        "kind": _kind(result), "model": name_of(result.get("model")), "requests": _count(result, "num_model_requests"),
+        "kind": _kind(result), "model": model_name(result.get("model")),
+        "requests": _count(result, "num_model_requests"),
         "input_tokens": _count(result, "input_tokens"), "output_tokens": _count(result, "output_tokens"),
-        "cost": listed, "cost_source": source,
+        "cost": list_cost, "cost_source": source,
     }  # fmt: skip
 
 
 def _kind(result: dict[str, Any]) -> str:
-    """The kind of bill: each of the API's usages is one of its own, so that none replaces another."""
+    """The kind of bill: each usage endpoint of the API is a kind, so that none replaces another."""
     of = str(result.get("object", "")).removeprefix("organization.usage.").removesuffix(".result")
     return "openai_usage" if of in {"", "completions"} else f"openai_usage.{of}"
 
@@ -112,8 +119,8 @@ def _count(result: dict[str, Any], name: str) -> int | None:
     return None if result.get(name) is None else int(result[name])
 
 
-def _priced(result: dict[str, Any], start: datetime) -> Decimal | None:
-    """A bucket's tokens at list price, in the tier of its average request; None: a batch, or no price is known."""
+def _list_cost(result: dict[str, Any], start: datetime) -> Decimal | None:
+    """A bucket's tokens at list price, in the tier of its average request; None: a batch, or without a known price."""
     model, requests = result.get("model"), result.get("num_model_requests") or 1
     tokens = [int(result.get(name) or 0) for name in ("input_tokens", "input_cached_tokens", "output_tokens")]
     if not model or result.get("batch"):
@@ -130,7 +137,7 @@ def _priced(result: dict[str, Any], start: datetime) -> Decimal | None:
 
 
 def _buckets(path: Path) -> Iterator[tuple[dict[str, Any], bool]]:
-    """The buckets of a page, of several, of a list, or of lines of any of these; and which end a page before others."""
+    """The buckets of a file, each with whether it ends a page that says that more follow."""
     try:
         data = path.read_bytes()
         text = (gzip.decompress(data) if path.name.endswith(".gz") else data).decode()
@@ -143,13 +150,13 @@ def _buckets(path: Path) -> Iterator[tuple[dict[str, Any], bool]]:
         try:
             parts = [json.loads(line, parse_float=Decimal) for line in text.splitlines() if line.strip()]
         except ValueError as error:
-            msg = f"{path}: no JSON: {error}"
+            msg = f"{path} is not JSON: {error}"
             raise UnreadableError(msg) from None
     for part in parts:
-        for one in part if isinstance(part, list) else [part]:
-            inside = one.get("data", [one]) if isinstance(one, dict) else [one]
-            if not isinstance(inside, list) or not all(isinstance(each, dict) and "results" in each for each in inside):
+        for page in part if isinstance(part, list) else [part]:
+            buckets = page.get("data", [page]) if isinstance(page, dict) else [page]
+            if not isinstance(buckets, list) or not all(isinstance(one, dict) and "results" in one for one in buckets):
                 msg = f"{path}: no usage buckets; OpenAI's usage API gives a page with `data`, each with `results`"
                 raise UnreadableError(msg)
-            for place, bucket in enumerate(inside, 1):
-                yield bucket, place == len(inside) and bool(one.get("has_more"))
+            for place, bucket in enumerate(buckets, 1):
+                yield bucket, place == len(buckets) and bool(page.get("has_more"))

@@ -1,5 +1,6 @@
 """Can the numbers be trusted: guard, bill."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,8 +11,9 @@ from hanzo_reports.cli.options import Options, checked_format, listing, money_li
 from hanzo_reports.errors import QualityError, UnreadableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from hanzo_reports.billing.bill_lines import BillLine
     from hanzo_reports.quality.verdict import Verdict
 
 COLUMNS = ("state", "severity", "check", "description", "seen")
@@ -86,13 +88,13 @@ def bill(
         raise UnreadableError(msg)
     workspace = options.workspace()
     if files:
-        read = workspace.load_bills(files, model_column)
-        say(f"{read.files} files: {read.lines:,} lines of usage kept, {read.left_out:,} rows bill no usage")
-    from hanzo_reports.billing.reconciliation import covered
+        loaded = workspace.load_bills(files, model_column)
+        say(f"{loaded.files} files: {loaded.lines:,} lines of usage kept, {loaded.left_out:,} rows do not bill usage")
+    from hanzo_reports.billing.bill_lines import billed_days, select_lines
     from hanzo_reports.window import Window
 
-    span = None if range_ else covered(workspace.store)
-    window = Window(*span, now=workspace.now, name="billed") if span else workspace.window(range_ or "mtd")
+    days = None if range_ else billed_days(workspace.store)
+    window = Window(*days, now=workspace.now, name="billed") if days else workspace.window(range_ or "mtd")
     rows = workspace.reconciliation(window).to_pyarrow().to_pylist()
     shown = [
         {name: value for name, value in row.items() if name != "difference_share"} | {"off": _share(row)}
@@ -105,8 +107,21 @@ def bill(
         if check.state in {"failed", "error"}:
             stake = "" if check.at_stake is None else f", {check.at_stake:,.2f} USD at stake"
             say(f"{check.severity}: {check.description}: {check.seen}{stake}")
+    _, cut = select_lines(workspace.store, window)
+    if cut:
+        cost = ", ".join(f"{value:,.2f} {currency}" for currency, value in _costs(cut).items())
+        say(f"left out: {len(cut):,} lines of bills ({cost}) for days that the range holds only a part of; "
+            "leave out --range to compare every billed day")  # fmt: skip
     say(verdict.reason or f"bill: {verdict.status.value}, tolerance {tolerance:.2%}")
     _stop([verdict])
+
+
+def _costs(lines: "Iterable[BillLine]") -> dict[str, Decimal]:
+    """The billed cost of lines by currency."""
+    costs: dict[str, Decimal] = {}
+    for line in lines:
+        costs[line.currency] = costs.get(line.currency, Decimal(0)) + (line.cost or 0)
+    return costs
 
 
 def _tell(verdicts: "Sequence[Verdict]", fmt: str) -> None:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from hanzo_reports.billing.reconciliation import billed, reconciliation
+from hanzo_reports.billing.bill_lines import has_bills
+from hanzo_reports.billing.reconciliation import reconciliation
 from hanzo_reports.errors import UnknownNameError
 from hanzo_reports.metrics.query import filter_events
 from hanzo_reports.pricing.list_price import listed
@@ -50,7 +51,7 @@ def inspected(
     for key in given or {}:
         if key not in asked.parameters | DEFAULTS.keys():
             raise UnknownNameError("parameter", key, sorted(asked.parameters | DEFAULTS.keys()), str(asked.path))
-    if asked.table == "bill" and not asked.skip and not billed(store):
+    if asked.table == "bill" and not asked.skip and not has_bills(store):
         asked = replace(asked, skip="no bill is loaded; load one with `hanzo-reports bill FILE`")
     about: dict[str, Any] = {"store": store.url, "version": store.version, "window": window.name, **window.as_json(),
                              "shipped": asked.shipped}  # fmt: skip
@@ -64,7 +65,7 @@ def _table(store: Store, asked: Suite, window: Window, now: datetime) -> ibis.Ta
     if asked.table == "daily":
         return materialize(daily(store.events(None, window.end), window))
     if asked.table == "bill":
-        return materialize(reconciliation(store, window, listed=listed_as))
+        return materialize(reconciliation(store, window, list_name=listed_as))
     if window.end >= now:  # what claims to be later is in no range, and has to be seen
         window = replace(window, end=datetime.max.replace(tzinfo=UTC))
     return listed(filter_events(store.events(window.start, window.end), window, None, ()))

@@ -131,7 +131,7 @@ def test_our_own_focus_export_is_a_bill_that_agrees(ws, tmp_path):
 @pytest.mark.parametrize(
     ("name", "text", "error", "said"),
     [
-        ("a.json", "{", UnreadableError, "no JSON"),
+        ("a.json", "{", UnreadableError, "is not JSON"),
         ("a.json", '{"data": [{"start_time": 1}]}', UnreadableError, "no usage buckets"),
         ("a.json", '{"data": [{"start_time": 1, "results": []}]}', UnreadableError, "a bucket is not as OpenAI's"),
         ("a.json", '{"data": []}', UnreadableError, "no usage in it"),
@@ -142,7 +142,7 @@ def test_our_own_focus_export_is_a_bill_that_agrees(ws, tmp_path):
         ("a.csv", HEAD, UnreadableError, "no usage in it"),
         ("a.csv", HEAD + LINE.replace("2025-06-28", ""), UnreadableError, "no ChargePeriodStart or no ChargePeriodEnd"),
         ("a.csv", HEAD.replace("BilledC", "BiledC") + LINE, ColumnError, "no column 'BilledCost'; the nearest is 'BiledCost'"),
-        ("a.csv", HEAD + LINE.replace("1", "much", 1), UnreadableError, "no FOCUS file"),
+        ("a.csv", HEAD + LINE.replace("1", "much", 1), UnreadableError, "is not a FOCUS file"),
     ],
 )  # fmt: skip
 def test_a_bill_that_cannot_be_read_changes_nothing(ws, tmp_path, name, text, error, said):
@@ -188,7 +188,7 @@ def test_each_usage_of_the_api_is_a_bill_of_its_own(ws, usage):
     ws.load_bills([usage([bucket(4)])])
     ws.load_bills([usage([embedded], name="embeddings.json")])
     assert [row[1] for row in rows(ws)] == ["gpt-4o", "text-embedding-3-small"]
-    with pytest.raises(UnreadableError, match=r"usage\.json tells of 2025-06-27T00:00:00Z to .* too; give one of them"):
+    with pytest.raises(UnreadableError, match=r"usage\.json also bills 2025-06-27T00:00:00Z to .*; give one of them"):
         ws.load_bills([usage([bucket(4)]), usage([bucket(4)], name="again.json")])
 
 

@@ -118,6 +118,20 @@ def test_a_bill_beside_computed_spend(cli, tmp_path):
     assert "no such file" in cli("bill", tmp_path / "none.csv", store=tmp_path / "w", code=1).stderr
 
 
+def test_a_bill_without_a_range_is_compared_to_its_last_hour_and_a_range_says_what_it_leaves_out(cli, tmp_path):
+    load(cli, tmp_path, GOOD)
+    head = "BilledCost,BillingCurrency,ChargePeriodStart,ChargePeriodEnd,ProviderName,x_Model\n"
+    bill = tmp_path / "bill.csv"
+    bill.write_text(f"{head}0.0035,USD,2026-03-30T08:00:00Z,2026-03-30T12:00:00Z,OpenAI,gpt-4o\n"
+                    "500,USD,2026-03-31T00:00:00Z,2026-03-31T06:00:00Z,OpenAI,gpt-4o\n")  # fmt: skip
+    whole = cli("bill", bill, store=tmp_path / "w", code=3)
+    assert "2026-03-31" in whole.stdout
+    assert "500.00 USD at stake" in whole.stderr
+    assert "left out" not in whole.stderr
+    part = cli("bill", "--range", "2026-03-30..2026-03-31T06:00:00Z", store=tmp_path / "w")
+    assert "left out: 1 lines of bills (500.00 USD) for days that the range holds only a part of" in part.stderr
+
+
 def test_charges_as_focus(cli, tmp_path):
     load(cli, tmp_path, GOOD)
     done = cli("export", "-f", "focus", "-r", "7d", "-o", tmp_path / "focus.csv", store=tmp_path / "w")
