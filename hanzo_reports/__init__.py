@@ -24,7 +24,11 @@ __all__ = sorted(_HOMES)  # noqa: PLE0605  # the names that are there
 
 
 def __getattr__(name: str) -> object:
-    """A public name, loaded from its module."""
+    """A public name, loaded from its module, or the version of the package."""
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415  # importing the package stays fast
+
+        return version("hanzo-reports")
     if name not in _HOMES:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

@@ -9,6 +9,8 @@ from .units import Grain
 from .window import Window
 from .workspace import Workspace, open  # noqa: A004  # hr.open(url), as gzip.open and webbrowser.open
 
+__version__: str
+
 __all__ = [
     "CATALOG",
     "Grain",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from importlib.metadata import version
 from pathlib import Path
 
 import hanzo_reports
@@ -37,4 +38,10 @@ def test_type_checkers_see_the_same_names():
     stub = ast.parse(Path(hanzo_reports.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
     imported = {alias.name for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     listed = next(ast.literal_eval(node.value) for node in stub.body if isinstance(node, ast.Assign))
+    typed = {node.target.id for node in stub.body if isinstance(node, ast.AnnAssign)}
     assert imported == set(listed) == set(hanzo_reports.__all__)
+    assert typed == {"__version__"}
+
+
+def test_the_version_is_that_of_the_distribution():
+    assert hanzo_reports.__version__ == version("hanzo-reports")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import ibis
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 import hanzo_reports as hr
-from hanzo_reports.errors import StoreError, UnknownNameError, WindowError
+from hanzo_reports.errors import StoreError, UnknownNameError, UsageError, WindowError
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
@@ -125,7 +126,7 @@ def test_a_store_is_found_in_a_folder_above(sample_store, tmp_path, monkeypatch)
     monkeypatch.chdir(inside)
     assert hr.open(now=NOW).store.url == str(sample_store)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(StoreError, match="no store in"):
+    with pytest.raises(StoreError, match="No store in"):
         hr.open(now=NOW)
 
 
@@ -146,3 +147,71 @@ def test_names_are_checked(sample_store, workspace):
     with pytest.raises(WindowError, match="unknown range"):
         workspace.usage("fortnight")
     assert workspace.window("1h").end - workspace.window("1h").start == timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("ask", "instead"),
+    [
+        (lambda ws: ws.usage(7), "write '7d' for the last 7 days"),
+        (lambda ws: ws.costs(timedelta(days=2)), "write '48h'"),
+        (lambda ws: ws.health(date(2026, 3, 30)), "write '2026-03-30..2026-03-30'"),
+        (lambda ws: ws.comparison(None), "write for example '7d'"),
+        (lambda ws: ws.movers(("2026-03-01", NOW), "cost", ["model"]), r"hr\.Window\(start, end\)"),
+        (lambda ws: ws.export("o.csv", "csv", 7), "write '7d'"),
+        (lambda ws: ws.guard("events", 7), "write '7d'"),
+        (
+            lambda ws: ws.usage(metrics=5),
+            r"metrics takes names, not 5; write for example metrics=\['requests', 'cost'\]",
+        ),
+        (lambda ws: ws.usage(metrics=["cost", 5]), r"metrics takes names, not \['cost', 5\]"),
+        (lambda ws: ws.movers("7d", ["cost"], ["model"]), "write for example metric='cost'"),
+        (lambda ws: ws.usage(by=3), r"by takes names, not 3; write for example by=\['model'\]"),
+        (lambda ws: ws.comparison(by=[["model"]]), "by takes names"),
+        (lambda ws: ws.usage(every=3), "unknown grain '3'"),
+        (lambda ws: ws.usage(every=["day"]), "unknown grain"),
+        (lambda ws: ws.usage(where=["model"]), r"write for example where=\{'model': 'gpt-4o'\}"),
+        (lambda ws: ws.usage(where={3: "a"}), r"where=\{'model': 'gpt-4o'\}"),
+        (lambda ws: ws.costs(where={"model": {"a": 1}}), r"where model=\{'a': 1\}: give text, a whole number"),
+        (lambda ws: ws.usage(by=["model"], top="ten"), "write for example top=10"),
+        (lambda ws: ws.comparison(by=["model"], top=1.5), "write for example top=10"),
+        (lambda ws: ws.movers("7d", "cost", ["model"], top="ten"), "write for example top=10"),
+        (
+            lambda ws: hr.usage(ws.usage().to_pandas(), ws.window()),
+            r"an Ibis table, not DataFrame; write ibis\.memtable",
+        ),
+        (lambda ws: hr.comparison(ws.events, "7d", ["cost"]), r"write hr\.Window\.parse\('7d', now=\.\.\.\)"),
+        (lambda ws: hr.movers(ws.events, 7, "cost", ["model"]), r"write hr\.Window\.parse"),
+        (lambda _: hr.open(5), r"write for example hr\.open\('warehouse'\)"),
+        (lambda ws: hr.open(ws.store.url, now=5), "write for example now='2025-06-01T09:00Z'"),
+        (lambda ws: hr.open(ws.store.url, now=datetime(2026, 3, 1)), "an instant with a UTC offset"),  # noqa: DTZ001
+    ],
+)
+def test_an_argument_of_the_wrong_type_says_what_to_write_instead(workspace, ask, instead):
+    with pytest.raises(UsageError, match=instead):
+        ask(workspace)
+
+
+def test_arguments_may_be_any_collection(workspace):
+    expected = workspace.usage("7d", ["requests", "cost"], by=["model"]).rows()
+    assert workspace.usage("7d", (name for name in ("requests", "cost")), by=("model",)).rows() == expected
+    only = {"project": np.array(["platform"]), "status": {200, 429}}
+    assert (
+        workspace.usage("7d", where=only).rows()
+        == workspace.usage("7d", where={"project": "platform", "status": [200, 429]}).rows()
+    )
+
+
+def test_a_store_may_be_named_by_a_path(sample_store):
+    assert hr.open(sample_store, now=NOW).store.url == str(sample_store)
+
+
+def test_a_workspace_shows_its_store_its_zone_and_its_now(sample_store):
+    workspace = hr.open(sample_store, timezone="Europe/Berlin", now=NOW)
+    assert repr(workspace) == f"<Workspace on {sample_store}, time zone Europe/Berlin, now 2026-03-31T12:00:00Z>"
+
+
+def test_no_representation_shows_a_password(database):
+    address = f"{database}{'&' if '?' in database else '?'}password=s3cret"
+    workspace = hr.open(address, create=True)
+    assert "s3cret" not in repr(workspace) + repr(workspace.store) + str(workspace)
+    assert "postgresql://" in repr(workspace)

@@ -18,6 +18,15 @@ app = typer.Typer(
 )
 
 
+def print_version(requested: bool) -> None:  # noqa: FBT001  # as Typer calls it
+    """Prints the version of the package and ends the command."""
+    if requested:
+        from hanzo_reports import __version__
+
+        typer.echo(f"hanzo-reports {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
@@ -40,6 +49,10 @@ def options(
             envvar="HANZO_REPORTS_NOW", metavar="INSTANT", help="The instant that ranges end at; empty: the clock's."
         ),
     ] = "",
+    *,
+    version: Annotated[  # noqa: ARG001  # its callback prints it and ends the command
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """Options of every command, kept for it."""
     context.obj = Options(store, tz, now)

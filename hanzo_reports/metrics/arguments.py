@@ -32,6 +32,13 @@ def check_window(window: Window) -> None:
         raise WindowError(msg)
 
 
+def check_metric(metric: str) -> None:
+    """Raises a UsageError for a metric that is not one name."""
+    if not isinstance(metric, str):
+        msg = f"metric takes one name, not {metric!r}; write for example metric='cost'"
+        raise UsageError(msg)
+
+
 def check_top(top: int | None) -> None:
     """Raises a UsageError for a `top` that is not a whole number."""
     if top is not None and not hasattr(top, "__index__"):

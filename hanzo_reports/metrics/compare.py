@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from hanzo_reports.errors import UsageError
-from hanzo_reports.metrics.arguments import check_top, check_window, select_dimensions
+from hanzo_reports.metrics.arguments import check_metric, check_top, check_window, select_dimensions
 from hanzo_reports.metrics.catalog import CATALOG, select_metrics
 from hanzo_reports.metrics.dialect import AMOUNT, sort_key
 from hanzo_reports.metrics.metric import divide
@@ -108,6 +108,7 @@ def movers(  # noqa: PLR0913
     Raises:
         UsageError: the metric has no parts that add up, no dimension is given, or `top` is below 1.
     """
+    check_metric(metric)
     measure, dims = select_metrics([metric])[-1], select_dimensions(by)
     check_window(window)
     check_top(top)
