@@ -5,12 +5,15 @@ PYTHON ?= python3
 ENV    ?= .venv
 EXTRAS ?= --extra dev
 BIN    := $(ENV)/bin
-PYTEST := $(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest --durations=10
+LEFT_OUT := $(ENV)/.left-out
 TIMED  := tests/test_window.py tests/test_traps.py tests/metrics  # must not notice the machine's time zone
 PAGES  := README.md $(wildcard docs/*.md)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test engines notebooks check lint docs lab lock migration clean
+.PHONY: help demo test test-fast engines notebooks check lint docs lab lock migration clean
+
+export HANZO_TESTS_LEFT_OUT := $(abspath $(LEFT_OUT))
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,10 +22,14 @@ demo: $(ENV)/.ready  ## a synthetic platform, its store and its dashboard, in ./
 	$(BIN)/hanzo-reports demo
 
 test: $(ENV)/.ready  ## all tests, and the notebooks on sample data
-	@rm -f .coverage
+	@rm -f .coverage $(LEFT_OUT)
 	TZ=America/New_York $(PYTEST) -q $(TIMED)
 	$(PYTEST) -n 2 --dist worksteal --ignore tests/parity $(COVER)
 	$(MAKE) --no-print-directory -j 2 engines notebooks COVER='$(COVER)'
+	@$(BIN)/python tests/tiers.py
+
+test-fast: $(ENV)/.ready  ## the tests that need no server, browser, cluster or kernel
+	$(PYTEST) -n 2 --dist worksteal -q -m "not slow"
 
 engines: $(ENV)/.ready
 	$(PYTEST) -q tests/parity $(COVER)
@@ -35,6 +42,7 @@ notebooks: $(ENV)/.ready
 check: COVER := --cov --cov-append --cov-report=
 check: lint test  ## everything CI runs, in its order, with the branches that no test takes
 	$(BIN)/coverage report
+	@$(BIN)/python tests/tiers.py
 
 lint: $(ENV)/.ready
 	$(BIN)/ruff check

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+import tiers
+from playwright.sync_api import sync_playwright
 from postgres_server import server
 
 import hanzo_reports as hr
@@ -15,6 +17,43 @@ from hanzo_reports.state import database as state
 from hanzo_reports.state.migrate import migrate
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks the tests that `make test-fast` leaves out."""
+    for item in items:
+        if tiers.is_slow(item):
+            item.add_marker("slow")
+
+
+def pytest_configure(config):
+    """Counts the tests that are left out, in the process that reports."""
+    config.addinivalue_line("markers", "slow: needs a server, a browser, a cluster or a kernel")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_SkipCounter(config))
+
+
+class _SkipCounter:
+    def __init__(self, config):
+        self.config = config
+
+    def pytest_runtest_logreport(self, report):
+        tiers.count_skip(self.config, report)
+
+    def pytest_unconfigure(self):
+        tiers.report_skipped(self.config)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless browser; its event loop must be over before other tests start theirs."""
+    if not tiers.CHROMIUM:
+        tiers.skip_without("Chromium")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=tiers.CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 import hanzo_reports as hr
 from hanzo_reports.budgets.budget import Budget
@@ -29,7 +28,6 @@ from hanzo_reports.metrics.cost import PARTS
 from hanzo_reports.units import Unit
 
 NOW = "2026-03-31T12:00:00Z"
-CHROMIUM = shutil.which("chromium")
 
 
 def twin(part):
@@ -285,22 +283,19 @@ def test_a_band_is_drawn_between_its_edges():
     assert "stroke-dasharray" not in svg
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
 @pytest.mark.parametrize("name", BOARDS)
-def test_a_page_asks_for_nothing_and_fits_a_phone(name, ws, tmp_path):
+def test_a_page_asks_for_nothing_and_fits_a_phone(name, ws, tmp_path, chromium):
     kind, made = BOARDS[name]
     twins = [twin(part) for part in made(kind(ws, "7d"))]
     page_file = tmp_path / "report.html"
     page_file.write_text(render(twins, {"title": name, "generated": NOW}), encoding="utf-8")
     troubles = []
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        for width, scheme in ((1260, "light"), (390, "dark")):
-            page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-            page.on("console", lambda message: troubles.append(message.text))
-            page.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or troubles.append(asked.url))
-            page.goto(page_file.as_uri())
-            assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-            assert page.locator(".hz-tile").count() == 4
-        browser.close()
+    for width, scheme in ((1260, "light"), (390, "dark")):
+        page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        page.on("console", lambda message: troubles.append(message.text))
+        page.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or troubles.append(asked.url))
+        page.goto(page_file.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert page.locator(".hz-tile").count() == 4
+        page.close()
     assert troubles == []

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 import hanzo_reports as hr
 from hanzo_reports.dashboards.overview import Board
@@ -42,8 +40,6 @@ FAINT = """() => {  // texts whose contrast is below 4.5, WCAG 2.2 level AA
 }"""
 TIP = r"\w{3} \d+ \w{3} \d\d:\d\d\n[\d,]+ requests\n[\d,]+ before\n[\d.]+% errors"
 COMMAND = Path(sys.executable).with_name("hanzo-reports")
-CHROMIUM = shutil.which("chromium")
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
 
 
 def twins(board):
@@ -56,14 +52,6 @@ def twins(board):
 @pytest.fixture(scope="module")
 def html(sample_store):
     return render(twins(Board(hr.open(str(sample_store), now=NOW))), META)
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -104,7 +92,6 @@ def test_the_file_is_small_and_names_no_other_place(html):
     assert "default-src 'none'" in html
 
 
-@needs_browser
 def test_the_tiles_are_what_the_command_answers_in_every_range(html, opened, sample_store):
     page = opened(html)
     asked = ["--store", sample_store, "--now", NOW, "usage", "-m", "requests,tokens,cost,latency_p99", "-f", "json"]
@@ -118,7 +105,6 @@ def test_the_tiles_are_what_the_command_answers_in_every_range(html, opened, sam
         assert shown(page, "latency_p99") == format_short(row["latency_p99"], Unit.MILLISECONDS)
 
 
-@needs_browser
 def test_the_range_is_picked_by_key_and_remembered_in_the_address(html, opened):
     page = opened(html)
     page.get_by_label("24h", exact=True).focus()
@@ -132,7 +118,6 @@ def test_the_range_is_picked_by_key_and_remembered_in_the_address(html, opened):
     page.wait_for_function("document.querySelector('[value=\"30d\"]').checked")
 
 
-@needs_browser
 def test_a_bucket_shows_its_tooltip(html, opened):
     page = opened(html, viewport={"width": 1280, "height": 900})
     page.locator(".hz-drawings .tip:visible").nth(40).hover(force=True)
@@ -141,7 +126,6 @@ def test_a_bucket_shows_its_tooltip(html, opened):
     assert page.locator("#tip").is_hidden()
 
 
-@needs_browser
 def test_every_chart_has_a_table(html, opened):
     page = opened(html)
     summaries = page.get_by_text("View as table").locator("visible=true")
@@ -150,7 +134,6 @@ def test_every_chart_has_a_table(html, opened):
     assert page.locator("details[open] tbody tr:visible").count() == 96
 
 
-@needs_browser
 def test_the_theme_changes_and_stays(html, opened):
     page = opened(html, color_scheme="light")
     background = "getComputedStyle(document.body).backgroundColor"
@@ -165,7 +148,6 @@ def test_the_theme_changes_and_stays(html, opened):
     assert page.evaluate(background) == "rgb(255, 255, 255)"
 
 
-@needs_browser
 @pytest.mark.parametrize("width", [360, 390, 768, 1280])
 def test_nothing_is_wider_than_the_screen(html, opened, width):
     page = opened(html, viewport={"width": width, "height": 800})
@@ -175,7 +157,6 @@ def test_nothing_is_wider_than_the_screen(html, opened, width):
     assert page.locator("svg:visible").count() > 4
 
 
-@needs_browser
 def test_on_paper_it_is_two_pages_that_break_between_parts(html, opened):
     page = opened(html)
     assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) == 2
@@ -187,7 +168,6 @@ def test_on_paper_it_is_two_pages_that_break_between_parts(html, opened):
     assert page.locator(".hz-controls").is_hidden()
 
 
-@needs_browser
 @pytest.mark.parametrize("width", [360, 390, 1280])
 def test_labels_of_charts_are_as_large_as_they_should_be(html, opened, width):
     page = opened(html, viewport={"width": width, "height": 800})
@@ -198,7 +178,6 @@ def test_labels_of_charts_are_as_large_as_they_should_be(html, opened, width):
     assert all(0.85 < scale < 1.3 for scale in scales)
 
 
-@needs_browser
 @pytest.mark.parametrize("width", [360, 1280])
 def test_long_names_that_differ_at_their_end_can_be_told_apart(opened, width):
     names = [f"a-project-with-an-exceedingly-long-name-for-a-team-of-teams-number-{n}" for n in range(3)]
@@ -218,13 +197,11 @@ def test_long_names_that_differ_at_their_end_can_be_told_apart(opened, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@needs_browser
 def test_text_can_be_read_in_both_themes(html, opened):
     for scheme in ("light", "dark"):
         assert opened(html, color_scheme=scheme).evaluate(FAINT) == []
 
 
-@needs_browser
 def test_a_file_is_downloaded_from_the_page_itself(html, opened, workspace):
     page = opened(html)
     with page.expect_download() as download:
@@ -234,7 +211,6 @@ def test_a_file_is_downloaded_from_the_page_itself(html, opened, workspace):
     assert len(text) - 1 == len(workspace.usage("24h", by=["model", "project"]))
 
 
-@needs_browser
 def test_what_users_wrote_is_text(opened):
     evil = '<img src="http://example.com/x" onerror="alert(1)"><script>alert(2)</script>'
     parts = [{"kind": "text", "title": evil, "text": f"{evil}\n\n{evil}"}, {"kind": "heading", "title": evil}]
@@ -244,7 +220,6 @@ def test_what_users_wrote_is_text(opened):
     assert page.locator("h1").inner_text().startswith(evil)
 
 
-@needs_browser
 def test_a_failed_run_says_why_and_shows_what_there_is(html, opened):
     page = opened(render([], META | {"banner": "cell 4: no store", "traceback": "in line 2", "synthetic": False}))
     assert page.get_by_role("alert").inner_text().split("\n\n")[:2] == ["This run failed", "cell 4: no store"]
@@ -254,7 +229,6 @@ def test_a_failed_run_says_why_and_shows_what_there_is(html, opened):
     assert opened(html).get_by_text("Synthetic sample data").is_visible()
 
 
-@needs_browser
 def test_a_window_without_requests_is_a_page_that_says_so(opened, workspace):
     page = opened(render(twins(Board(workspace, "2020-01-01..2020-01-02")), META | {"project": "bot"}))
     assert page.get_by_role("heading", name="No requests in this window").is_visible()
@@ -263,7 +237,6 @@ def test_a_window_without_requests_is_a_page_that_says_so(opened, workspace):
     assert "Project bot" in page.locator("header").first.inner_text()
 
 
-@needs_browser
 def test_a_cell_in_jupyter_stands_alone(sample_store, opened):
     board = Board(hr.open(str(sample_store), now=NOW), "yesterday")
     cells = [part._repr_mimebundle_()["text/html"] for part in (board.tiles(), board.volume(), board.health())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from java_home import find_java_home
 from spark_cluster import cluster as running_cluster
+from tiers import skip_without
 
 import hanzo_reports as hr
 from hanzo_reports import store
@@ -87,10 +90,14 @@ def log(request):
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory):
     """A Spark cluster: a master and two workers."""
-    if not shutil.which("java"):
-        pytest.skip("no Java; .ci/run installs it")
-    with running_cluster(tmp_path_factory.mktemp("spark")) as running:
-        yield running
+    java_home = find_java_home(tmp_path_factory.mktemp("java"))
+    if not (java_home or os.environ.get("JAVA_HOME") or shutil.which("java")):
+        skip_without("Java")
+    with pytest.MonkeyPatch.context() as patch:
+        if java_home:
+            patch.setenv("JAVA_HOME", java_home)
+        with running_cluster(tmp_path_factory.mktemp("spark")) as running:
+            yield running
 
 
 @pytest.fixture(scope="session")
