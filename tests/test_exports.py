@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
+
+import pytest
 
 import hanzo_reports
 
@@ -45,3 +49,23 @@ def test_type_checkers_see_the_same_names():
 
 def test_the_version_is_that_of_the_distribution():
     assert hanzo_reports.__version__ == version("hanzo-reports")
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'hanzo_reports' has no attribute 'usages'"):
+        hanzo_reports.usages  # noqa: B018  # the access is the test
+
+
+def test_a_bare_import_loads_no_engine_and_no_parser():
+    code = "import sys; before = set(sys.modules); import hanzo_reports; print(*set(sys.modules) - before)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert not {"ast", "ibis", "pandas", "pyarrow", "typer"} & set(loaded)
+
+
+def test_python_m_is_the_command_line():
+    arguments = ["usage", "--format", "yaml"]
+    process = subprocess.run(
+        [sys.executable, "-m", "hanzo_reports", *arguments], check=False, capture_output=True, text=True
+    )
+    assert (process.returncode, process.stdout) == (2, "")
+    assert process.stderr.startswith("hanzo-reports: unknown format 'yaml'")
