@@ -41,6 +41,20 @@ def escape_terminal(text: str, *, keep_line_breaks: bool = False) -> str:
     )
 
 
+def escape_cell(text: str) -> str:
+    r"""A text as `escape_terminal` returns it, with the spaces at its ends visible: a table's padding would hide them.
+
+    >>> escape_cell(" gpt-4o  "), escape_cell("gpt-4o mini")
+    ('\\x20gpt-4o\\x20\\x20', 'gpt-4o mini')
+    """
+    inner = text.strip(" ")
+    if len(inner) == len(text):
+        return escape_terminal(text)
+    left = len(text) - len(text.lstrip(" ")) if inner else 0
+    right = len(text) - len(inner) - left
+    return r"\x20" * left + escape_terminal(inner) + r"\x20" * right
+
+
 def neutralise_formula(cell: str) -> str:
     r"""A text cell that no spreadsheet takes for a formula: an apostrophe stands before what would begin one.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from decimal import Decimal, DecimalException
+from decimal import Context, Decimal, DecimalException
 
 from hanzo_reports.errors import UsageError
 from hanzo_reports.formats import DURATION_UNITS
@@ -13,6 +13,7 @@ from hanzo_reports.units import Unit
 MONEY_LIMIT = Decimal(1_000_000_000)  # USD; sums of such amounts in billionths fit into a database's 64 bits
 MAX_DURATION = timedelta(days=366 * 100)
 _MIN_EXPONENT, _MAX_EXPONENT = -18, 24
+_FACTOR_DIGITS = 16  # more than any factor has
 _DURATION = re.compile(r"(\d{1,6})([smhdw])")
 _DURATION_SECONDS = {"w": 604_800} | DURATION_UNITS
 _AMOUNT = re.compile(
@@ -61,7 +62,8 @@ def parse_amount(value: Decimal | float | str, what: str, unit: Unit, *, limit: 
         msg = f"{what} must be in the unit {unit.value}, and {_quote(value)} is not; {example}"
         raise UsageError(msg)
     try:
-        amount = Decimal(digits) * Decimal(_SUFFIXES[unit][(sign or suffix).lower()])
+        factor = Decimal(_SUFFIXES[unit][(sign or suffix).lower()])
+        amount = Context(prec=len(digits) + _FACTOR_DIGITS).multiply(Decimal(digits), factor)  # exact
     except DecimalException:
         amount = Decimal("inf")
     if unit is Unit.SHARE and not 0 <= amount <= 1:

@@ -1,4 +1,4 @@
-"""The answer to a question: a table that is computed when it is looked at."""
+"""The answer to a question: a table that is computed when it is first read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hanzo_reports.escapes import escape_cell
 from hanzo_reports.formats import format_value
 from hanzo_reports.units import Unit
 
@@ -21,20 +22,20 @@ if TYPE_CHECKING:
 
     from hanzo_reports.window import Window
 
-SHOWN = 40
-_SIDES = ("_previous", "_change")
+MAX_DISPLAY_ROWS = 40
+_SUFFIXES = ("_previous", "_change")  # of a comparison's columns
 _STYLE = "text-align:{};padding:2px 12px;font-variant-numeric:tabular-nums"
 
 
 @dataclass(frozen=True)
 class Result:
-    """A question's answer; nothing is computed before its rows are asked for, and then once.
+    """A question's answer; its rows are computed when they are first read, and only once.
 
     Args:
-        table: the answer as an Ibis table, to be worked on further.
-        window: what was looked at.
+        table: the answer as an Ibis table, for further work.
+        window: the window that the question is about.
         summarised: computes the summary.
-        metric: the metric that `current`, `previous` and `contribution` are of, for movers.
+        metric: the metric that `current`, `previous` and `contribution` measure, for movers.
     """
 
     table: ibis.Table
@@ -44,7 +45,7 @@ class Result:
 
     @cached_property
     def summary(self) -> Mapping[str, Any]:
-        """`total_requests`, `total_tokens`, `total_cost` and `unpriced_requests`, over all rows that pass."""
+        """`total_requests`, `total_tokens`, `total_cost` and `unpriced_requests`, over all rows that match."""
         return self.summarised()
 
     @cached_property
@@ -60,24 +61,34 @@ class Result:
         return self._rows.to_pandas()
 
     def rows(self) -> list[dict[str, Any]]:
-        """The rows as dictionaries; money is Decimal, what is not known None."""
+        """The rows as dictionaries; money is Decimal, NULL is None."""
         rows: list[dict[str, Any]] = self._rows.to_pylist()
         return rows
 
-    def to_csv(self, path: str | Path | None = None) -> str | None:
-        """The rows as CSV, money printed exactly: into a file, or as a text where no path is given."""
-        return self._exported("csv", path)
+    def to_csv(self, path: str | Path | None = None, *, spreadsheet: bool = False) -> str | None:
+        """The rows as CSV with exact money.
+
+        Args:
+            path: the file to write; None: the text is returned.
+            spreadsheet: whether text that a spreadsheet would take for a formula gets an apostrophe in front.
+        """
+        return self._export("csv", path, spreadsheet=spreadsheet)
 
     def to_json(self, path: str | Path | None = None) -> str | None:
-        """Rows, summary and window as JSON, money printed exactly: into a file, or as a text without a path."""
-        return self._exported("json", path)
+        """Rows, summary and window as JSON with exact money.
 
-    def _exported(self, fmt: str, path: str | Path | None) -> str | None:
-        from hanzo_reports.export import tables as export
+        Args:
+            path: the file to write; None: the text is returned.
+        """
+        return self._export("json", path)
 
+    def _export(self, fmt: str, path: str | Path | None, *, spreadsheet: bool = False) -> str | None:
+        from hanzo_reports.export.tables import format_table, write_table
+
+        options: dict[str, Any] = {"window": self.window, "summary": self.summary, "spreadsheet": spreadsheet}
         if path is None:
-            return export.text(self._rows, fmt, window=self.window, summary=self.summary)
-        export.write(self.table, Path(path), fmt, window=self.window, summary=self.summary)
+            return format_table(self._rows, fmt, **options)
+        write_table(self.table, Path(path), fmt, **options)
         return None
 
     def __len__(self) -> int:
@@ -94,46 +105,41 @@ class Result:
     def __rich__(self) -> Table:
         from rich import box
         from rich.table import Table
+        from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, caption=self._caption(), caption_justify="left", pad_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, caption=Text(self._caption()), caption_justify="left", pad_edge=False)
         for name, unit in self._units().items():
-            table.add_column(name, justify="right" if unit else "left", overflow="fold")
-        for row in self._shown():
-            table.add_row(*row)
+            table.add_column(Text(escape_cell(name)), justify="right" if unit else "left", overflow="fold")
+        for cells in self._display_rows():
+            table.add_row(*map(Text, cells))  # a string would be read as Rich markup
         return table
 
     def _repr_html_(self) -> str:
         sides = ["right" if unit else "left" for unit in self._units().values()]
-        head = "".join(
-            f'<th style="{_STYLE.format(side)}">{escape(name)}</th>'
-            for name, side in zip(self._units(), sides, strict=True)
-        )
-        body = "".join(
-            "<tr>"
-            + "".join(
-                f'<td style="{_STYLE.format(side)}">{escape(cell)}</td>' for cell, side in zip(row, sides, strict=True)
-            )
-            + "</tr>"
-            for row in self._shown()
-        )
-        caption = f'<caption style="caption-side:bottom;text-align:left">{escape(self._caption())}</caption>'
-        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
-    def _shown(self) -> list[list[str]]:
-        units = self._units()
-        return [
-            [_format_cell(row[name], unit) for name, unit in units.items()]
-            for row in self._rows.slice(0, SHOWN).to_pylist()
-        ]
+        def format_row(tag: str, cells: list[str]) -> str:
+            pairs = zip(cells, sides, strict=True)
+            inner = "".join(f'<{tag} style="{_STYLE.format(side)}">{escape(cell)}</{tag}>' for cell, side in pairs)
+            return f"<tr>{inner}</tr>"
+
+        head = format_row("th", [escape_cell(name) for name in self._units()])
+        body = "".join(format_row("td", cells) for cells in self._display_rows())
+        caption = f'<caption style="caption-side:bottom;text-align:left">{escape(self._caption())}</caption>'
+        return f"<table>{caption}<thead>{head}</thead><tbody>{body}</tbody></table>"
+
+    def _display_rows(self) -> list[list[str]]:
+        """The first rows as texts without a control or invisible character."""
+        units, first = self._units(), self._rows.slice(0, MAX_DISPLAY_ROWS)
+        return [[_format_cell(row[name], unit) for name, unit in units.items()] for row in first.to_pylist()]
 
     def _caption(self) -> str:
         from hanzo_reports.window import iso
 
-        more = f"first {SHOWN} of {len(self):,} rows · " if len(self) > SHOWN else ""
+        more = f"first {MAX_DISPLAY_ROWS} of {len(self):,} rows · " if len(self) > MAX_DISPLAY_ROWS else ""
         return f"{more}{iso(self.window.start)} to {iso(self.window.end)} · {self.window.timezone}"
 
     def _units(self) -> dict[str, Unit | None]:
-        """Each column with the unit of its numbers; None: a word."""
+        """Each column with the unit of its numbers; None for text."""
         return {name: self._unit(name) for name in self.table.columns}
 
     def _unit(self, column: str) -> Unit | None:
@@ -143,11 +149,11 @@ class Result:
             return CATALOG[self.metric].unit
         if column == "cost_share":
             return Unit.SHARE
-        name = next((column.removesuffix(side) for side in _SIDES if column.endswith(side)), column)
+        name = next((column.removesuffix(suffix) for suffix in _SUFFIXES if column.endswith(suffix)), column)
         return CATALOG[name].unit if name in CATALOG else None
 
 
-def _format_cell(value: Any, unit: Unit | None) -> str:  # noqa: ANN401  # a cell holds what it holds
+def _format_cell(value: Any, unit: Unit | None) -> str:  # noqa: ANN401  # a cell of any type
     if unit is None:
-        return "-" if value is None else str(value)
+        return "-" if value is None else escape_cell(str(value))
     return format_value(value, unit, "terminal")

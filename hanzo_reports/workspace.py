@@ -120,6 +120,7 @@ class Workspace(Questions):
         every: Grain | str | None = None,
         where: Where | None = None,
         top: int | None = None,
+        spreadsheet: bool = False,
     ) -> int:
         """Writes the events of a range, or the answer to a question, to a file, and returns the number of rows.
 
@@ -134,8 +135,9 @@ class Workspace(Questions):
             every: as `usage`.
             where: as `usage`.
             top: as `usage`.
+            spreadsheet: for CSV, whether text that a spreadsheet would take for a formula gets an apostrophe in front.
         """
-        from hanzo_reports.export.tables import write
+        from hanzo_reports.export.tables import write_table
 
         window = self.window(range)
         is_answer = bool(metrics or by or every or top)
@@ -144,13 +146,14 @@ class Workspace(Questions):
                 msg = "focus has columns of its own; leave out metrics, by, every and top"
                 raise UsageError(msg)
             form = "parquet" if Path(path).suffix == ".parquet" else "csv"
-            return write(self._charges(window, where), Path(path), form)
+            return write_table(self._charges(window, where), Path(path), form, spreadsheet=spreadsheet)
         answer = self.usage(window, metrics or usage.METRICS, by=by, every=every, where=where, top=top)
+        options: dict[str, Any] = {"window": window, "summary": answer.summary, "spreadsheet": spreadsheet}
         if is_answer:
-            return write(answer.table, Path(path), fmt, window=window, summary=answer.summary)
+            return write_table(answer.table, Path(path), fmt, **options)
         rows = filter_events(self.store.events(window.start, window.end), window, where, ())
         rows = rows.order_by("timestamp", "event_id")
-        return write(rows, Path(path), fmt, window=window, summary=answer.summary)
+        return write_table(rows, Path(path), fmt, **options)
 
     def _charges(self, window: Window, where: Where | None) -> ibis.Table:
         """The priced events of a window as FOCUS charges."""

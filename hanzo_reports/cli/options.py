@@ -153,13 +153,13 @@ def money_listing(rows: Sequence[Mapping[str, Any]], fmt: str) -> None:
     """Rows of amounts on stdout: exact in JSON (a number with its own digits) and CSV, readable in a table."""
     from decimal import Decimal
 
-    from hanzo_reports.export.tables import json_text
+    from hanzo_reports.export.tables import format_json_row
     from hanzo_reports.formats import format_decimal, format_value
     from hanzo_reports.units import Unit
 
     columns = tuple(rows[0]) if rows else ()
     if fmt == "json":
-        lines = ",\n ".join(json_text(dict(row)) for row in rows)
+        lines = ",\n ".join(format_json_row(dict(row)) for row in rows)
         _write(f"[{lines}]")
     elif fmt == "csv":
         exact = [{n: format_decimal(v) if isinstance(v, Decimal) else v for n, v in row.items()} for row in rows]

@@ -76,11 +76,12 @@ def export(
     ] = "csv",
 ) -> None:
     """Write the rows to a file."""
-    from hanzo_reports.export.tables import FORMATS, write
+    from hanzo_reports.export.tables import FORMATS, write_table
 
     checked_format(format_, FORMATS)
     rows = _rows(context, load, source, reason)
-    say(f"{output}: {write(rows.order_by('quarantined_at', 'file', 'row').select(*COLUMNS), output, format_):,} rows")
+    ordered = rows.order_by("quarantined_at", "file", "row").select(*COLUMNS)
+    say(f"{output}: {write_table(ordered, output, format_):,} rows")
 
 
 def release(

@@ -142,7 +142,7 @@ class Desk:
     def tiles(self, made: Sequence[Row], figures: Mapping[str, object]) -> Part:
         """Tiles; the figures go into the manifest."""
         lines = [f"{tile['title']}: {tile['value']} {tile['change'].text} ({tile['note']})" for tile in made]
-        kpis = {self.span.name or self.window: {name: export.plain(value) for name, value in figures.items()}}
+        kpis = {self.span.name or self.window: {name: export.manifest_value(value) for name, value in figures.items()}}
         return self.part("tiles", "", "\n".join(lines), tiles=made, facts={"kpis": kpis})
 
     def tile(self, name: str, row: Row, course: Sequence[Any] = (), warning: str = "") -> Row:
@@ -212,7 +212,7 @@ class Desk:
     def files(self, tables: Mapping[str, pa.Table], out_dir: str) -> Part:
         """Tables offered as CSV and JSON, and written to a folder where one is given."""
         files = [
-            attached(f"{stem}.{fmt}", export.text(table, fmt, window=self.span), table, out_dir)
+            attached(f"{stem}.{fmt}", export.format_table(table, fmt, window=self.span), table, out_dir)
             for stem, table in tables.items()
             for fmt in ("csv", "json")
         ]

@@ -130,7 +130,7 @@ class Board:
         files = []
         for stem, found in tables.items():
             for fmt in _TYPES:
-                text = export.text(found, fmt, window=span.window, summary=totals)
+                text = export.format_table(found, fmt, window=span.window, summary=totals)
                 files.append(attached(f"{stem}.{fmt}", text, found, out_dir))
         html = fragment("downloads", files=files)
         text = "\n".join(f"{file['name']}: {file['rows']:,} rows" for file in files)

@@ -115,7 +115,7 @@ class QualityBoard:
         """
         tables = {"checks": views.checks_table(self.verdicts), "days": self.days, "quarantine_by_reason": self.reasons}
         files = [
-            attached(f"{stem}.{fmt}", export.text(table, fmt, window=self.span), table, out_dir)
+            attached(f"{stem}.{fmt}", export.format_table(table, fmt, window=self.span), table, out_dir)
             for stem, table in tables.items()
             for fmt in ("csv", "json")
         ]

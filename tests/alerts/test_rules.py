@@ -11,9 +11,6 @@ from hanzo_reports.alerts.parse import parse_rule
 from hanzo_reports.alerts.presets import build_burn_rate_rules, build_default_rules
 from hanzo_reports.alerts.rule import Condition, Rule, Severity
 from hanzo_reports.errors import RuleError, UnknownNameError
-from hanzo_reports.formats import format_duration, format_value
-from hanzo_reports.parse_values import parse_amount, parse_duration
-from hanzo_reports.units import Unit
 
 FULL = {
     "name": "search-errors", "metric": "error_rate", "gte": "0.02", "window": "10m", "short_window": "2m", "for": "5m",
@@ -89,46 +86,6 @@ def test_a_rule_that_could_never_work_is_refused(given, said):
 def test_a_threshold_that_is_not_finite_is_refused_however_it_comes():
     with pytest.raises(RuleError, match="threshold in USD must be a finite number"):
         Rule("a", "cost", Condition.GT, Decimal("NaN"))
-
-
-@pytest.mark.parametrize("text", ["0", "1s", "90s", "5m", "1h30m", "3d", "2w"])
-def test_spans_read_back(text):
-    assert parse_duration(format_duration(parse_duration(text, "window")), "window") == parse_duration(text, "window")
-    assert parse_duration("1d2h3m4s", "window") == timedelta(days=1, hours=2, minutes=3, seconds=4)
-
-
-@pytest.mark.parametrize(
-    ("text", "unit", "value"),
-    [
-        ("1%", Unit.SHARE, "0.01"),
-        ("2s", Unit.MILLISECONDS, "2000"),
-        ("$1_000.50", Unit.USD, "1000.50"),
-        ("5 USD", Unit.USD, "5"),
-        ("10GB", Unit.BYTES, "10000000000"),
-        ("1.5M", Unit.TOKENS, "1500000"),
-        ("20/s", Unit.PER_SECOND, "20"),
-    ],
-)
-def test_amounts_are_read_exactly(text, unit, value):
-    assert parse_amount(text, "it", unit) == Decimal(value)
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "text"),
-    [
-        (None, Unit.SHARE, "no data"),
-        (0.999, Unit.SHARE, "99.9%"),
-        (0.99998, Unit.SHARE, "99.998%"),
-        (1.0, Unit.SHARE, "100%"),
-        (Decimal("0.0001"), Unit.USD, "$0.0001000"),
-        (7, Unit.REQUESTS, "7 requests"),
-        (12.345, Unit.PER_SECOND, "12.35 per second"),
-        (3, Unit.COUNT, "3"),
-        (1.5, Unit.MILLISECONDS, "1.5 ms"),
-    ],
-)
-def test_values_are_shown_with_their_unit(value, unit, text):
-    assert format_value(value, unit, "message") == text
 
 
 def test_the_defaults_are_the_limits_of_the_catalogue():

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanzo_reports.errors import ReportsError, UnknownNameError
-from hanzo_reports.export.tables import text, write
+from hanzo_reports.errors import ReportsError, UnknownNameError, UsageError
+from hanzo_reports.escapes import neutralise_formula
+from hanzo_reports.export.tables import format_table, write_table
 from hanzo_reports.formats import format_decimal
 from hanzo_reports.window import Window
 
@@ -38,7 +39,7 @@ WINDOW = Window(FIRST, FIRST.replace(day=8))
 
 
 def test_csv_by_hand():
-    assert text(TABLE, "csv") == (
+    assert format_table(TABLE, "csv") == (
         "model,cost,requests,rate,at,late\n"
         '"a, ""b""",854.25,2,0.1,2025-06-01T00:00:00Z,true\n'
         '"two\nlines",0.00000012,0,1e-7,2025-06-01T00:00:00.000005Z,false\n'
@@ -47,7 +48,7 @@ def test_csv_by_hand():
 
 
 def test_json_by_hand():
-    said = text(TABLE, "json", window=WINDOW, summary={"total_cost": Decimal("2341.500000000")})
+    said = format_table(TABLE, "json", window=WINDOW, summary={"total_cost": Decimal("2341.500000000")})
     assert '"cost": 854.25,' in said
     assert '"cost": 0.00000012,' in said
     told = json.loads(said)
@@ -57,15 +58,45 @@ def test_json_by_hand():
     assert told["window"] == {"start": "2025-06-01T00:00:00Z", "end": "2025-06-08T00:00:00Z", "timezone": "UTC"}
 
 
+HOSTILE = pa.table({"model": ['=HYPERLINK("https://x")', "@cf/meta/llama-3", "+cmd|' /C calc'!A0", "-5", None]})
+
+
+def test_a_file_is_byte_exact_unless_a_spreadsheet_opens_it(tmp_path):
+    exact = 'model\n"=HYPERLINK(""https://x"")"\n@cf/meta/llama-3\n+cmd|\' /C calc\'!A0\n-5\n\n'
+    neutral = exact.replace('"=', "\"'=").replace("+cmd", "'+cmd")
+    assert format_table(HOSTILE, "csv") == exact
+    assert format_table(HOSTILE, "csv", spreadsheet=True) == neutral
+    table, path = ibis.memtable(HOSTILE), tmp_path / "out.csv"
+    for spreadsheet, expected in ((False, exact), (True, neutral)):
+        write_table(table, path, "csv", spreadsheet=spreadsheet)
+        assert path.read_bytes().decode() == expected
+
+
+@pytest.mark.parametrize("fmt", ["json", "jsonl", "parquet"])
+def test_only_csv_is_for_spreadsheets(tmp_path, fmt):
+    with pytest.raises(UsageError, match=f"applies to csv, not to {fmt}; leave it out"):
+        write_table(ibis.memtable(HOSTILE), tmp_path / "out", fmt, spreadsheet=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), max_size=6))
+def test_no_cell_for_a_spreadsheet_begins_a_formula(words):
+    read = list(csv.reader(io.StringIO(format_table(pa.table({"m": words}), "csv", spreadsheet=True), newline="")))[1:]
+    cells = [row[0] if row else "" for row in read]
+    assert [cell for cell in cells if neutralise_formula(cell) != cell] == []
+    assert [cell.replace("'", "") for cell in cells] == [word.replace("'", "") for word in words]
+
+
 def test_nothing_is_still_a_file():
-    assert text(TABLE[:0], "csv") == "model,cost,requests,rate,at,late\n"
-    assert json.loads(text(TABLE[:0], "json")) == {"data": []}
-    assert text(TABLE[:0], "jsonl") == ""
+    assert format_table(TABLE[:0], "csv") == "model,cost,requests,rate,at,late\n"
+    assert json.loads(format_table(TABLE[:0], "json")) == {"data": []}
+    assert format_table(TABLE[:0], "jsonl") == ""
 
 
 def test_what_is_no_number_is_null():
     odd = pa.table({"rate": [float("nan"), float("inf"), 1.0]})
-    assert [json.loads(line)["rate"] for line in text(odd, "jsonl").splitlines()] == [None, None, 1.0]
+    assert [json.loads(line)["rate"] for line in format_table(odd, "jsonl").splitlines()] == [None, None, 1.0]
 
 
 WORDS = st.none() | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -78,7 +109,7 @@ def test_json_reads_back_as_it_was(rows):
     table = pa.Table.from_pylist(
         [{"model": model, "cost": cost, "requests": requests} for model, cost, requests in rows], SCHEMA
     ).select(["model", "cost", "requests"])
-    told = json.loads(text(table, "json"), parse_float=Decimal)["data"]
+    told = json.loads(format_table(table, "json"), parse_float=Decimal)["data"]
     found = [(row["model"], None if row["cost"] is None else Decimal(row["cost"]), row["requests"]) for row in told]
     assert found == rows
 
@@ -87,7 +118,7 @@ def test_json_reads_back_as_it_was(rows):
 @given(st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), MONEY), max_size=6))
 def test_csv_reads_back_as_it_was(rows):
     table = pa.Table.from_pylist([{"model": model, "cost": cost} for model, cost in rows], SCHEMA)
-    read = list(csv.DictReader(io.StringIO(text(table.select(["model", "cost"]), "csv"))))
+    read = list(csv.DictReader(io.StringIO(format_table(table.select(["model", "cost"]), "csv"))))
     assert [(row["model"], Decimal(row["cost"]) if row["cost"] else None) for row in read] == rows
 
 
@@ -103,7 +134,7 @@ def test_a_decimal_keeps_its_value_and_has_no_exponent(value):
 def test_many_batches_are_one_file(tmp_path, fmt):
     table = ibis.memtable(pa.table({"n": range(120_000)})).order_by("n")
     path = tmp_path / f"out.{fmt}"
-    assert write(table, path, fmt) == 120_000
+    assert write_table(table, path, fmt) == 120_000
     found = {
         "csv": lambda: [int(line) for line in path.read_text().splitlines()[1:]],
         "json": lambda: [row["n"] for row in json.loads(path.read_text())["data"]],
@@ -117,7 +148,7 @@ def test_many_batches_are_one_file(tmp_path, fmt):
 def test_parquet_keeps_the_types(tmp_path):
     table = ibis.memtable(TABLE)
     totals = table.aggregate(requests=table.requests.sum(), cost=table.cost.sum())
-    write(totals, tmp_path / "out.parquet", "parquet")
+    write_table(totals, tmp_path / "out.parquet", "parquet")
     read = pq.read_table(tmp_path / "out.parquet")
     assert [str(field.type) for field in read.schema] == ["int64", "decimal128(38, 9)"]
     assert read.to_pylist() == [{"requests": 2, "cost": Decimal("854.25000012")}]
@@ -128,15 +159,15 @@ def test_a_file_that_fails_leaves_the_one_before(tmp_path):
     path.write_text("before")
     broken = ibis.memtable(pa.table({"n": ["1", "x"]})).mutate(n=ibis._.n.cast("int64"))
     with pytest.raises(Exception, match="Could not convert"):
-        write(broken, path, "csv")
+        write_table(broken, path, "csv")
     assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("out.csv", "before")]
 
 
 def test_mistakes_are_named(tmp_path):
     table = ibis.memtable(pa.table({"n": [1]}))
     with pytest.raises(UnknownNameError, match="'parquet'"):
-        write(table, tmp_path / "x", "parket")
+        write_table(table, tmp_path / "x", "parket")
     with pytest.raises(ReportsError, match=r"no/x\.csv cannot be written"):
-        write(table, tmp_path / "no" / "x.csv", "csv")
+        write_table(table, tmp_path / "no" / "x.csv", "csv")
     with pytest.raises(UnknownNameError, match="format"):
-        text(TABLE, "parquet")
+        format_table(TABLE, "parquet")
