@@ -305,9 +305,9 @@ class Questions:
         events = self.store.events(window.previous().start if compared else window.start, window.end)
         if not cost.SPLIT.intersection(metrics):
             return events
-        from hanzo_reports.pricing.cost_split import parts
+        from hanzo_reports.pricing.cost_split import split_costs
 
-        return parts(events)
+        return split_costs(events)
 
 
 def first_and_last(events: ibis.Table) -> tuple[datetime | None, datetime | None]:

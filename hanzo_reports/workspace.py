@@ -158,11 +158,11 @@ class Workspace(Questions):
     def _charges(self, window: Window, where: Where | None) -> ibis.Table:
         """The priced events of a window as FOCUS charges."""
         from hanzo_reports.export.focus import charges
-        from hanzo_reports.pricing.list_price import listed
+        from hanzo_reports.pricing.list_price import compare_with_list
 
         days = replace(window, timezone="UTC")
         events = filter_events(self.store.events(window.start, window.end), days, where, ())
-        return charges(listed(events.filter(events.cost.notnull())), days)
+        return charges(compare_with_list(events.filter(events.cost.notnull())), days)
 
     def guard(self, suite: str = "events", range: str | Window = "7d", **parameters: str) -> Verdict:
         """Checks the events of a range against a suite of expectations, and records the verdict beside the data.
@@ -185,9 +185,9 @@ class Workspace(Questions):
     def reconciliation(self, range: str | Window = "") -> ibis.Table:
         """Computed beside billed cost, one row per UTC day, provider and model; without a range: every billed day."""
         from hanzo_reports.billing.reconciliation import reconciliation
-        from hanzo_reports.pricing.price_list import listed_as
+        from hanzo_reports.pricing.price_cards import list_name
 
-        return reconciliation(self.store, self.billed_window(range), list_name=listed_as)
+        return reconciliation(self.store, self.billed_window(range), list_name=list_name)
 
     def billed_window(self, range: str | Window = "") -> Window:
         """The window of a range; without one: every billed day, or the month to date if there are no bills."""

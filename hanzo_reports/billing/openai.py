@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hanzo_reports.billing.bill_lines import model_name
 from hanzo_reports.errors import UnreadableError
-from hanzo_reports.pricing.price_list import DAY, cards, price_version
+from hanzo_reports.pricing.price_cards import DAY, price_cards, price_list_version
 from hanzo_reports.window import iso
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _line(result: dict[str, Any], start: datetime, end: datetime) -> dict[str, A
         return line | {"kind": "openai_costs", "model": model, "currency": currency, "cost": cost,
                        "cost_source": "reported"}  # fmt: skip
     list_cost = _list_cost(result, start)
-    source = None if list_cost is None else f"computed:{price_version()}"
+    source = None if list_cost is None else f"computed:{price_list_version()}"
     return line | {
         "kind": _kind(result), "model": model_name(result.get("model")),
         "requests": _count(result, "num_model_requests"),
@@ -126,7 +126,7 @@ def _list_cost(result: dict[str, Any], start: datetime) -> Decimal | None:
     if not model or result.get("batch"):
         return None
     second, size = int(start.timestamp()), tokens[0] // requests
-    for card in cards(OPENAI, model):
+    for card in price_cards(OPENAI, model):
         holds = card.since <= second < card.until and card.opens <= second % DAY < card.closes
         if holds and card.above < size + (not size) <= card.upto:
             slopes = (card.input, card.cache_read, card.output)

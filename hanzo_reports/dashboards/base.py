@@ -82,9 +82,9 @@ class Desk:
     @cached_property
     def split(self) -> ibis.Table:
         """The same with what each kind of token cost."""
-        from hanzo_reports.pricing.cost_split import parts  # noqa: PLC0415  # not every page asks for it
+        from hanzo_reports.pricing.cost_split import split_costs  # noqa: PLC0415  # not every page asks for it
 
-        return parts(self.events)
+        return split_costs(self.events)
 
     def source(self, metrics: Sequence[str]) -> ibis.Table:
         """The events that have what these metrics need; prices are looked up only for those that ask for it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -18,7 +17,8 @@ from hanzo_reports.ingest.files import files
 from hanzo_reports.ingest.progress import Progress
 from hanzo_reports.ingest.staging import Counts, checked, named, reasons, rejected, staged, unique
 from hanzo_reports.ingest.validate import GUARD, REJECTED, expected, judged, unheld, withheld
-from hanzo_reports.pricing import price_list as prices
+from hanzo_reports.metrics.catalog import CATALOG
+from hanzo_reports.pricing.price_list import price_events
 from hanzo_reports.store.duckdb_session import open_load_session
 from hanzo_reports.window import iso
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from hanzo_reports.quality.verdict import Verdict
     from hanzo_reports.store.base import Store
 
-TOLERANCE = Decimal("0.01")
 FLAGS = ("unpriced", "price_differences")
 _CHECKED, _STAGED, _GUARDED = 0.2, 0.6, 0.7
 
@@ -184,20 +183,15 @@ def _checked(mapped: ibis.Table, now: datetime, progress: Progress, stage: Path 
         stage: a file to put the mapped rows into, so that their source is read once; None: read it again.
     """
     with progress.until(_CHECKED if stage is None else _STAGED):
-        rows = _event(prices.price(mapped if stage is None else staged(mapped, stage)), now)
+        rows = _event(price_events(mapped if stage is None else staged(mapped, stage)), now)
         return rows, checked(rows, FLAGS)
 
 
 def _event(priced: ibis.Table, now: datetime) -> ibis.Table:
     """The rows with all columns of the event, and a flag for each thing that is counted over the accepted ones."""
-    tokens = priced["input_tokens"].fill_null(0) + priced["output_tokens"].fill_null(0)
-    listed = priced["_list_cost"]
-    differs = (priced["cost"] - listed).abs() > listed * TOLERANCE
-    return priced.mutate(
-        ingested_at=ibis.literal(now, TIMESTAMP),
-        unpriced=(tokens > 0) & priced["cost"].isnull(),
-        price_differences=(priced["cost_source"] == "reported") & differs,
-    )
+    counted = {"unpriced": "unpriced_requests", "price_differences": "price_differences"}
+    flags = {flag: CATALOG[name].counts(priced) for flag, name in counted.items()}  # type: ignore[misc]  # a count has it
+    return priced.mutate(ingested_at=ibis.literal(now, TIMESTAMP), **flags)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from hanzo_reports.errors import QualityError, SuiteError
 from hanzo_reports.events import SCHEMA
 from hanzo_reports.ingest.mapping import to_json
 from hanzo_reports.ingest.staging import named
-from hanzo_reports.pricing.list_price import beside_list
+from hanzo_reports.pricing.list_price import add_list_difference
 from hanzo_reports.quality import records
 from hanzo_reports.quality.guard import guard
 from hanzo_reports.quality.parameters import parameters
@@ -78,7 +78,7 @@ def judged(  # noqa: PLR0913, PLR0917  # all of them are what is judged, by what
         QualityError: something critical fails that is no row's own fault, or cannot be evaluated.
     """
     about = {**about, "shipped": asked.shipped}
-    verdict = guard(_held(beside_list(rows), count), asked, now=now, scope="load", about=about)
+    verdict = guard(_held(add_list_difference(rows), count), asked, now=now, scope="load", about=about)
     if copies is not None and verdict.quarantined:
         verdict = _with_copies(verdict, rows, copies, asked)
     records.save(store, verdict)
@@ -98,7 +98,7 @@ def _with_copies(first: Verdict, rows: ibis.Table, copies: ibis.Table, asked: Su
         return first
     others = rows.anti_join(ids, "event_id")
     kept = tuple(one for one in asked.expectations if not (one.type in SINGLE and "event_id" in one.columns))
-    every = _held(beside_list(others.union(some.select(*others.columns))), (first.rows or 0) + count)
+    every = _held(add_list_difference(others.union(some.select(*others.columns))), (first.rows or 0) + count)
     found = guard(
         every, replace(asked, expectations=kept), now=datetime.fromisoformat(first.at), scope="load", about=first.about
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import ibis
@@ -11,6 +12,7 @@ from hanzo_reports.metrics.arguments import parse_names
 from hanzo_reports.metrics.dialect import AMOUNT
 from hanzo_reports.metrics.metric import (
     Metric,
+    count_rows,
     count_where,
     distinct,
     per_second,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 _STATUS = ("status",)
 _TOKENS = ("input_tokens", "output_tokens")
-PRICE_TOLERANCE = 0.01  # share of the list price by which a reported cost may differ from it
+PRICE_TOLERANCE = Decimal("0.01")  # a stated cost that deviates from its list price by a larger share differs from it
 
 
 def _requests(t: ir.Table) -> ir.Value:
@@ -71,8 +73,36 @@ def _priced_tokens(t: ir.Table) -> ir.Value:
     return t.cost.notnull().ifelse(_row_tokens(t), ibis.null("int64")).sum()
 
 
+def is_unpriced(t: ir.Table) -> ir.BooleanValue:
+    """Whether a request has tokens and no known cost: what `unpriced_requests` counts, in a load and in a store."""
+    return (_row_tokens(t) > 0) & t.cost.isnull()
+
+
+def is_computed(t: ir.Table) -> ir.BooleanValue:
+    """Whether a cost comes from the price list; any other was stated by the log, whatever the log calls its source."""
+    return t.cost_source.fill_null("").startswith("computed:")
+
+
+def price_deviation(t: ir.Table) -> ir.DecimalValue:
+    """By how many tolerances a cost deviates from its list price, in USD of that price; exact on every engine."""
+    return (t.cost - t.list_cost).abs().cast(AMOUNT) * int(1 / PRICE_TOLERANCE)
+
+
+def differs_from_list(t: ir.Table) -> ir.BooleanValue:
+    """Whether a stated cost deviates from its list price: what `price_differences` counts, in a load and in a store.
+
+    A cost that the log states is compared, whatever the log calls its source (``reported``, ``estimated``, none); one
+    that was computed from the list is not. It differs where it is more than 1 % off, in exact decimals: at 101 % of the
+    list price it does not. Where the list has no price it does not, and where the list says 0 any other cost does.
+
+    Args:
+        t: rows with `cost`, `list_cost` and `cost_source`.
+    """
+    return (~is_computed(t) & (price_deviation(t) > t.list_cost.abs())).fill_null(False)  # noqa: FBT003  # Ibis takes it by place
+
+
 def _unpriced_requests(t: ir.Table) -> ir.Value:
-    return ibis.ifelse((_row_tokens(t) > 0) & t.cost.isnull(), 1, 0).sum()
+    return ibis.ifelse(is_unpriced(t), 1, 0).sum()
 
 
 def _credits(t: ir.Table) -> ir.Value:
@@ -81,11 +111,6 @@ def _credits(t: ir.Table) -> ir.Value:
 
 def _cost_over_list(t: ir.Table) -> ir.Value:
     return (t.cost - t.list_cost).sum()
-
-
-def _price_differences(t: ir.Table) -> ir.Value:
-    differs = (t.cost - t.list_cost).abs().cast("float64") > t.list_cost.abs().cast("float64") * PRICE_TOLERANCE
-    return ibis.ifelse(differs, 1, 0).sum()
 
 
 def _requests_with_tokens(t: ir.Table) -> ir.Value:
@@ -123,8 +148,8 @@ _METRICS = (
     Metric("cost", "Cost", Unit.USD, Direction.DOWN, "sum of the known costs", _cost, ("cost",), additive=True),
     Metric("credits", "Credits", Unit.USD, Direction.NEUTRAL, "sum of the negative costs: refunds and credits",
            _credits, ("cost",), additive=True),
-    Metric("unpriced_requests", "Unpriced requests", Unit.REQUESTS, Direction.DOWN,
-           "requests with tokens and no known cost", _unpriced_requests, ("cost", *_TOKENS), additive=True),
+    count_rows("unpriced_requests", "Unpriced requests", "requests with tokens and no known cost", is_unpriced,
+               ("cost", *_TOKENS)),
     ratio("cost_per_request", "Cost per request", Unit.USD, Direction.DOWN, "cost / requests with a known cost",
           _cost, _priced_requests, ("cost",)),
     ratio("cost_per_million_tokens", "Cost per 1M tokens", Unit.USD, Direction.DOWN,
@@ -143,9 +168,9 @@ _METRICS = (
     total("list_cost", "List cost", Unit.USD, "list_cost", "cost by the price list"),
     Metric("cost_over_list", "Cost over list", Unit.USD, Direction.DOWN,
            "cost - list_cost, of requests where both are known", _cost_over_list, ("cost", "list_cost"), additive=True),
-    Metric("price_differences", "Price differences", Unit.REQUESTS, Direction.DOWN,
-           "requests whose cost differs from the price list by more than 1%", _price_differences, ("cost", "list_cost"),
-           additive=True),
+    count_rows("price_differences", "Price differences",
+               "requests whose cost differs from the price list by more than 1%", differs_from_list,
+               ("cost", "cost_source", "list_cost")),
     ratio("cache_hit_ratio", "Cache hit ratio", Unit.SHARE, Direction.UP, "cache_read_tokens / input_tokens",
           lambda t: t.cache_read_tokens.sum(), lambda t: t.input_tokens.sum(), ("cache_read_tokens", "input_tokens")),
     ratio("error_rate", "Error rate", Unit.SHARE, Direction.DOWN, "status >= 400 / requests",

@@ -32,6 +32,7 @@ class Metric:
         numerator: for a ratio, the additive expression above the line.
         denominator: for a ratio, the additive expression below it.
         per_second: whether the aggregate is divided by the length of its window or bucket.
+        counts: for a count of rows, whether a row is counted (boolean; NULL: it is not). A load counts its rows by it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Metric:
     numerator: Expression | None = None
     denominator: Expression | None = None
     per_second: bool = False
+    counts: Expression | None = None
 
     def breaches_threshold(self, value: float | None) -> bool | None:
         """Whether a value is over the default threshold, or below it when up is good; None without either."""
@@ -82,6 +84,14 @@ def ratio(
 def total(name: str, title: str, unit: Unit, column: str, meaning: str) -> Metric:
     """The sum of a column over the rows that have it; NULL when none of the rows has it."""
     return Metric(name, title, unit, Direction.NEUTRAL, meaning, lambda t: t[column].sum(), (column,), additive=True)
+
+
+def count_rows(name: str, title: str, meaning: str, counts: Expression, needs: tuple[str, ...]) -> Metric:
+    """How many requests a condition holds for; fewer are better."""
+    return Metric(
+        name, title, Unit.REQUESTS, Direction.DOWN, meaning, lambda t: ibis.ifelse(counts(t), 1, 0).sum(), needs,
+        additive=True, counts=counts,
+    )  # fmt: skip
 
 
 def percentile(name: str, title: str, column: str, share: float, default_threshold: float | None = None) -> Metric:

@@ -1,4 +1,4 @@
-"""Reported costs beside list prices: what a log says that a request cost, over what the price list says."""
+"""Reported costs beside list prices: what a log states that a request cost, against what the price list says."""
 
 from __future__ import annotations
 
@@ -6,39 +6,49 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from hanzo_reports.metrics.dialect import engine
-from hanzo_reports.pricing.cost_split import parts
-from hanzo_reports.pricing.price_list import price
+from hanzo_reports.metrics.catalog import PRICE_TOLERANCE, is_computed, price_deviation
+from hanzo_reports.metrics.dialect import AMOUNT, engine
+from hanzo_reports.pricing.cost_split import split_costs
+from hanzo_reports.pricing.price_list import price_events
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 
-def listed(events: ir.Table) -> ir.Table:
-    """Stored events with the columns of `beside_list`; their own cost stays as it was taken.
+def compare_with_list(events: ir.Table) -> ir.Table:
+    """Add the columns of `add_list_difference` to stored events; their own cost stays as it is.
 
     Args:
-        events: columns of the event, on any engine; on DuckDB by the prices' own decimals, elsewhere by floats.
+        events: columns of the event, on any engine; on DuckDB compared with the list's own decimals, elsewhere with
+            floats rounded to nine places.
     """
     if engine(events) != "duckdb":
-        own = parts(events).rename(_list_cost="list_cost")
+        priced = split_costs(events)
     else:
-        kept = {"_cost": events["cost"], "_cost_source": events["cost_source"]}
-        priced = price(events.mutate(**kept))
-        own = priced.mutate(cost=priced["_cost"], cost_source=priced["_cost_source"])
-    return beside_list(own).select(*events.columns, "cost_difference", "cost_to_list")
+        own = {"_cost": events["cost"], "_cost_source": events["cost_source"]}
+        priced = price_events(events.mutate(**own))
+        priced = priced.mutate(cost=priced["_cost"], cost_source=priced["_cost_source"])
+    return add_list_difference(priced).select(*events.columns, "cost_difference", "cost_to_list")
 
 
-def beside_list(priced: ir.Table) -> ir.Table:
-    """Rows with `cost_difference` (USD) and `cost_to_list` (a quotient), where a cost is reported and a price known.
+def add_list_difference(priced: ir.Table) -> ir.Table:
+    """Add how a stated cost compares with its list price, where both are known; NULL for a computed cost.
 
     Args:
-        priced: what `hanzo_reports.pricing.price_list.price` gives.
+        priced: rows with `cost`, `cost_source` and `list_cost`, as `price_events` returns them.
+
+    Returns:
+        The rows with `cost_difference` (decimal, USD; above 0: dearer than the list) and `cost_to_list` (float64, a
+        quotient: 1 is the list price).
     """
-    cost, listed = priced["cost"], priced["_list_cost"]
-    reported = priced["cost_source"] == "reported"
-    ratio = cost.cast("float64") / listed.cast("float64").nullif(0)
+    cost, list_cost = priced["cost"], priced["list_cost"]
+    stated = ~is_computed(priced)
+    ratio = cost.cast("float64") / list_cost.cast("float64").nullif(0)
+    # A float may miss the edge of the tolerance by its last digit; there the decimals decide, as they do in the metric.
+    edge = price_deviation(priced) == list_cost.abs().cast(AMOUNT)
+    above, below = float(1 + PRICE_TOLERANCE), float(1 - PRICE_TOLERANCE)
+    ratio = ibis.ifelse(edge & (list_cost != 0), ibis.ifelse(cost > list_cost, above, below), ratio)
     return priced.mutate(
-        cost_difference=ibis.ifelse(reported, cost - listed, ibis.null("decimal(18, 9)")),
-        cost_to_list=ibis.ifelse(reported, ratio, ibis.null("float64")),
+        cost_difference=ibis.ifelse(stated, cost - list_cost, ibis.null("decimal(18, 9)")),
+        cost_to_list=ibis.ifelse(stated, ratio, ibis.null("float64")),
     )

@@ -10,8 +10,8 @@ from hanzo_reports.billing.bill_lines import has_bills
 from hanzo_reports.billing.reconciliation import reconciliation
 from hanzo_reports.errors import UnknownNameError
 from hanzo_reports.metrics.query import filter_events
-from hanzo_reports.pricing.list_price import listed
-from hanzo_reports.pricing.price_list import listed_as
+from hanzo_reports.pricing.list_price import compare_with_list
+from hanzo_reports.pricing.price_cards import list_name
 from hanzo_reports.quality import records
 from hanzo_reports.quality.daily import daily
 from hanzo_reports.quality.guard import guard
@@ -65,7 +65,7 @@ def _table(store: Store, asked: Suite, window: Window, now: datetime) -> ibis.Ta
     if asked.table == "daily":
         return materialize(daily(store.events(None, window.end), window))
     if asked.table == "bill":
-        return materialize(reconciliation(store, window, list_name=listed_as))
+        return materialize(reconciliation(store, window, list_name=list_name))
     if window.end >= now:  # what claims to be later is in no range, and has to be seen
         window = replace(window, end=datetime.max.replace(tzinfo=UTC))
-    return listed(filter_events(store.events(window.start, window.end), window, None, ()))
+    return compare_with_list(filter_events(store.events(window.start, window.end), window, None, ()))

@@ -16,7 +16,7 @@ from hanzo_reports.metrics.compare import comparison, movers
 from hanzo_reports.metrics.cost import SPLIT, costs
 from hanzo_reports.metrics.dialect import earliest, fingerprint, latest, quotient
 from hanzo_reports.metrics.query import aggregate
-from hanzo_reports.pricing.cost_split import parts
+from hanzo_reports.pricing.cost_split import split_costs
 from hanzo_reports.quality.daily import daily
 from hanzo_reports.window import Window
 
@@ -85,7 +85,7 @@ def test_every_metric(same, log, engine, zone, shape):
 def test_costs_taken_apart_by_the_price_list(same, log, engine, shape):
     span, asked = SHAPES[shape]
     window = Window.parse(getattr(log, span), now=NOW, timezone=ZONES[3])
-    assert same(engine, lambda events: costs(parts(events), window, ["cost", *sorted(SPLIT)], **asked))
+    assert same(engine, lambda events: costs(split_costs(events), window, ["cost", *sorted(SPLIT)], **asked))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 import hanzo_reports as hr
 from hanzo_reports.events import SCHEMA
 from hanzo_reports.metrics.cost import BY_MODEL, PARTS
-from hanzo_reports.pricing.cost_split import parts
+from hanzo_reports.pricing.cost_split import split_costs
 from hanzo_reports.store.duckdb_session import connect_ibis
 
 AT = datetime(2025, 11, 5, 12, tzinfo=UTC)
@@ -24,8 +24,8 @@ def split(**row):
     """One event's parts."""
     values = {"event_id": "e", "timestamp": AT, "service": "s", "project": "p", "status": 200, "ingested_at": AT, **row}
     table = pa.table({field.name: pa.array([values.get(field.name)], field.type) for field in _SCHEMA})
-    (found,) = parts(connect_ibis(duckdb.connect()).create_table("rows", table)).to_pyarrow().to_pylist()
-    return found
+    (row,) = split_costs(connect_ibis(duckdb.connect()).create_table("rows", table)).to_pyarrow().to_pylist()
+    return row
 
 
 SONNET = {
@@ -37,19 +37,19 @@ SONNET = {
 def test_a_computed_cost_by_hand():
     """Claude Sonnet 4.5: 3 USD a million read, 15 written, 0.30 from the cache, 3.75 into it."""
     cost = Decimal("0.003030000")  # 200 x 3 + 600 x 0.3 + 200 x 3.75 + 100 x 15 millionths
-    found = split(**SONNET, cost=cost, cost_source="computed:genai-prices/x")
+    row = split(**SONNET, cost=cost, cost_source="computed:genai-prices/x")
     expected = {
         "input_cost": "0.0006", "output_cost": "0.0015", "cache_read_cost": "0.00018", "cache_write_cost": "0.00075",
         "unsplit_cost": "0", "cache_savings": "0.00147", "list_cost": "0.00303",
     }  # fmt: skip
-    assert {name: found[name] for name in expected} == {name: Decimal(value) for name, value in expected.items()}
+    assert {name: row[name] for name in expected} == {name: Decimal(value) for name, value in expected.items()}
 
 
 def test_a_reported_cost_is_split_in_the_proportion_of_its_list_prices():
-    found = split(**SONNET, cost=Decimal("0.001515"), cost_source="reported")  # half price
-    assert (found["output_cost"], found["cache_read_cost"]) == (Decimal("0.00075"), Decimal("0.00009"))
-    assert found["list_cost"] == Decimal("0.00303")
-    assert found["cache_savings"] == Decimal("0.000735")
+    row = split(**SONNET, cost=Decimal("0.001515"), cost_source="reported")  # half price
+    assert (row["output_cost"], row["cache_read_cost"]) == (Decimal("0.00075"), Decimal("0.00009"))
+    assert row["list_cost"] == Decimal("0.00303")
+    assert row["cache_savings"] == Decimal("0.000735")
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_a_reported_cost_is_split_in_the_proportion_of_its_list_prices():
     ],
 )
 def test_what_cannot_be_split_is_said(row, unsplit):
-    found = split(**row)
-    assert found["unsplit_cost"] == unsplit
-    known = [found[name] for name in PARTS]
+    row = split(**row)
+    assert row["unsplit_cost"] == unsplit
+    known = [row[name] for name in PARTS]
     assert known == [None] * 5 if row["cost"] is None else sum(known) == row["cost"]
 
 
@@ -102,10 +102,10 @@ def test_reported_against_computed():
     base = {"timestamp": AT, "service": "s", "project": "p", "status": 200, "ingested_at": AT}
     values = [base | {"event_id": str(n)} | row for n, row in enumerate(rows)]
     table = pa.table({field.name: pa.array([row.get(field.name) for row in values], field.type) for field in _SCHEMA})
-    events = parts(connect_ibis(duckdb.connect()).create_table("rows", table))
+    events = split_costs(connect_ibis(duckdb.connect()).create_table("rows", table))
     window = hr.Window.parse("2025-11-05..2025-11-05", now=AT)
-    (found,) = (
+    (row,) = (
         hr.costs(events, window, ["cost_over_list", "price_differences", "unpriced_share"]).to_pyarrow().to_pylist()
     )
-    assert (found["cost_over_list"], found["price_differences"]) == (Decimal("-0.001515"), 1)
-    assert found["unpriced_share"] == pytest.approx(1 / 3)
+    assert (row["cost_over_list"], row["price_differences"]) == (Decimal("-0.001515"), 1)
+    assert row["unpriced_share"] == pytest.approx(1 / 3)

@@ -13,7 +13,8 @@ from genai_prices import Usage, calc_price
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanzo_reports.pricing.price_list import price, price_version
+from hanzo_reports.pricing.price_cards import price_list_version
+from hanzo_reports.pricing.price_list import price_events
 from hanzo_reports.store.duckdb_session import open_load_session
 
 AT = datetime(2025, 9, 1, 12, tzinfo=UTC)
@@ -25,7 +26,7 @@ SCHEMA = pa.schema(
         ("cost", pa.decimal128(18, 9)), ("cost_source", pa.string()), ("n", pa.int64()),
     ]
 )  # fmt: skip
-COMPUTED = f"computed:{price_version()}"
+COMPUTED = f"computed:{price_list_version()}"
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +42,10 @@ def priced(con):
         usual = {"timestamp": AT, "provider": "openai", "model": "gpt-4o", "status": 200}
         whole = [{**usual, **row, "n": n} for n, row in enumerate(rows)]
         table = con.create_table(ibis.util.gen_name("rows"), pa.Table.from_pylist(whole, SCHEMA), temp=True)
-        found = price(table).order_by("n").to_pyarrow()
-        assert found.column_names == [*SCHEMA.names, "_list_cost"]
-        assert found.schema.field("cost").type == pa.decimal128(18, 9)
-        return found.to_pylist()
+        answer = price_events(table).order_by("n").to_pyarrow()
+        assert answer.column_names == [*SCHEMA.names, "list_cost"]
+        assert answer.schema.field("cost").type == pa.decimal128(18, 9)
+        return answer.to_pylist()
 
     return run
 
@@ -97,7 +98,7 @@ def test_a_reported_cost_is_kept_with_the_list_beside_it(priced):
     reported = {"input_tokens": 1_000_000, "output_tokens": 0, "cost": Decimal(3)}
     rows = priced(reported, {**reported, "cost": Decimal(0)}, {**reported, "cost_source": "computed:older/1"})
     assert costs(rows) == [(Decimal(3), "reported"), (Decimal(0), "reported"), (Decimal(3), "computed:older/1")]
-    assert [row["_list_cost"] for row in rows] == [Decimal("2.5")] * 3
+    assert [row["list_cost"] for row in rows] == [Decimal("2.5")] * 3
 
 
 @pytest.mark.parametrize(
