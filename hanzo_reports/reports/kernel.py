@@ -72,34 +72,47 @@ def kernel(store: str = "") -> Iterator[AsyncKernelManager]:
 
 
 @contextmanager
-def stoppable(pid: int) -> Iterator[None]:
-    """Within it Ctrl-C ends the kernel as well, and counts at the end even where a library has swallowed it.
+def kill_on_signal(pid: int) -> Iterator[None]:
+    """Within it, SIGINT and SIGTERM kill the kernel and end the run, even where a library swallows the exception.
 
-    An interrupt that falls into a finalizer, for one, is lost: the notebook would run on as if nobody had asked.
+    An exception raised inside a finalizer, for one, is lost; the notebook would run on. A signal whose disposition is
+    not the default is left alone: under `nohup` or cron SIGINT is ignored, and the scheduler ends a run by SIGTERM.
 
     Args:
         pid: the kernel's process.
+
+    Raises:
+        KeyboardInterrupt: SIGINT arrived.
+        SystemExit: SIGTERM arrived; its code is 143.
     """
-    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if not usual or threading.current_thread() is not threading.main_thread():
+    defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    caught = [number for number, default in defaults.items() if signal.getsignal(number) is default]
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    asked = False
+    received: list[int] = []
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
+    def stop(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        signal.default_int_handler(number, frame)
+        _raise_for(number)
 
-    signal.signal(signal.SIGINT, stop)
+    for number in caught:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        if asked:
-            raise KeyboardInterrupt
+        for number in caught:
+            signal.signal(number, defaults[number])
+        if received:
+            _raise_for(received[0])
+
+
+def _raise_for(number: int) -> None:
+    if number == signal.SIGTERM:
+        sys.exit(128 + number)
+    raise KeyboardInterrupt
 
 
 def leave(manager: AsyncKernelManager) -> None:

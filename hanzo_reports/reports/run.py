@@ -13,7 +13,7 @@ from hanzo_reports.errors import ReportFailedError
 from hanzo_reports.quality.records import badge, current
 from hanzo_reports.reports import notebook as notebooks
 from hanzo_reports.reports.archive import MANIFEST, Archive, read
-from hanzo_reports.reports.kernel import NAME, gone, kernel, leave, stoppable
+from hanzo_reports.reports.kernel import NAME, gone, kernel, kill_on_signal, leave
 from hanzo_reports.reports.manifest import exports, files, kpis, versions, window_json
 from hanzo_reports.reports.outcome import Failure, failure, parts
 from hanzo_reports.reports.parameters import OUT_DIR, Parameter, checked
@@ -174,7 +174,7 @@ def _executed(plan: Plan, draft: Draft, starting: AsyncKernelManager) -> tuple[N
     client = PapermillNotebookClient(manager, km=starting, kernel_name=NAME, timeout=None)
     manager.notebook_start()
     try:
-        with stoppable(starting.provisioner.pid):  # type: ignore[union-attr]  # it has been started
+        with kill_on_signal(starting.provisioner.pid):  # type: ignore[union-attr]  # it has been started
             client.execute(cleanup_kc=False)
     except RuntimeError as error:  # the kernel died, or did not start
         return manager.nb, error

@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock
 
 from hanzo_reports.errors import LockedError, ReportFailedError
-from hanzo_reports.reports.kernel import stoppable
+from hanzo_reports.reports.kernel import kill_on_signal
 
 PART = """from IPython.display import publish_display_data
 publish_display_data({"application/vnd.hanzo.part+json": {"kind": "text", "title": "", "text": "the first part"}})"""
@@ -121,53 +121,94 @@ def test_one_at_a_time(run, notebook, tmp_path):
     assert run(notebook("busy"), tmp_path).fresh
 
 
-def test_an_interrupt_that_a_library_swallows_still_ends_the_run():
+@pytest.fixture
+def default_signals():
+    """The dispositions of an interactive shell, wherever these tests run: under nohup SIGINT is ignored."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("default_signals")
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)], ids=["SIGINT", "SIGTERM"]
+)
+def test_a_signal_that_a_library_swallows_still_ends_the_run(number, error):
     with subprocess.Popen(["sleep", "60"]) as kernel:
 
         def execute():
-            with contextlib.suppress(KeyboardInterrupt):
-                os.kill(os.getpid(), signal.SIGINT)
+            with contextlib.suppress(KeyboardInterrupt, SystemExit):
+                os.kill(os.getpid(), number)
                 time.sleep(60)
 
-        with pytest.raises(KeyboardInterrupt), stoppable(kernel.pid):
+        with pytest.raises(error), kill_on_signal(kernel.pid):
             execute()
-        assert kernel.wait(10) == -signal.SIGKILL
+        assert kernel.wait() == -signal.SIGKILL
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_is_stopped_leaves_no_half_of_it(run, notebook, tmp_path, empty_store, kill):
-    slow = "import os, pathlib, time\n(pathlib.Path(out_dir) / 'half.csv').write_text(str(os.getpid()))\n"
-    slow = notebook("slow", f"{slow}time.sleep(0 if project else 120)")
+@pytest.fixture
+def start_slow_run(notebook, tmp_path, empty_store):
+    """A function that starts a run in a process of its own and waits until its notebook has written half a file."""
+    text = "import os, pathlib, time\n(pathlib.Path(out_dir) / 'half.csv').write_text(str(os.getpid()))\n"
+    slow = notebook("slow", f"{text}time.sleep(0 if project else 600)")
+
+    @contextlib.contextmanager
+    def start(interrupts="signal.default_int_handler"):
+        code = f"import signal\nsignal.signal(signal.SIGINT, {interrupts})\n{RUN}"
+        command = [sys.executable, "-c", code, str(slow), str(tmp_path), str(empty_store)]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            half = wait_for(lambda: next(iter((tmp_path / "slow").glob(".*.partial/half.csv")), None))
+            yield process, Path("/proc", wait_for(half.read_text))
+            process.kill()
+
+    start.notebook = slow
+    return start
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_leaves_no_half_of_it(run, start_slow_run, tmp_path, kill):
     folder = tmp_path / "slow"
-    command = [sys.executable, "-c", RUN, str(slow), str(tmp_path), str(empty_store)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        half = awaited(lambda: next(iter(folder.glob(".*.partial/half.csv")), None))
-        kernel = awaited(half.read_text)
+    with start_slow_run() as (process, kernel):
         process.send_signal(kill)
-        assert process.wait(30) != 0
-    awaited(lambda: ended(Path("/proc", kernel)))
+        assert process.wait() != 0
+        wait_for(lambda: has_ended(kernel))
     visible = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     assert visible == set()
     hidden = {path.name for path in folder.iterdir()} - {".lock"}
     assert len(hidden) == (kill == signal.SIGKILL)
     assert not FileLock(folder / ".lock").is_locked
-    made = run(slow, tmp_path, project="quick")
-    assert {path.name for path in folder.iterdir()} == {".lock", made.id, made.manifest["pointer"]}
+    again = run(start_slow_run.notebook, tmp_path, project="quick")
+    assert {path.name for path in folder.iterdir()} == {".lock", again.id, again.manifest["pointer"]}
 
 
-def ended(process):
-    """Whether a process has ended; nobody may have asked yet how."""
+def test_a_scheduled_run_that_ignores_interrupts_ends_in_order_on_sigterm(start_slow_run, tmp_path):
+    with start_slow_run(interrupts="signal.SIG_IGN") as (process, kernel):
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 128 + signal.SIGTERM
+        wait_for(lambda: has_ended(kernel))
+    assert [path.name for path in (tmp_path / "slow").iterdir()] == [".lock"]
+
+
+def has_ended(process):
+    """Whether a process has ended, whoever has to ask for its exit code yet."""
     try:
         return (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
         return True
 
 
-def awaited(found, seconds=60):
-    """What a function finds in the end."""
+def wait_for(read, seconds=600):
+    """What a function returns, once that is true."""
     end = time.monotonic() + seconds
-    while not (result := found()):
+    while not (result := read()):
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.05)
     return result
