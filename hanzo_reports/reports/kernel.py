@@ -86,7 +86,8 @@ def kill_on_signal(pid: int) -> Iterator[None]:
         SystemExit: SIGTERM arrived; its code is 143.
     """
     defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    caught = [number for number, default in defaults.items() if signal.getsignal(number) is default]
+    handlers = {number: signal.getsignal(number) for number in defaults}
+    caught = {number: handler for number, handler in handlers.items() if handler is defaults[number]}
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -103,8 +104,8 @@ def kill_on_signal(pid: int) -> Iterator[None]:
     try:
         yield
     finally:
-        for number in caught:
-            signal.signal(number, defaults[number])
+        for number, handler in caught.items():
+            signal.signal(number, handler)
         if received:
             _raise_for(received[0])
 
