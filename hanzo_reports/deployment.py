@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hanzo_reports.errors import ChannelError
 from hanzo_reports.settings import Settings
-from hanzo_reports.window import instant
+from hanzo_reports.window import parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,7 +91,7 @@ class Deployment:
 
     def now(self) -> datetime:
         """The instant that was fixed, or the clock's, in UTC."""
-        return (instant(self.fixed_now, self.timezone) if self.fixed_now else datetime.now(UTC)).astimezone(UTC)
+        return (parse_instant(self.fixed_now, self.timezone) if self.fixed_now else datetime.now(UTC)).astimezone(UTC)
 
     def endpoints(
         self, connection: sqlalchemy.Connection, channels: Iterable[str], *, literal: bool

@@ -1,23 +1,23 @@
 """Every error the package raises on purpose.
 
 ReportsError
-├── UsageError               the caller asked for something that cannot be          (exit 2, HTTP 400)
-│   ├── UnknownNameError     a metric, dimension, source, report or parameter that is not there
-│   ├── WindowError          a range, instant, grain or time zone that cannot be read
-│   ├── MappingError         a source's TOML that does not describe an event
-│   ├── SuiteError           a suite of expectations that cannot be read
-│   ├── ParameterError       a report parameter of the wrong type, or one that looks like a secret
-│   ├── RuleError            an alert rule that could never work
-│   └── ChannelError         a channel's address, secret or key that cannot be used
-├── InputError               a file that cannot be used                              (exit 1, HTTP 422)
-│   ├── UnreadableError      missing, empty, not of its format
+├── UsageError               the request is invalid                                  (exit 2, HTTP 400)
+│   ├── UnknownNameError     no metric, dimension, source, report or parameter has that name
+│   ├── WindowError          an invalid range, instant, grain or time zone
+│   ├── MappingError         a source's TOML does not describe an event
+│   ├── SuiteError           an invalid suite of expectations
+│   ├── ParameterError       a report parameter has the wrong type or looks like a secret
+│   ├── RuleError            an alert rule can never work
+│   └── ChannelError         a channel's address, secret or key cannot be used
+├── InputError               a file cannot be used                                   (exit 1, HTTP 422)
+│   ├── UnreadableError      it is missing, empty or not in its format
 │   └── ColumnError          a required column is missing or has the wrong type
 ├── StoreError               the store cannot be opened, read or written             (exit 1, HTTP 503)
-│   ├── StoreVersionError    made by a newer version of the package
-│   └── StoreBusyError       another process is writing
+│   ├── StoreVersionError    a newer version of the package created it
+│   └── StoreBusyError       another process is writing to it
 ├── ReportFailedError        a notebook stopped before its end                       (exit 1)
-├── QualityError             the guard says the data cannot be trusted               (exit 3)
-└── LockedError              the same report is already being made                   (exit 4)
+├── QualityError             the guard does not trust the data                       (exit 3)
+└── LockedError              another process is running the same report              (exit 4)
 """
 
 from __future__ import annotations
@@ -28,37 +28,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-SHOWN = 60  # names that a message lists
+MAX_LISTED_NAMES = 60  # in a message
 
 
 class ReportsError(Exception):
-    """Base of all errors raised on purpose; its text is written for the person who reads it."""
+    """Base of all errors raised on purpose; its message says what is wrong, where, and what to do."""
 
 
 class UsageError(ReportsError):
-    """The caller asked for something that cannot be done."""
+    """The request is invalid."""
 
 
 class UnknownNameError(UsageError):
     """A name that is not in the list it should come from.
 
     Args:
-        kind: what was asked for, for example "metric".
-        name: the name as it was given.
+        kind: what the name should be, for example "metric".
+        name: the unknown name.
         known: the names that exist.
-        where: where the name stood, for example a file; empty when that is plain.
+        where: where the unknown name occurs, for example a file; empty if that is obvious.
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
         self.kind, self.name, self.known, self.where = kind, name, tuple(known), where
         self.nearest = nearest(name, self.known)
-        some = ", ".join(self.known[:SHOWN]) + (f", ... ({len(self.known)} in all)" if len(self.known) > SHOWN else "")
-        hint = f"did you mean {self.nearest!r}?" if self.nearest else f"known: {some or 'none'}"
+        hint = f"did you mean {self.nearest!r}?" if self.nearest else f"known: {_list_names(self.known)}"
         super().__init__(f"unknown {kind} {name!r}{f' in {where}' if where else ''}; {hint}")
 
 
 class WindowError(UsageError):
-    """A range, instant, grain or time zone that cannot be read."""
+    """An invalid range, instant, grain or time zone."""
 
 
 class MappingError(UsageError):
@@ -66,7 +65,7 @@ class MappingError(UsageError):
 
 
 class SuiteError(UsageError):
-    """A suite of expectations that cannot be read: no YAML, an unknown type, a parameter that is not given."""
+    """An invalid suite of expectations: not YAML, an unknown type, or a missing parameter."""
 
 
 class ParameterError(UsageError):
@@ -74,11 +73,11 @@ class ParameterError(UsageError):
 
 
 class RuleError(UsageError):
-    """An alert rule that could never work: a threshold, a unit, a window or a name."""
+    """An alert rule that can never work, because of its threshold, unit, window or name."""
 
 
 class ChannelError(UsageError):
-    """A channel's address, secret or key that cannot be used; its text never holds the secret."""
+    """A channel's address, secret or key that cannot be used; the message never contains the secret."""
 
 
 class InputError(ReportsError):
@@ -86,7 +85,7 @@ class InputError(ReportsError):
 
 
 class UnreadableError(InputError):
-    """A file that is missing, empty or not of its format."""
+    """A file that is missing, empty or not in its format."""
 
 
 class ColumnError(InputError):
@@ -98,7 +97,7 @@ class StoreError(ReportsError):
 
 
 class StoreVersionError(StoreError):
-    """The store was made by a newer version of the package."""
+    """A newer version of the package created the store."""
 
 
 class StoreBusyError(StoreError):
@@ -106,25 +105,32 @@ class StoreBusyError(StoreError):
 
 
 class ReportFailedError(ReportsError):
-    """A notebook stopped before its end; the message names the cell, the line and the kept folder."""
+    """A notebook stopped before its end; the message names the cell, the line and the folder with its output."""
 
 
 class QualityError(ReportsError):
-    """The guard says the data cannot be trusted."""
+    """The guard does not trust the data."""
 
 
 class LockedError(ReportsError):
-    """The same report is already being made."""
+    """Another process is running the same report."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like the given one, or None when nothing is close.
+    """The known name that is most similar to a name, or None if none is similar.
 
     >>> nearest("latencyp99", ["latency_p99", "cost"])
     'latency_p99'
     """
     import difflib  # noqa: PLC0415  # only a mistake needs it
 
-    folded = {candidate.lower(): candidate for candidate in known}
-    found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
-    return folded[found[0]] if found else None
+    candidates = {candidate.lower(): candidate for candidate in known}
+    matches = difflib.get_close_matches(name.lower(), candidates, n=1, cutoff=0.6)
+    return candidates[matches[0]] if matches else None
+
+
+def _list_names(names: tuple[str, ...]) -> str:
+    """Names as a message lists them; a name with a character that does not print is quoted as Python writes it."""
+    first = ", ".join(name if name.isprintable() else repr(name) for name in names[:MAX_LISTED_NAMES])
+    more = f", ... ({len(names)} in all)" if len(names) > MAX_LISTED_NAMES else ""
+    return f"{first}{more}" or "none"

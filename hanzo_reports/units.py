@@ -1,4 +1,4 @@
-"""Units, directions and grains: the small vocabularies that every other floor shares."""
+"""Units, directions and grains: the small vocabularies that all layers share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Direction(StrEnum):
 
 
 class Grain(StrEnum):
-    """The length of a time bucket. A week starts on Monday; a day, week or month is cut in the window's zone."""
+    """The length of a time bucket. Weeks start on Monday; days, weeks and months start at midnight in the zone."""
 
     MINUTE = "minute"
     FIVE_MINUTES = "5m"
@@ -39,5 +39,5 @@ class Grain(StrEnum):
 
     @property
     def seconds(self) -> int | None:
-        """Length in seconds, or None for the calendar grains, whose length varies."""
+        """Length in seconds; None for days, weeks and months, whose length varies."""
         return {"minute": 60, "5m": 300, "15m": 900, "hour": 3600}.get(self.value)

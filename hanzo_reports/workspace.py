@@ -15,7 +15,7 @@ from hanzo_reports.metrics.query import filter_events
 from hanzo_reports.questions import Questions, first_and_last
 from hanzo_reports.settings import PREFIX, Settings
 from hanzo_reports.store.address import redact_password
-from hanzo_reports.window import Window, instant, iso, zone
+from hanzo_reports.window import Window, iso, parse_instant, zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -278,7 +278,7 @@ def _parse_now(now: datetime | str | None, timezone: str) -> datetime:
     if now is None or not now:
         return datetime.now(UTC)
     if isinstance(now, str):
-        return instant(now, timezone).astimezone(UTC)
+        return parse_instant(now, timezone).astimezone(UTC)
     if not isinstance(now, datetime) or now.tzinfo is None:
         msg = f"now is an instant with a UTC offset, not {now!r}; write for example now='2025-06-01T09:00Z'"
         raise WindowError(msg)

@@ -50,9 +50,9 @@ class Options:
 
     def instant(self) -> datetime:
         """The instant that ranges end at, UTC."""
-        from hanzo_reports.window import instant
+        from hanzo_reports.window import parse_instant
 
-        return instant(self.now, self.timezone) if self.now else datetime.now(UTC)
+        return parse_instant(self.now, self.timezone) if self.now else datetime.now(UTC)
 
     def workspace(self, *, create: bool = False) -> Workspace:
         """The workspace they name."""

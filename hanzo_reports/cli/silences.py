@@ -28,11 +28,11 @@ def silence(
     """Say nothing new for a while; what was told is still resolved."""
     from hanzo_reports.alerts import rule_store
     from hanzo_reports.parse_values import parse_duration
-    from hanzo_reports.window import instant
+    from hanzo_reports.window import parse_instant
 
     deployment = context.obj.deployment
     now = deployment.now()
-    end = instant(until, deployment.timezone) if until else now + parse_duration(for_, "--for")
+    end = parse_instant(until, deployment.timezone) if until else now + parse_duration(for_, "--for")
     made = rule_store.Silence("", rule, single(where or (), "--where"), now, end, reason)
     with deployment.engine.begin() as connection:
         kept = rule_store.add_silence(connection, made)

@@ -121,7 +121,7 @@ def _why(each: Anomaly, events: ibis.Table, by: Sequence[str], timezone: str, wh
 
     local = zone(timezone)
     starts = [midnight(each.day + timedelta(days=off), local) for off in (-7, -6, 0, 1)]
-    window = Window(starts[2], starts[3], timezone, starts[3], before=(starts[0], starts[1]))
+    window = Window(starts[2], starts[3], timezone, starts[3], previous_bounds=(starts[0], starts[1]))
     where = where | dict(zip(by, each.key, strict=True))
     best: tuple[Decimal, str] | None = None
     for cause in (name for name in CAUSES if name not in by and name in events.columns):

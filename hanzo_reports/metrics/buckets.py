@@ -8,7 +8,7 @@ import ibis
 
 from hanzo_reports.metrics.dialect import date_of, epoch_seconds, instant, small_table, whole
 from hanzo_reports.units import Grain
-from hanzo_reports.window import segments
+from hanzo_reports.window import utc_offsets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ OFFSET_DAYS = 700_000  # whole weeks: engines round towards 0, and local time in
 
 def bucket_key(instants: ir.TimestampValue, window: Window, grain: Grain) -> ir.IntegerValue:
     """The number of the bucket that an instant falls into, as `Window.buckets` numbers them."""
-    offsets = segments(window.timezone, window.start, window.end)
+    offsets = utc_offsets(window.timezone, window.start, window.end)
     second = epoch_seconds(instants)
     keys = [
         _key_at_offset(second, offset, None if not n else int(since.timestamp()), grain)
@@ -48,7 +48,7 @@ def fill_buckets(table: ir.Table, events: ir.Table, window: Window, grain: Grain
         One row per group and bucket: the columns of `table`, NULL where the bucket has no events, with `_key` (the
         bucket's number), `_seconds` (how much of it has passed) and `period` (its first instant, ISO 8601).
     """
-    now = window.passed.end
+    now = window.elapsed.end
     rows = [(b.key, max((min(b.end, now) - b.start).total_seconds(), 0.0), b.label) for b in window.buckets(grain)]
     buckets = small_table(rows, {"_key": "int64", "_seconds": "float64", "period": "string"}, events)
     grid = buckets if not groups else table.select(*groups).distinct().cross_join(buckets)

@@ -12,7 +12,7 @@ from hanzo_reports.errors import WindowError
 from hanzo_reports.reports.manifest import fingerprint, window_json
 from hanzo_reports.reports.parameters import OUT_DIR, STORE
 from hanzo_reports.store.address import redact_password
-from hanzo_reports.window import Window, instant, iso, zone
+from hanzo_reports.window import Window, iso, parse_instant, zone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,7 +116,7 @@ def asked(notebook: Notebook, values: Mapping[str, Value], now: datetime) -> Ask
         msg = "`now` must carry a UTC offset"
         raise WindowError(msg)
     given = str(values.get(END) or "").strip()
-    end = instant(given, where) if given else now
+    end = parse_instant(given, where) if given else now
     fixed: dict[str, Value] = {}
     place = ""
     if STORE in values:

@@ -80,7 +80,7 @@ def test_the_catalogue_is_listed(cli):
         (["usage", "--by", "model", "--top", "0"], "top must be at least 1"),
         (["usage", "--format", "cvs"], "unknown format 'cvs'; did you mean 'csv'?"),
         (["--tz", "Europe/Berln", "usage"], "did you mean 'Europe/Berlin'?"),
-        (["--now", "noonish", "usage"], "'noonish' is no date"),
+        (["--now", "noonish", "usage"], "'noonish' is neither a date"),
         (["usgae"], "No such command 'usgae'"),
         (["usage", "--rnage", "7d"], "--range"),
     ],

@@ -99,5 +99,5 @@ def test_the_store_is_the_same_from_everywhere(notebook, now, empty_store, monke
 
 
 def test_a_window_end_must_be_an_instant(plan):
-    with pytest.raises(WindowError, match="'later' is no date"):
+    with pytest.raises(WindowError, match="'later' is neither a date"):
         plan(window_end="later")

@@ -153,7 +153,7 @@ def test_names_are_those_of_the_package():
         ({"tops": 3}, UnknownNameError, "unknown parameter 'tops' in the report 'small'; did you mean 'top'"),
         ({"top": "many"}, ParameterError, "'top' is a whole number"),
         ({"window": "24 hours"}, WindowError, "unknown range '24 hours'"),
-        ({"window_end": "noon"}, WindowError, "'noon' is no date"),
+        ({"window_end": "noon"}, WindowError, "'noon' is neither a date"),
         ({"timezone": "Europe/Berln"}, UnknownNameError, "did you mean 'Europe/Berlin'"),
         ({"project": "sk-ant-api03-abcdefghijk"}, ParameterError, "looks like a secret"),
     ],
