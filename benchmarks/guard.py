@@ -21,8 +21,8 @@ from events import ROWS, write
 from hanzo_reports import store
 from hanzo_reports.ingest.load import ingest
 from hanzo_reports.quality.guard import guard
-from hanzo_reports.quality.parameters import parameters
-from hanzo_reports.quality.suites import suite
+from hanzo_reports.quality.parameters import suite_parameters
+from hanzo_reports.quality.suites import load_suite
 from hanzo_reports.store.duckdb_session import connect_ibis
 
 NOW = datetime(2025, 7, 2, tzinfo=UTC)
@@ -74,7 +74,7 @@ def connected(path: str) -> duckdb.DuckDBPyConnection:
 def judged(path: str, rows: int) -> float:
     """Seconds for the suite over the file."""
     table = connect_ibis(connected(path)).table("events")
-    asked = suite("events", parameters(NOW, {}))
+    asked = load_suite("events", suite_parameters(NOW, {}))
     start = time.perf_counter()
     verdict = guard(table.limit(rows) if rows < LOADED else table, asked, now=NOW)
     seconds = time.perf_counter() - start

@@ -172,9 +172,9 @@ class Workspace(Questions):
             range: a range or a Window.
             parameters: parameters of the suite, for example ``tolerance="0.02"``.
         """
-        from hanzo_reports.quality.store_check import inspected
+        from hanzo_reports.quality.store_check import check_store
 
-        return inspected(self.store, suite, self.window(range), now=self.now, given=parameters)
+        return check_store(self.store, suite, self.window(range), now=self.now, overrides=parameters)
 
     def load_bills(self, paths: Sequence[str | Path], model_column: str = "") -> LoadedBills:
         """Loads provider bills into a table of their own; see `hanzo_reports.billing.load.load_bills`."""

@@ -85,7 +85,7 @@ def report_load(loaded: "Loaded", fmt: str) -> None:
         say(f"quarantined: {rows:,} x {reason}{stakes.get(reason.partition(':')[0], '')}")
     for check in checks:
         if check.state == "error" or (check.state == "failed" and check.severity == "warning"):
-            say(f"{check.severity}: {check.description}: {check.seen}")
+            say(f"{check.severity}: {check.description}: {check.observed}")
 
 
 def export(

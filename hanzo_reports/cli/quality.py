@@ -44,14 +44,14 @@ def guard(
     """
     options: Options = context.obj
     checked_format(format_, ("table", "json", "html"))
-    given = single(set_ or (), "--set")
-    from hanzo_reports.quality.store_check import inspected
-    from hanzo_reports.quality.suites import names
+    overrides = single(set_ or (), "--set")
+    from hanzo_reports.quality.store_check import check_store
+    from hanzo_reports.quality.suites import suite_names
 
     workspace = options.workspace()
     window = workspace.window(range_)
-    asked = [suite] if suite else names()
-    verdicts = [inspected(workspace.store, name, window, now=workspace.now, given=given) for name in asked]
+    asked = [suite] if suite else suite_names()
+    verdicts = [check_store(workspace.store, name, window, now=workspace.now, overrides=overrides) for name in asked]
     if format_ == "html":
         from hanzo_reports.dashboards.quality import page
 
@@ -106,7 +106,7 @@ def bill(
     for check in verdict.checks:
         if check.state in {"failed", "error"}:
             stake = "" if check.at_stake is None else f", {check.at_stake:,.2f} USD at stake"
-            say(f"{check.severity}: {check.description}: {check.seen}{stake}")
+            say(f"{check.severity}: {check.description}: {check.observed}{stake}")
     _, cut = select_lines(workspace.store, window)
     if cut:
         cost = ", ".join(f"{value:,.2f} {currency}" for currency, value in _costs(cut).items())
@@ -140,7 +140,7 @@ def _tell(verdicts: "Sequence[Verdict]", fmt: str) -> None:
             by = ", ".join(f"{group['value'] or 'unknown'} {group['rows']:,}" for group in check.groups[:5])
             rows.append({
                 "state": check.state.value, "severity": check.severity, "check": f"{verdict.suite}.{check.id}",
-                "description": check.description, "seen": f"{check.seen}{stake}" + (f" ({by})" if by else ""),
+                "description": check.description, "seen": f"{check.observed}{stake}" + (f" ({by})" if by else ""),
             })  # fmt: skip
     if rows:
         listing(rows, "table", COLUMNS)

@@ -38,9 +38,9 @@ def reasons(
     """Count the rows by reason."""
     checked_format(format_)
     rows = _rows(context, load, source, reason)
-    from hanzo_reports.quality.quarantine import by_reason
+    from hanzo_reports.quality.quarantine import count_reasons
 
-    listing(by_reason(rows).to_pyarrow().to_pylist(), format_, ("rows", "source", "reason", "first", "last"))
+    listing(count_reasons(rows).to_pyarrow().to_pylist(), format_, ("rows", "source", "reason", "first", "last"))
     say(f"{rows.count().to_pyarrow().as_py():,} rows in quarantine")
 
 
@@ -122,6 +122,6 @@ def release(
 def _rows(context: typer.Context, load: str, source: str, reason: str) -> "ibis.Table":
     options: Options = context.obj
     workspace = options.workspace()
-    from hanzo_reports.quality.quarantine import matching
+    from hanzo_reports.quality.quarantine import filter_quarantine
 
-    return matching(workspace.store.quarantine(), load=load, source=source, reason=reason)
+    return filter_quarantine(workspace.store.quarantine(), load=load, source=source, reason=reason)

@@ -13,9 +13,9 @@ from hanzo_reports.dashboards.overview_totals import answer
 from hanzo_reports.export import tables as export
 from hanzo_reports.html.charts import drawn
 from hanzo_reports.html.components import Part
-from hanzo_reports.quality import records
+from hanzo_reports.quality import verdict_history
 from hanzo_reports.quality.daily import daily
-from hanzo_reports.quality.quarantine import by_reason
+from hanzo_reports.quality.quarantine import count_reasons
 from hanzo_reports.quality.verdict import Status
 from hanzo_reports.window import zone
 
@@ -56,12 +56,12 @@ class QualityBoard:
     @cached_property
     def verdicts(self) -> list[Verdict]:
         """The newest verdict of each suite."""
-        return records.newest(self.ws.store)
+        return verdict_history.newest_verdicts(self.ws.store)
 
     @cached_property
     def current(self) -> list[Verdict]:
-        """Those of them that tell whether the data can be trusted; see `hanzo_reports.quality.records.current`."""
-        return records.current(self.ws.store)
+        """Those of them that other pages show too; see `verdict_history.current_verdicts`."""
+        return verdict_history.current_verdicts(self.ws.store)
 
     @cached_property
     def days(self) -> pa.Table:
@@ -73,7 +73,7 @@ class QualityBoard:
     @cached_property
     def reasons(self) -> pa.Table:
         """The quarantine by reason."""
-        return answer(by_reason(self.ws.store.quarantine()))
+        return answer(count_reasons(self.ws.store.quarantine()))
 
     def tiles(self) -> Part:
         """Whether the numbers can be trusted: checks, freshness, quarantine, prices."""
@@ -102,7 +102,7 @@ class QualityBoard:
     def trend(self) -> Part:
         """Failed checks by day, as each suite's last verdict of the day tells, and rows that the guard held back."""
         since = self.ws.now - timedelta(days=TREND_DAYS)
-        kept = records.history(self.ws.store, since)
+        kept = verdict_history.verdicts_since(self.ws.store, since)
         chart = views.trend_chart(kept, self.ws.now, self.ws.timezone, TREND_DAYS)
         drawings = drawn(chart) if kept else []
         return self._part("chart", "Failures over time", views.trend(chart, drawings))
@@ -149,5 +149,6 @@ def page(verdicts: list[Verdict], meta: dict[str, Any]) -> str:
     ]
     told = Part("takeaway", "", {"": views.takeaway(verdicts, [], [])}).twin
     return render(
-        [told, *parts], meta | {"quality": records.badge(v for v in verdicts if v.status is not Status.SKIPPED)}
+        [told, *parts],
+        meta | {"quality": verdict_history.build_badge(v for v in verdicts if v.status is not Status.SKIPPED)},
     )

@@ -25,7 +25,11 @@ OPEN = {State.FAILED, State.ERROR}
 NONE = Change("", "", "even")
 ADVICE = "nothing has been checked yet; run `hanzo-reports guard`"
 _ORDER = ("critical", "warning", "info")
-_STATES = {State.PASSED: ("good", "Passed"), State.SKIPPED: ("even", "Skipped"), State.ERROR: ("bad", "Not evaluated")}
+_LISTED = {*OPEN, State.ACCEPTED}  # the others are folded away
+_STATES = {
+    State.PASSED: ("good", "Passed"), State.SKIPPED: ("even", "Skipped"), State.ERROR: ("bad", "Not evaluated"),
+    State.ACCEPTED: ("even", "Accepted"),
+}  # fmt: skip
 _FAILED = {"critical": ("bad", "Failed"), "warning": ("warn", "Warning"), "info": ("even", "Noted")}
 _WORD = {Status.PASSED: "Yes", Status.WARNED: "With care", Status.FAILED: "No"}
 
@@ -57,8 +61,8 @@ def checks(verdicts: Sequence[Verdict]) -> View:
     """Every check, what failed first, the grave before the light."""
     found = [(verdict, check) for verdict in verdicts for check in verdict.checks]
     found.sort(key=lambda pair: (pair[1].state not in OPEN, _ORDER.index(pair[1].severity)))
-    rows = [_row(verdict, check) for verdict, check in found if check.state in OPEN]
-    passed = [_row(verdict, check) for verdict, check in found if check.state not in OPEN]
+    rows = [_row(verdict, check) for verdict, check in found if check.state in _LISTED]
+    passed = [_row(verdict, check) for verdict, check in found if check.state not in _LISTED]
     skipped = [f"{verdict.suite}: {verdict.reason}" for verdict in verdicts if verdict.reason]
     when = max((verdict.at for verdict in verdicts), default="")
     subtitle = "; ".join([f"as of {when[:16].replace('T', ' ')} UTC", *skipped]) if when else ADVICE
@@ -94,7 +98,7 @@ def checks_table(verdicts: Sequence[Verdict]) -> pa.Table:
             c.rows,
             c.at_stake,
             c.description,
-            c.seen,
+            c.observed,
         )
         for v in verdicts
         for c in v.checks
@@ -223,7 +227,7 @@ def takeaway(verdicts: Sequence[Verdict], days: Sequence[Mapping[str, Any]], hel
 
 
 def _named(found: Sequence[Check]) -> str:
-    shown = [f"{check.description} ({check.seen})" for check in found[:3]]
+    shown = [f"{check.description} ({check.observed})" for check in found[:3]]
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""  # noqa: PLR2004  # as many as a sentence bears
     return "; ".join(shown) + more
 
@@ -238,7 +242,7 @@ def _row(verdict: Verdict, check: Check) -> dict[str, Any]:
     by = ", ".join(f"{group['value'] or 'unknown'} {group['rows']:,}" for group in check.groups[:4])
     meaning = f"{verdict.suite}{' (load)' if verdict.scope == 'load' else ''}: {check.id}" + (f" · {by}" if by else "")
     return {
-        "title": check.description, "meaning": meaning, "value": f"{check.seen}{stake}", "limit": check.severity,
+        "title": check.description, "meaning": meaning, "value": f"{check.observed}{stake}", "limit": check.severity,
         "tone": tone, "state": state,
     }  # fmt: skip
 

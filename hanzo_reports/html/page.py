@@ -34,7 +34,7 @@ def render(parts: Sequence[Mapping[str, Any]], meta: Mapping[str, Any]) -> str:
             range picker; one of kind ``text`` or ``heading`` has `text` or `title`, which are escaped here.
         meta: `title`, `project` (empty: all), `window`, `ranges` (the first is shown by default; absent: those of the
             parts), `generated` (ISO 8601 in UTC), `events` (how many, or None), `run`, `quality` (`text`, `tone` and
-            `suites`, as `hanzo_reports.quality.records.badge` gives them), `synthetic`,
+            `suites`, as `hanzo_reports.quality.verdict_history.build_badge` gives them), `synthetic`,
             `banner` (why
             the run failed), `traceback`; all but `title` and `generated` may be absent.
 

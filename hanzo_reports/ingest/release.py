@@ -19,7 +19,7 @@ from hanzo_reports.ingest.mapping import load_source
 from hanzo_reports.ingest.readers import digest, header
 from hanzo_reports.ingest.staging import HEADED, UNIQUE
 from hanzo_reports.ingest.validate import GUARD
-from hanzo_reports.quality.quarantine import GUARDED, matching
+from hanzo_reports.quality.quarantine import GUARD_PREFIX, filter_quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hanzo_reports.store.base import Store
 
 EVENTS = "events"  # the source that rows of the guard are read as: their text is the event
-_OWN = re.compile(rf"{GUARDED}\((.+?\.ya?ml)\) ")  # how the reasons of a suite begin that does not come along
+_OWN = re.compile(rf"{GUARD_PREFIX}\((.+?\.ya?ml)\) ")  # how the reasons of a suite begin that does not come along
 _TABLES, _LINES = (".csv", ".tsv"), (".log", ".txt")
 
 
@@ -139,11 +139,11 @@ def release(  # noqa: PLR0913  # what to choose, and how to read it
 
 def _batches(store: Store, load: str, source: str, reason: str, ids: Sequence[str]) -> list[_Batch]:
     """The chosen rows, those that are read alike together."""
-    rows = matching(store.quarantine(), load=load, source=source, reason=reason, ids=ids)
+    rows = filter_quarantine(store.quarantine(), load=load, source=source, reason=reason, ids=ids)
     wanted = rows.order_by("source", "file", "row").select("quarantine_id", "source", "file", "reason", "raw")
     found: dict[tuple[str, str, str, str], list[tuple[str, str]]] = {}
     for row in wanted.to_pyarrow().to_pylist():
-        guarded = row["reason"].startswith(GUARDED)
+        guarded = row["reason"].startswith(GUARD_PREFIX)
         file = "" if guarded or not _kind(row["file"] or "") else row["file"]
         own, id_ = _OWN.match(row["reason"]), row["quarantine_id"]
         under = id_[UNIQUE + 1 :] if id_[UNIQUE : UNIQUE + 1] == HEADED else ""

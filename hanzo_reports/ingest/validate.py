@@ -14,13 +14,13 @@ from hanzo_reports.events import SCHEMA
 from hanzo_reports.ingest.mapping import to_json
 from hanzo_reports.ingest.staging import named
 from hanzo_reports.pricing.list_price import add_list_difference
-from hanzo_reports.quality import records
+from hanzo_reports.quality import verdict_history
 from hanzo_reports.quality.guard import guard
-from hanzo_reports.quality.parameters import parameters
-from hanzo_reports.quality.quarantine import GUARDED
-from hanzo_reports.quality.rows import TYPES, UNIQUE
+from hanzo_reports.quality.parameters import suite_parameters
+from hanzo_reports.quality.quarantine import GUARD_PREFIX
+from hanzo_reports.quality.row_tests import TYPES, UNIQUE
 from hanzo_reports.quality.split import REASONS
-from hanzo_reports.quality.suites import suite
+from hanzo_reports.quality.suites import load_suite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ def expected(name: str, now: datetime) -> Suite:
         UnknownNameError: there is no such suite.
         SuiteError: it cannot be read, or is about another table.
     """
-    found = suite(name, parameters(now, {}))
+    found = load_suite(name, suite_parameters(now, {}))
     if found.table != "events":
         msg = f"{found.path} is about {found.table!r}; a load is judged by a suite about 'events'"
         raise SuiteError(msg)
@@ -81,10 +81,10 @@ def judged(  # noqa: PLR0913, PLR0917  # all of them are what is judged, by what
     verdict = guard(_held(add_list_difference(rows), count), asked, now=now, scope="load", about=about)
     if copies is not None and verdict.quarantined:
         verdict = _with_copies(verdict, rows, copies, asked)
-    records.save(store, verdict)
+    verdict_history.save_verdict(store, verdict)
     if verdict.blocking:
-        told = "; ".join(f"{check.description} ({check.id}): {check.seen or check.state}" for check in verdict.blocking)
-        msg = f"{about['files']}: nothing is accepted: {told}; see {asked.path}"
+        faults = "; ".join(f"{one.description} ({one.id}): {one.observed or one.state}" for one in verdict.blocking)
+        msg = f"{about['files']}: nothing is accepted: {faults}; see {asked.path}"
         raise QualityError(msg)
     return verdict
 
@@ -130,7 +130,7 @@ def withheld(verdict: Verdict, asked: Suite) -> ibis.Table:
     bad: ibis.Table = verdict.quarantine
     values = {name: _written(bad[name]) for name in SCHEMA if name != "ingested_at"}
     event = ibis.struct({**values, "timestamp": bad["timestamp"].strftime(_INSTANT)})
-    begin = GUARDED if asked.shipped else f"{GUARDED}({asked.path}) "
+    begin = GUARD_PREFIX if asked.shipped else f"{GUARD_PREFIX}({asked.path}) "
     reason = ibis.literal(begin) + bad[REASONS].replace("; ", f"; {begin}")
     text = ibis.literal("") + to_json(event)  # DuckDB's JSON is a type of its own, other rows' texts are none
     return bad.mutate(_raw=text, _reason=reason, _header=ibis.null("string")).select(*REJECTED)

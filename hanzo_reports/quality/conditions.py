@@ -1,4 +1,4 @@
-"""Row conditions as texts, an older way to write them: ``col("status") == 200`` becomes the mapping it means."""
+"""Row conditions in Great Expectations' older text form: ``col("status") == 200`` becomes the mapping it stands for."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from hanzo_reports.errors import SuiteError
 
 _CONDITION = re.compile(
     r"""\s*col\("(?P<column>[^"]+)"\)\s*
-    (?:(?P<known>\.notNull\(\))
+    (?:(?P<not_null>\.notNull\(\))
      |(?P<op>[<>=!]=|[<>])\s*(?:(?P<number>[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?)|(?:date\()?(["'])(?P<text>.*)\5\)?))\s*""",
     re.IGNORECASE | re.VERBOSE,
 )
 
 
-def mapping(text: str, where: str) -> dict[str, Any]:
-    """A condition given as a text.
+def parse_condition(text: str, where: str) -> dict[str, Any]:
+    """A row condition as a mapping.
 
-    >>> mapping('col("status") >= 500', "own.yaml")
+    >>> parse_condition('col("status") >= 500', "own.yaml")
     {'type': 'comparison', 'column': {'name': 'status'}, 'operator': '>=', 'parameter': 500}
 
     Raises:
-        SuiteError: it is of another form.
+        SuiteError: the text has another form.
     """
-    found = _CONDITION.fullmatch(text)
-    if not found:
-        msg = f'{where}: the row_condition {text!r} cannot be read; write it like col("status") == 200, or as a mapping'
+    match = _CONDITION.fullmatch(text)
+    if not match:
+        msg = f'{where}: cannot read the row_condition {text!r}; write it like col("status") == 200, or as a mapping'
         raise SuiteError(msg)
-    column = {"name": found["column"]}
-    if found["known"]:
+    column = {"name": match["column"]}
+    if match["not_null"]:
         return {"type": "nullity", "column": column, "is_null": False}
-    number = found["number"]
-    value = found["text"] if number is None else int(number) if number.lstrip("+-").isdigit() else float(number)
-    return {"type": "comparison", "column": column, "operator": found["op"], "parameter": value}
+    number = match["number"]
+    value = match["text"] if number is None else int(number) if number.lstrip("+-").isdigit() else float(number)
+    return {"type": "comparison", "column": column, "operator": match["op"], "parameter": value}

@@ -1,4 +1,4 @@
-"""Days: one row per local day, with what tells a day that went wrong from one that did not."""
+"""The table of the suite ``daily``: one row per local day, with the numbers that show a day that went wrong."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def _tokens(t: ir.Table) -> ir.IntegerValue:
     return t.input_tokens.fill_null(0) + t.output_tokens.fill_null(0)
 
 
-def _rows(bad: ir.BooleanValue) -> ir.IntegerValue:
+def _count(bad: ir.BooleanValue) -> ir.IntegerValue:
     return ibis.ifelse(bad.fill_null(False), 1, 0).sum()
 
 
 def _same_call(t: ir.Table) -> ir.IntegerValue:
-    """Requests but for different calls: one call has one instant, place, caller, model and size."""
-    known = [t[name].cast("string").fill_null("") for name in _CALL]
-    text = known[0]
-    for part in known[1:]:
+    """Requests minus different calls; equal calls have the same instant, service, caller, model and tokens."""
+    parts = [t[name].cast("string").fill_null("") for name in _CALL]
+    text = parts[0]
+    for part in parts[1:]:
         text = text + "\x1f" + part
     return t.count() - text.nunique()
 
@@ -48,9 +48,9 @@ def _metric(name: str, expression: object, *, additive: bool = True) -> Metric:
 
 _METRICS = [
     _metric("requests", lambda t: t.count()),
-    _metric("with_tokens", lambda t: _rows(_tokens(t) > 0)),
-    _metric("unpriced", lambda t: _rows((_tokens(t) > 0) & t.cost.isnull())),
-    _metric("free_answers", lambda t: _rows((t.output_tokens > 0) & (t.cost == 0))),
+    _metric("with_tokens", lambda t: _count(_tokens(t) > 0)),
+    _metric("unpriced", lambda t: _count((_tokens(t) > 0) & t.cost.isnull())),
+    _metric("free_answers", lambda t: _count((t.output_tokens > 0) & (t.cost == 0))),
     _metric("duplicates", lambda t: t.event_id.count() - t.event_id.nunique()),
     _metric("same_calls", _same_call),
     _metric("last_event", lambda t: t.timestamp.max(), additive=False),
@@ -58,19 +58,20 @@ _METRICS = [
 
 
 def daily(events: ir.Table, window: Window) -> ir.Table:
-    """Each whole local day of a window, and the day of `now`, beside the same weekday before.
+    """Each whole local day of a window, and the day of `now`, beside the same weekday of the previous week.
 
     Args:
         events: any Ibis table with the event's columns; events after `now` are left out.
-        window: its days; one that the window holds a part of is left out, but for that of `now`.
+        window: its days; a day that it holds only a part of is left out, except the day of `now`.
 
     Returns:
         One row per day, in order: `day` (local date as text), `complete` (whether the day is over), `requests`,
-        `requests_week_before` (NULL on a day that is not over), `volume_ratio` (requests over those; NULL without any),
-        `unpriced` and `unpriced_share` (of requests with tokens), `free_answers` (output tokens at a cost of 0),
-        `duplicates` (ids that are there again), `same_calls` (ids that differ, of calls that do not),
-        `hours_without_events` (from the last event to the day's end, or to now; NULL: none in the window and the week
-        before it) and `begun` (whether the first event of all came before the day's end; true where there is none).
+        `requests_week_before` (NULL on a day that is not over), `volume_ratio` (requests divided by those; NULL where
+        they are NULL or 0), `unpriced` and `unpriced_share` (of requests with tokens), `free_answers` (requests with
+        output tokens at a cost of 0), `duplicates` (requests with the id of another one), `same_calls` (requests of
+        different ids that are otherwise the same call), `hours_without_events` (from the last event to the day's end,
+        or to now; NULL: no event in the window and the week before it) and `begun` (whether the first event of all is
+        before the day's end; true where there is none).
     """
     now = window.now or window.end
     where = zone(window.timezone)
@@ -80,10 +81,10 @@ def daily(events: ir.Table, window: Window) -> ir.Table:
     last = min(window.end, now).astimezone(where)
     end = midnight(last.date() + timedelta(days=1), where) if window.end >= now else midnight(last.date(), where)
     start = midnight(first - timedelta(days=WEEK), where)
-    span = Window(min(start, end), end, window.timezone, now)
-    passed = filter_events(events, replace(span, end=min(end, now)), None, _NEEDS)
-    days = aggregate_groups(passed, span, _METRICS, [], Grain.DAY).order_by("period")
-    ends = {bucket.label: bucket.end for bucket in span.buckets(Grain.DAY)}
+    extended = Window(min(start, end), end, window.timezone, now)
+    past_events = filter_events(events, replace(extended, end=min(end, now)), None, _NEEDS)
+    days = aggregate_groups(past_events, extended, _METRICS, [], Grain.DAY).order_by("period")
+    ends = {bucket.label: bucket.end for bucket in extended.buckets(Grain.DAY)}
     closes = ((days.period == label, instant(min(end, now), events)) for label, end in ends.items())
     before = ibis.window(order_by=days.period)
     days = days.mutate(
@@ -93,11 +94,11 @@ def daily(events: ir.Table, window: Window) -> ir.Table:
         _before=days.requests.lag(WEEK).over(before),
         _last=days.last_event.max().over(ibis.window(preceding=None, following=0, order_by=days.period)),
     )
-    known = events.filter(events.timestamp < instant(min(end, now), events))
-    first_ever = known.aggregate(first=earliest(known.timestamp)).as_scalar()
-    earlier = ibis.ifelse(days.complete, days["_before"], ibis.null())  # of no type: ClickHouse counts without a sign
+    all_past = events.filter(events.timestamp < instant(min(end, now), events))
+    first_ever = all_past.aggregate(first=earliest(all_past.timestamp)).as_scalar()
+    earlier = ibis.ifelse(days.complete, days["_before"], ibis.null())  # untyped, as ClickHouse's counts are unsigned
     silent = epoch_seconds(days["_closed"]) - epoch_seconds(days["_last"])
-    found = days.select(
+    result = days.select(
         "day", "complete", "requests",
         requests_week_before=earlier,
         volume_ratio=days.requests.cast("float64") / earlier.nullif(0),
@@ -107,4 +108,4 @@ def daily(events: ir.Table, window: Window) -> ir.Table:
         hours_without_events=silent.cast("float64") / 3600,
         begun=(days["_closed"] > first_ever).fill_null(True),
     )  # fmt: skip
-    return found.filter(found.day >= first.isoformat()).order_by("day")
+    return result.filter(result.day >= first.isoformat()).order_by("day")

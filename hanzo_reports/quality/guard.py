@@ -1,15 +1,15 @@
-"""The guard: a suite and a table -> a verdict. Great Expectations judges, Ibis computes; only here it is imported.
+"""The guard: checks a table by a suite and gives a verdict. Only this module imports Great Expectations.
 
 Great Expectations names the metrics that an expectation needs (`get_validation_dependencies`), Ibis computes them in
-the table's engine, all aggregates in one scan, and Great Expectations judges (`metrics_validate`). It takes seconds to
-import and would report home: it is imported when something has to be judged, and neither a data context nor a data
-source of it is ever made, which is what would report.
+the table's engine, all aggregates in one scan, and Great Expectations judges them (`metrics_validate`). Its import
+takes seconds, so it happens only when there is something to judge. It sends usage statistics from data contexts and
+data sources; none of them is ever created here.
 """
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -17,219 +17,223 @@ from typing import TYPE_CHECKING, Any
 import ibis
 
 from hanzo_reports.errors import SuiteError, nearest
-from hanzo_reports.quality import metrics, queries
-from hanzo_reports.quality.findings import breakdown, examples, seen_rows, seen_table
-from hanzo_reports.quality.measure import Scan, Subject, in_a_line
-from hanzo_reports.quality.rows import column, condition
-from hanzo_reports.quality.screen import COUNTS, screened
-from hanzo_reports.quality.split import REASONS, split
+from hanzo_reports.quality import queries, table_metrics
+from hanzo_reports.quality.findings import break_down, describe_rows, describe_table, find_examples
+from hanzo_reports.quality.measure import Scan, Subject, one_line
+from hanzo_reports.quality.predicates import get_column, row_condition
+from hanzo_reports.quality.quick_check import COUNTS, pass_by_counts
+from hanzo_reports.quality.split import REASONS, split_rows
 from hanzo_reports.quality.verdict import Check, State, Verdict
 from hanzo_reports.window import iso
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     import ibis.expr.types as ir
 
-    from hanzo_reports.quality.measure import Counted
+    from hanzo_reports.quality.acceptance import Acceptance
+    from hanzo_reports.quality.measure import RowCounts
     from hanzo_reports.quality.suites import Expectation, Suite
 
-SAMPLE = 10_000  # rows that an expectation sees that Great Expectations has to compute itself
-TYPED = {"expect_column_values_to_be_of_type", "expect_column_values_to_be_in_type_list"}  # each engine has its own
+SAMPLE_SIZE = 10_000  # rows for an expectation that only Great Expectations itself can compute
+ENGINE_TYPES = {
+    "expect_column_values_to_be_of_type",
+    "expect_column_values_to_be_in_type_list",
+}  # each engine has its own
 _BASIC = {"result_format": {"result_format": "BASIC", "partial_unexpected_count": 0}}
 
 
-def guard(
+def guard(  # noqa: PLR0913  # the table, the suite, and what the verdict says about both
     table: ir.Table,
     suite: Suite,
     *,
     now: datetime,
     scope: str = "store",
     about: Mapping[str, Any] | None = None,
+    acceptances: Sequence[Acceptance] = (),
 ) -> Verdict:
-    """What a suite says about a table.
+    """Checks a table by a suite.
 
     Args:
-        table: any Ibis table; it is judged where it lives, and memory does not grow with it.
-        suite: as `hanzo_reports.quality.suites.suite` reads it.
+        table: any Ibis table; it is checked where it lives, and memory does not grow with it.
+        suite: from `hanzo_reports.quality.suites.load_suite`.
         now: the instant of asking, with a UTC offset.
         scope: ``store``, or ``load`` for rows before their commit. A load in which no row is unexpected passes by the
-            counts alone, without loading Great Expectations: none of its expectations fails a table without faults.
-        about: what was looked at, for the verdict's reader.
+            counts alone, without importing Great Expectations, whose answer would be the same.
+        about: what is checked, for the verdict's reader.
+        acceptances: events that pass in spite of a check; they count where the table has the column `event_id`.
 
     Returns:
-        The verdict; its `clean` and `quarantine` are tables that are computed when they are asked for.
+        The verdict; its `clean` and `quarantine` are expressions, computed when they are executed.
 
     Raises:
         SuiteError: an expectation has an unknown type, or arguments that its type does not take.
     """
-    told = {
-        "about": dict(about or {}),
-        "clean": table,
-        "quarantine": table.limit(0).mutate(**{REASONS: ibis.literal("")}),
-    }
-    frame = Verdict(suite.name, suite.title, iso(now), scope, suite.skip, None, 0, (), "", **told)
+    verdict = Verdict(
+        suite.name, suite.title, iso(now), scope, suite.skip, None, 0, (), "", dict(about or {}), table,
+        table.limit(0).mutate(**{REASONS: ibis.literal("")}),
+    )  # fmt: skip
     if suite.skip:
-        return frame
-    subject = Subject(table, suite)
-    if scope == "load" and (screen := screened(subject)):
-        return replace(frame, rows=screen.rows, checks=screen.checks, judge=COUNTS)
-    judged = _Bench(subject).judged()
-    judge = f"great_expectations/{version('great-expectations')}"
-    frame = replace(frame, rows=judged.rows, checks=judged.checks, judge=judge)
+        return verdict
+    subject = Subject(table, suite, acceptances)
+    if scope == "load" and (quick := pass_by_counts(subject)):
+        return replace(verdict, rows=quick.rows, checks=quick.checks, judge=COUNTS)
+    rows, checks = _Checker(subject).check_all()
+    verdict = replace(verdict, rows=rows, checks=checks, judge=f"great_expectations/{version('great-expectations')}")
     failed = {
         check.id: (subject.tests[check.id], check.description)
-        for check in judged.checks
+        for check in checks
         if check.severity == "critical" and check.state is State.FAILED and check.level == "row"
     }
     if not failed:
-        return frame
-    clean, bad = split(subject.flagged, failed, table.columns)
-    return replace(frame, quarantined=int(bad.count().to_pyarrow().as_py()), clean=clean, quarantine=bad)
+        return verdict
+    clean, bad = split_rows(subject.flagged, failed, table.columns)
+    return replace(verdict, quarantined=int(bad.count().to_pyarrow().as_py()), clean=clean, quarantine=bad)
 
 
-@dataclass(frozen=True)
-class _Judged:
-    rows: int
-    checks: tuple[Check, ...]
+class _Checker:
+    """Checks one table: each expectation registers its measurements, one scan computes them, each is judged.
 
-
-class _Bench:
-    """One sitting: each expectation asks for its measurements, one scan answers, each is judged."""
+    Args:
+        subject: the table and the suite.
+    """
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
-        self._expectations = {one.id: _built(subject.suite, one) for one in subject.suite.expectations}
+        self._expectations = {one.id: _build(subject.suite, one) for one in subject.suite.expectations}
 
-    def judged(self) -> _Judged:
-        """All checks, in the suite's order."""
+    def check_all(self) -> tuple[int, tuple[Check, ...]]:
+        """The number of rows, and all checks in the suite's order."""
         scan = Scan(self._subject.flagged)
         rows = scan.add(self._subject.flagged.count())
-        waiting = {one.id: self._asked(one, scan) for one in self._subject.suite.expectations}
+        pending = {one.id: self._register(one, scan) for one in self._subject.suite.expectations}
         try:
             scan.run()
         except Exception:  # noqa: BLE001  # each engine has errors of its own; each expectation is tried by itself
-            waiting = {one.id: self._alone(one) for one in self._subject.suite.expectations}
+            pending = {one.id: self._register_alone(one) for one in self._subject.suite.expectations}
             scan = Scan(self._subject.table)
             rows = scan.add(self._subject.table.count())
             scan.run()
-        return _Judged(
-            int(rows()), tuple(self._check(one, waiting[one.id]) for one in self._subject.suite.expectations)
-        )
+        return int(rows()), tuple(self._finish(one, pending[one.id]) for one in self._subject.suite.expectations)
 
-    def _asked(self, one: Expectation, scan: Scan) -> Callable[[], Check] | Check:
+    def _register(self, one: Expectation, scan: Scan) -> Callable[[], Check] | Check:
         """A check that is known after the scan, or already."""
         missing = [name for name in one.meta.get("needs", ()) if name not in self._subject.table.columns]
         if missing:
-            return _blank(one, State.SKIPPED, str(one.meta.get("otherwise", f"the table has no {missing[0]}")))
+            return _new_check(one, State.SKIPPED, str(one.meta.get("otherwise", f"the table has no {missing[0]}")))
         if one.id in self._subject.errors:
-            return _blank(one, State.ERROR, self._subject.errors[one.id])
+            return _new_check(one, State.ERROR, self._subject.errors[one.id])
         try:
             if one.id in self._subject.tests:
-                counted = self._subject.counts(scan, one)
-                return lambda: self._of_rows(one, counted())
-            return self._of_table(one, scan)
-        except Exception as error:  # noqa: BLE001  # whatever keeps it from being evaluated is told, and is no pass
-            return _blank(one, State.ERROR, in_a_line(error))
+                counts = self._subject.counts(scan, one)
+                return lambda: self._check_rows(one, counts())
+            return self._register_table(one, scan)
+        except Exception as error:  # noqa: BLE001  # what prevents its evaluation is reported, and never passes
+            return _new_check(one, State.ERROR, one_line(error))
 
-    def _alone(self, one: Expectation) -> Callable[[], Check] | Check:
-        """The same with a scan of its own, so that the one that fails is found."""
+    def _register_alone(self, one: Expectation) -> Callable[[], Check] | Check:
+        """The same with a scan of its own, which finds the expectation that fails."""
         scan = Scan(self._subject.flagged)
-        asked = self._asked(one, scan)
+        pending = self._register(one, scan)
         try:
             scan.run()
         except Exception as error:  # noqa: BLE001  # as above
-            return _blank(one, State.ERROR, in_a_line(error))
-        return asked
+            return _new_check(one, State.ERROR, one_line(error))
+        return pending
 
     @staticmethod
-    def _check(one: Expectation, waiting: Callable[[], Check] | Check) -> Check:
-        if isinstance(waiting, Check):
-            return waiting
+    def _finish(one: Expectation, pending: Callable[[], Check] | Check) -> Check:
+        if isinstance(pending, Check):
+            return pending
         try:
-            return waiting()
+            return pending()
         except Exception as error:  # noqa: BLE001  # as above
-            return _blank(one, State.ERROR, in_a_line(error))
+            return _new_check(one, State.ERROR, one_line(error))
 
-    def _of_rows(self, one: Expectation, counted: Counted) -> Check:
+    def _check_rows(self, one: Expectation, counts: RowCounts) -> Check:
         test, expectation = self._subject.tests[one.id], self._expectations[one.id]
-        values = {need.id: _count(need.metric_name, test.metric, counted) for need in _needs(expectation) or ()}
+        values = {need.id: _row_metric(need.metric_name, test.metric, counts) for need in _needs(expectation) or ()}
         passed = bool(expectation.metrics_validate(values, runtime_configuration=dict(_BASIC)).success)
-        found = _blank(one, State.PASSED if passed else State.FAILED, seen_rows(counted))
-        found = replace(found, level="row", unexpected=counted.unexpected, rows=counted.looked_at - counted.nulls)
-        if not counted.unexpected:
-            return found
-        at_stake, groups = breakdown(self._subject.flagged, test, one)
-        return replace(found, at_stake=at_stake, groups=groups, examples=examples(self._subject.flagged, test, one))
+        state = State.FAILED if not passed else State.ACCEPTED if counts.accepted else State.PASSED
+        check = replace(
+            _new_check(one, state, describe_rows(counts)), level="row", unexpected=counts.unexpected,
+            rows=counts.tested - counts.nulls, accepted=tuple(one.as_json(rows) for one, rows in counts.accepted),
+        )  # fmt: skip
+        if not counts.unexpected:
+            return check
+        at_stake, groups = break_down(self._subject.flagged, test, one)
+        return replace(
+            check, at_stake=at_stake, groups=groups, examples=find_examples(self._subject.flagged, test, one)
+        )
 
-    def _of_table(self, one: Expectation, scan: Scan) -> Callable[[], Check] | Check:
+    def _register_table(self, one: Expectation, scan: Scan) -> Callable[[], Check] | Check:
         expectation = self._expectations[one.id]
         needs = _needs(expectation)
-        if one.type in TYPED or needs is None or not all(_known(need.metric_name) for need in needs):
-            return lambda: self._sampled(one)
-        values = {need.id: self._value(need, one, scan) for need in needs}
+        if one.type in ENGINE_TYPES or needs is None or not all(_is_computed_here(need.metric_name) for need in needs):
+            return lambda: self._check_sample(one)
+        pending = {need.id: self._register_metric(need, one, scan) for need in needs}
 
-        def judged() -> Check:
-            found = {name: metrics.compared(value()) for name, value in values.items()}
-            result = expectation.metrics_validate(found, runtime_configuration=dict(_BASIC))
+        def check_table() -> Check:
+            values = {name: table_metrics.with_zone(value()) for name, value in pending.items()}
+            result = expectation.metrics_validate(values, runtime_configuration=dict(_BASIC))
             state = State.PASSED if result.success else State.FAILED
-            return _blank(one, state, seen_table(one, result.result, self._subject.table))
+            return _new_check(one, state, describe_table(one, result.result, self._subject.table))
 
-        return judged
+        return check_table
 
-    def _value(self, need: Any, one: Expectation, scan: Scan) -> Callable[[], Any]:  # noqa: ANN401
+    def _register_metric(self, need: Any, one: Expectation, scan: Scan) -> Callable[[], Any]:  # noqa: ANN401
         name, table = need.metric_name, self._subject.flagged
-        if name in metrics.SCHEMA:
-            return lambda: metrics.SCHEMA[name](self._subject.table)
+        if name in table_metrics.SCHEMA:
+            return lambda: table_metrics.SCHEMA[name](self._subject.table)
         if name.startswith(queries.METRIC):
-            found = queries.answered(self._subject.table, one.kwargs["unexpected_rows_query"])
+            unexpected = queries.run_query(self._subject.table, one.kwargs["unexpected_rows_query"])
             if name.endswith("row_count"):
-                return lambda: int(found.count().to_pyarrow().as_py())
-            return lambda: found.limit(metrics.SHOWN).to_pyarrow().to_pylist()
-        of = need.metric_domain_kwargs.get("column") or ""
-        domain = metrics.Domain(table, condition(one), of, need.metric_value_kwargs)
-        if name in metrics.AGGREGATES:
-            return scan.add(metrics.AGGREGATES[name](domain))
-        return lambda: metrics.QUERIES[name](domain)
+                return lambda: int(unexpected.count().to_pyarrow().as_py())
+            return lambda: unexpected.limit(table_metrics.MAX_VALUES).to_pyarrow().to_pylist()
+        column = need.metric_domain_kwargs.get("column") or ""
+        domain = table_metrics.Domain(table, row_condition(one), column, need.metric_value_kwargs)
+        if name in table_metrics.AGGREGATES:
+            return scan.add(table_metrics.AGGREGATES[name](domain))
+        return lambda: table_metrics.QUERIES[name](domain)
 
-    def _sampled(self, one: Expectation) -> Check:
-        """An expectation that only Great Expectations' own engine can compute, on the first rows."""
+    def _check_sample(self, one: Expectation) -> Check:
+        """Checks the first rows by an expectation that only Great Expectations' own engine can compute."""
         from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine  # noqa: PLC0415
         from great_expectations.validator.metrics_calculator import MetricsCalculator  # noqa: PLC0415
 
         for name in one.columns:
-            column(self._subject.table, name)
+            get_column(self._subject.table, name)
         expectation = self._expectations[one.id]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what pandas says to Great Expectations
-            frame = self._subject.table.limit(SAMPLE).to_pandas()
+            warnings.simplefilter("ignore")  # of pandas, about Great Expectations
+            frame = self._subject.table.limit(SAMPLE_SIZE).to_pandas()
             engine = PandasExecutionEngine(batch_data_dict={"sample": frame})
             needs = expectation.get_validation_dependencies(engine, dict(_BASIC)).get_metric_configurations()
             calculator = MetricsCalculator(execution_engine=engine, show_progress_bars=False)
             values, _ = calculator.compute_metrics(needs, runtime_configuration=dict(_BASIC))
             result = expectation.metrics_validate(values, dict(_BASIC), execution_engine=engine)
         state = State.PASSED if result.success else State.FAILED
-        text = f"{seen_table(one, result.result, self._subject.table)}; judged on a sample of {len(frame):,} rows"
-        return replace(_blank(one, state, text.removeprefix("; ")), sample=len(frame))
+        text = f"{describe_table(one, result.result, self._subject.table)}; judged on a sample of {len(frame):,} rows"
+        return replace(_new_check(one, state, text.removeprefix("; ")), sample=len(frame))
 
 
-def _blank(one: Expectation, state: State, seen: str) -> Check:
-    return Check(one.id, one.type, one.severity, one.description, "table", state, seen)
+def _new_check(one: Expectation, state: State, observed: str) -> Check:
+    return Check(one.id, one.type, one.severity, one.description, "table", state, observed)
 
 
-def _count(metric: str, own: str, counted: Counted) -> int | list[Any]:
-    """The value of one of the metrics that a row expectation asks for; its own map metric is `own`."""
-    of, _, what = metric.rpartition(".")
-    if of == own and what in {"unexpected_count", "row_count"}:
-        return counted.unexpected
-    if of == "column_values.nonnull" and what == "unexpected_count":
-        return counted.nulls
-    return {"row_count": counted.rows, "filtered_row_count": counted.looked_at}.get(what, [])
+def _row_metric(metric: str, map_metric: str, counts: RowCounts) -> int | list[Any]:
+    """The value of a metric that a row expectation needs; `map_metric` is the one that tests its rows."""
+    domain, _, what = metric.rpartition(".")
+    if domain == map_metric and what in {"unexpected_count", "row_count"}:
+        return counts.unexpected
+    if domain == "column_values.nonnull" and what == "unexpected_count":
+        return counts.nulls
+    return {"row_count": counts.rows, "filtered_row_count": counts.tested}.get(what, [])
 
 
-def _needs(expectation: Any) -> list[Any] | None:  # noqa: ANN401  # an Expectation, which this module alone knows
-    """The metrics that an expectation asks for; None: only its own engine can tell."""
+def _needs(expectation: Any) -> list[Any] | None:  # noqa: ANN401  # an Expectation of Great Expectations
+    """The metrics that an expectation needs; None: it says so only to an engine of its own."""
     try:
         needs: list[Any] = expectation.get_validation_dependencies(
             runtime_configuration=dict(_BASIC)
@@ -239,16 +243,16 @@ def _needs(expectation: Any) -> list[Any] | None:  # noqa: ANN401  # an Expectat
     return needs
 
 
-def _known(metric: str) -> bool:
-    kinds = (metrics.SCHEMA, metrics.AGGREGATES, metrics.QUERIES)
+def _is_computed_here(metric: str) -> bool:
+    kinds = (table_metrics.SCHEMA, table_metrics.AGGREGATES, table_metrics.QUERIES)
     return any(metric in kind for kind in kinds) or metric.startswith(queries.METRIC)
 
 
 @cache
 def _library() -> tuple[Callable[..., Any], type[Exception], type[Exception], frozenset[str]]:
-    """What is needed of Great Expectations: how an expectation is made, how that fails, and all types."""
+    """What is used of Great Expectations: the maker of expectations, its two errors, and the names of all types."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of the packages that it imports
+        warnings.simplefilter("ignore", DeprecationWarning)  # from packages that it imports
         from great_expectations.compatibility.pydantic import ValidationError  # noqa: PLC0415  # takes seconds
         from great_expectations.exceptions.exceptions import GreatExpectationsError  # noqa: PLC0415
         from great_expectations.expectations.expectation_configuration import (  # noqa: PLC0415
@@ -261,8 +265,8 @@ def _library() -> tuple[Callable[..., Any], type[Exception], type[Exception], fr
     return ExpectationConfiguration, ValidationError, GreatExpectationsError, frozenset(types())
 
 
-def _built(suite: Suite, one: Expectation) -> Any:  # noqa: ANN401
-    """An expectation as Great Expectations has it."""
+def _build(suite: Suite, one: Expectation) -> Any:  # noqa: ANN401
+    """An expectation as an object of Great Expectations."""
     make, invalid, wrong, types = _library()
     where = f"{suite.path}: {one.id}"
     if one.type not in types:
@@ -273,5 +277,5 @@ def _built(suite: Suite, one: Expectation) -> Any:  # noqa: ANN401
     try:
         return make(type=one.type, kwargs=dict(one.kwargs), severity=one.severity).to_domain_obj()
     except (invalid, wrong, TypeError, ValueError) as error:
-        msg = f"{where}: {one.type} does not take these arguments: {in_a_line(error)}"
+        msg = f"{where}: {one.type} does not take these arguments: {one_line(error)}"
         raise SuiteError(msg) from None

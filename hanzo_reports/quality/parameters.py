@@ -1,4 +1,4 @@
-"""What suites call by a dollar and a name: instants around now, and limits that a deployment may set."""
+"""Parameters of suites, written as ``$name``: instants around now, and thresholds that a deployment may set."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CLOCKS = timedelta(minutes=5)  # left to clocks that run ahead
+CLOCK_TOLERANCE = timedelta(minutes=5)  # how far ahead of ours other clocks may be
 DEFAULTS: dict[str, Any] = {"max_silence_hours": 24, "tolerance": 0.01, "floor": 0.01}
 
 
-def parameters(now: datetime, given: Mapping[str, str]) -> dict[str, Any]:
-    """The parameters of suites: those known, and those given, as numbers or instants where they look like one."""
-    known = {"now": now, "soon": now + CLOCKS, **DEFAULTS}
-    return known | {name: _value(text) for name, text in given.items()}
+def suite_parameters(now: datetime, overrides: Mapping[str, str]) -> dict[str, Any]:
+    """The parameters of suites: the known ones, and those given as text, as a number or an instant if they read as one.
+
+    Args:
+        now: the instant of asking, with a UTC offset.
+        overrides: further parameters, and other values for known ones.
+    """
+    known = {"now": now, "soon": now + CLOCK_TOLERANCE, **DEFAULTS}
+    return known | {name: _value(text) for name, text in overrides.items()}
 
 
 def _value(text: str) -> Any:  # noqa: ANN401  # a number, an instant or a text

@@ -1,7 +1,8 @@
-"""The quarantine looked at: which rows, why, how many; nothing here changes it."""
+"""Questions about the quarantine: which rows, why, and how many. Nothing here changes it."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import ibis
@@ -9,14 +10,23 @@ import ibis
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-GUARDED = "guard "  # how the reasons of the guard begin; the rest of the row's text is the event as JSON
+GUARD_PREFIX = "guard "  # how each reason of the guard begins; the text of such a row is the event as JSON
+_CHECK = re.compile(rf"{GUARD_PREFIX}(?:\((?P<path>.+?\.ya?ml)\) )?(?P<check>[^:]+):")
 _VALUE = r"'[^']*'"
 
 
-def matching(
+def filter_quarantine(
     rows: ibis.Table, *, load: str = "", source: str = "", reason: str = "", ids: Sequence[str] = ()
 ) -> ibis.Table:
-    """The quarantined rows of a load (or of those whose id begins so), of a source, with a text in their reason."""
+    """Some rows of the quarantine.
+
+    Args:
+        rows: the columns of the quarantine.
+        load: only rows of this load; the start of its id.
+        source: only rows of this source.
+        reason: only rows with this text in their reason.
+        ids: only these rows; the starts of their ids.
+    """
     if load:
         rows = rows.filter(rows["load_id"].startswith(load))
     if source:
@@ -28,15 +38,15 @@ def matching(
     return rows
 
 
-def by_reason(rows: ibis.Table) -> ibis.Table:
+def count_reasons(rows: ibis.Table) -> ibis.Table:
     """Reasons counted; a row may have several.
 
     Args:
         rows: the columns of the quarantine.
 
     Returns:
-        One row per reason, without the values in it, and source: `reason`, `source`, `rows`, `first`, `last` (when they
-        were put there); the most rows first.
+        One row per source and reason, without the values in it: `reason`, `source`, `rows`, `first`, `last` (when they
+        were quarantined); the most rows first.
     """
     each = rows.select("source", "quarantined_at", reason=rows["reason"].split("; ").unnest())
     each = each.mutate(reason=each["reason"].re_replace(_VALUE, "…"))
@@ -44,3 +54,28 @@ def by_reason(rows: ibis.Table) -> ibis.Table:
         rows=ibis._.count(), first=ibis._.quarantined_at.min(), last=ibis._.quarantined_at.max()
     )
     return counted.order_by(ibis.desc("rows"), "reason", "source")
+
+
+def without_values(reason: str) -> str:
+    """A reason without the values in it, so that equal faults count as one."""
+    return re.sub(_VALUE, "…", reason)
+
+
+def suite_path(reasons: str) -> str:
+    """The suite that quarantined a row, where it is a file of the user's own; empty: it comes with the package.
+
+    >>> suite_path("guard (/etc/mine.yaml) few: at most five input tokens")
+    '/etc/mine.yaml'
+    """
+    match = _CHECK.match(reasons)
+    return (match["path"] or "") if match else ""
+
+
+def failed_checks(reasons: str) -> set[str]:
+    """The ids of the checks that a row fails; empty where the guard did not quarantine it.
+
+    >>> sorted(failed_checks("guard status_http: a status; guard cost_not_negative: a cost"))
+    ['cost_not_negative', 'status_http']
+    """
+    matches = [_CHECK.match(reason) for reason in reasons.split("; ")]
+    return {match["check"] for match in matches if match} if all(matches) else set()

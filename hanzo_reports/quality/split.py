@@ -1,4 +1,4 @@
-"""A table told apart: the rows without a critical fault, and the others with the ids of what they failed."""
+"""Splits a table into the rows without a critical fault, and the others with the ids of the checks they fail."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
 
     import ibis.expr.types as ir
 
-    from hanzo_reports.quality.rows import RowTest
+    from hanzo_reports.quality.row_tests import RowTest
 
 REASONS = "_reasons"
-_ORDER = ("_file", "_row", "ingested_at", "timestamp")  # of rows with one key the first stays
+_ORDER = ("_file", "_row", "ingested_at", "timestamp")  # of rows with one key the first is clean
 
 
-def split(
+def split_rows(
     table: ir.Table, failed: Mapping[str, tuple[RowTest, str]], columns: Sequence[str]
 ) -> tuple[ir.Table, ir.Table]:
-    """The clean rows and the others; nothing is computed yet.
+    """The clean rows and the others, as expressions.
 
     Args:
         table: all rows, with the flags that the tests need.
@@ -34,21 +34,21 @@ def split(
     why: ir.StringValue = ibis.literal("")
     for number, (test, _) in enumerate(failed.values()):
         if test.keys:
-            table = _marked(table, test, f"_repeat_{number}")
+            table = _mark_copies(table, test, f"_repeat_{number}")
     for number, (name, (test, description)) in enumerate(failed.items()):
         bad = table[f"_repeat_{number}"] if test.keys else test.bad(table).fill_null(False)
         why += ibis.ifelse(bad, f"{name}: {description.replace('; ', ', ')}; ", "")
-    told = table.mutate(**{REASONS: why.substr(0, ibis.greatest(why.length() - 2, 0))})
-    clean = told.filter(told[REASONS] == "").select(*columns)
-    return clean, told.filter(told[REASONS] != "").select(*columns, REASONS)
+    rows = table.mutate(**{REASONS: why.substr(0, ibis.greatest(why.length() - 2, 0))})
+    clean = rows.filter(rows[REASONS] == "").select(*columns)
+    return clean, rows.filter(rows[REASONS] != "").select(*columns, REASONS)
 
 
-def _marked(table: ir.Table, test: RowTest, mark: str) -> ir.Table:
-    """The rows, with a mark on each copy but the first; of keys that are one column, only the copies are ordered."""
+def _mark_copies(table: ir.Table, test: RowTest, mark: str) -> ir.Table:
+    """The rows with a mark on each copy but the first; where the key is one column, only the copies are sorted."""
     inside, keys = test.inside(table), list(test.keys)
     order = [name for name in _ORDER if name in table.columns] or keys
     rank = ibis.row_number().over(group_by=keys, order_by=order)
-    if test.value is None:  # a window takes missing values for equal, a join does not
+    if test.value is None:  # to a window function missing values are equal, to a join they are not
         parts = [inside.mutate(**{mark: rank > 0})]
     else:
         groups = test.keyed(table).group_by(keys).aggregate(_n=ibis._.count())

@@ -1,4 +1,4 @@
-"""Verdicts: what the guard found, as data that reports read without importing what judged."""
+"""Verdicts of the guard, as data that reports read without importing Great Expectations."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ FORMAT = 1
 
 
 class State(StrEnum):
-    """What became of a check."""
+    """The outcome of a check."""
 
     PASSED = "passed"
     FAILED = "failed"
     ERROR = "error"
+    ACCEPTED = "accepted"
     SKIPPED = "skipped"
 
 
 class Status(StrEnum):
-    """Whether a table can be trusted, from best to worst; `skipped` says nothing about it."""
+    """Whether a table can be trusted, from best to worst; ``skipped`` says nothing about it."""
 
     SKIPPED = "skipped"
     PASSED = "passed"
@@ -41,22 +42,24 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One expectation and what became of it.
+    """One expectation and its outcome.
 
     Args:
         id: its name in the suite.
         type: the expectation's type.
         severity: ``critical``, ``warning`` or ``info``.
         description: one line in plain words.
-        level: ``row``: it names rows; ``table``: it is about the table as a whole.
-        state: ``passed``, ``failed``, ``error`` (could not be evaluated, which is no pass) or ``skipped``.
-        seen: what was seen, in words.
-        unexpected: rows that it does not expect; None: it names no rows.
-        rows: rows that it looked at; None: it names no rows.
+        level: ``row``: it tests each row; ``table``: it is about the table as a whole.
+        state: ``passed``, ``failed``, ``error`` (it could not be evaluated, which never passes), ``accepted`` (every
+            row that violates it is accepted) or ``skipped``.
+        observed: what was observed, in words; `seen` in JSON.
+        unexpected: rows that violate it and are not accepted; None: it does not test rows.
+        rows: rows that it tested; None: it does not test rows.
         at_stake: US dollars of the unexpected rows, where the suite asks for them.
         groups: the unexpected rows counted by a column: `value`, `rows`, `at_stake`; the most rows first.
         examples: some unexpected rows.
-        sample: how many rows were looked at, when not all of them; None: all.
+        sample: how many rows were tested, where not all were; None: all.
+        accepted: acceptances of rows that violate it: `rows`, `because`, `by` and `at`.
     """
 
     id: str
@@ -65,19 +68,20 @@ class Check:
     description: str
     level: str
     state: State
-    seen: str = ""
+    observed: str = ""
     unexpected: int | None = None
     rows: int | None = None
     at_stake: Decimal | None = None
     groups: tuple[Mapping[str, Any], ...] = ()
     examples: tuple[Mapping[str, Any], ...] = ()
     sample: int | None = None
+    accepted: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def blocks(self) -> bool:
-        """Whether nothing of a load may be accepted: critical, and no rows can be told apart."""
-        unclear = self.state is State.ERROR or (self.state is State.FAILED and self.level == "table")
-        return self.severity == "critical" and unclear
+        """Whether a load must be refused as a whole: a critical fault that cannot be put down to single rows."""
+        whole = self.state is State.ERROR or (self.state is State.FAILED and self.level == "table")
+        return self.severity == "critical" and whole
 
 
 @dataclass(frozen=True)
@@ -86,17 +90,17 @@ class Verdict:
 
     Args:
         suite: the suite's name.
-        title: what it is about.
+        title: the suite's title.
         at: when, as ISO 8601 in UTC.
-        scope: ``store``: a look at what is stored; ``load``: a load, before its commit.
+        scope: ``store``: about stored events; ``load``: about a load, before its commit.
         reason: why it was skipped; empty: it was not.
         rows: rows of the table; None: not counted.
-        quarantined: rows that fail a critical expectation.
+        quarantined: rows that fail a critical expectation and are not accepted.
         checks: one for each expectation.
-        judge: what judged: ``great_expectations`` and its version, or ``counts``, where no row was unexpected.
-        about: what was looked at: range, load, file, version of the store.
-        clean: the rows without a critical fault, lazily; None when the verdict was read from a file.
-        quarantine: the other rows, with `_reasons`, lazily.
+        judge: ``great_expectations`` and its version, or ``counts`` where no row was unexpected.
+        about: what was checked: range, load, file, version of the store.
+        clean: the rows without a critical fault, as an expression; None when the verdict was read from a file.
+        quarantine: the other rows, with `_reasons`, as an expression.
     """
 
     suite: str
@@ -114,14 +118,16 @@ class Verdict:
 
     @property
     def summary(self) -> str:
-        """One line: the suite, how it went, how many rows were bad."""
-        return f"{self.suite}: {self.status.value}, {self.rows or 0:,} rows, {self.quarantined:,} bad"
+        """One line: the suite, its status, and how many rows are bad or accepted."""
+        accepted = sum(one["rows"] for check in self.checks for one in check.accepted)
+        more = f", accepted {accepted:,} times in spite of a check" if accepted else ""
+        return f"{self.suite}: {self.status.value}, {self.rows or 0:,} rows, {self.quarantined:,} bad{more}"
 
     @property
     def status(self) -> Status:
-        """``failed``: something critical failed, or anything could not be evaluated; ``warned``: something less.
+        """``failed``: something critical failed, or anything could not be evaluated; ``warned``: something less failed.
 
-        Of a load that put its bad rows into quarantine, what is left can be trusted: that is ``warned``.
+        A load whose bad rows went to the quarantine is ``warned``, since its other rows can be trusted.
         """
         if self.reason:
             return Status.SKIPPED
@@ -130,49 +136,56 @@ class Verdict:
             worst = any(check.blocks for check in failed)
         else:
             worst = any(check.severity == "critical" or check.state is State.ERROR for check in failed)
-        told = [check for check in failed if check.severity != "info" or check.state is State.ERROR]
-        return Status.FAILED if worst else Status.WARNED if told else Status.PASSED
+        reported = any(check.severity != "info" or check.state is State.ERROR for check in failed)
+        return Status.FAILED if worst else Status.WARNED if reported else Status.PASSED
 
     @property
     def blocking(self) -> list[Check]:
-        """The checks because of which a load is accepted not at all."""
+        """The checks because of which a load is refused as a whole."""
         return [check for check in self.checks if check.blocks]
 
     def text(self) -> str:
-        """The verdict as JSON, money as texts with all digits."""
-        told = {name: value for name, value in vars(self).items() if name not in {"clean", "quarantine"}}
-        told |= {"format": FORMAT, "status": self.status.value, "checks": [asdict(check) for check in self.checks]}
-        return json.dumps(_finite(told), indent=1, default=_said, ensure_ascii=False, allow_nan=False)
+        """The verdict as JSON, money as text with all digits."""
+        fields = {name: value for name, value in vars(self).items() if name not in {"clean", "quarantine"}}
+        fields |= {"format": FORMAT, "status": self.status.value, "checks": [_to_json(check) for check in self.checks]}
+        return json.dumps(_finite(fields), indent=1, default=_text, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def read(cls, text: str, where: str) -> Verdict:
-        """The verdict that a text holds.
+        """The verdict in a JSON text.
 
         Raises:
-            StoreError: it is none, or a newer version of the package wrote it.
+            StoreError: the text is not a verdict, or a newer version of the package wrote it.
         """
         try:
-            told = json.loads(text)
-            made = told.pop("format")
-            told.pop("status")
-            checks = tuple(_check(one) for one in told.pop("checks"))
-            if made == FORMAT:
-                return cls(**told, checks=checks)
-            msg = f"{where} has verdict format {made}, this package knows {FORMAT}; upgrade hanzo-reports to read it"
+            fields = json.loads(text)
+            version = fields.pop("format")
+            fields.pop("status")
+            checks = tuple(_from_json(check) for check in fields.pop("checks"))
+            if version == FORMAT:
+                return cls(**fields, checks=checks)
+            msg = f"{where} has verdict format {version}, this package knows {FORMAT}; upgrade hanzo-reports to read it"
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            msg = f"{where} is no verdict: {error}; remove it, and run `hanzo-reports guard` again"
+            msg = f"{where} is not a verdict: {error}; remove it, and run `hanzo-reports guard` again"
         raise StoreError(msg)
 
 
-def _check(told: dict[str, Any]) -> Check:
-    told |= {"state": State(told["state"]), "groups": tuple(told["groups"]), "examples": tuple(told["examples"])}
-    if told["at_stake"] is not None:
-        told["at_stake"] = Decimal(told["at_stake"])
-    return Check(**told)
+def _to_json(check: Check) -> dict[str, Any]:
+    return {"seen" if name == "observed" else name: value for name, value in asdict(check).items()}
+
+
+def _from_json(fields: dict[str, Any]) -> Check:
+    fields["observed"] = fields.pop("seen")
+    fields["state"] = State(fields["state"])
+    for name in ("groups", "examples", "accepted"):
+        fields[name] = tuple(fields.get(name, ()))
+    if fields["at_stake"] is not None:
+        fields["at_stake"] = Decimal(fields["at_stake"])
+    return Check(**fields)
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401  # whatever a verdict holds
-    """The same with texts for the numbers that JSON has no way to write."""
+    """The same value with text in place of NaN and infinities, which JSON cannot write."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -180,7 +193,7 @@ def _finite(value: Any) -> Any:  # noqa: ANN401  # whatever a verdict holds
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _said(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, datetime):
         return iso(value) if value.tzinfo else value.isoformat()
     return f"{value:f}" if isinstance(value, Decimal) else str(value)

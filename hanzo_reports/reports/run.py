@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.errors import ReportFailedError
-from hanzo_reports.quality.records import badge, current
+from hanzo_reports.quality.verdict_history import build_badge, current_verdicts
 from hanzo_reports.reports import notebook as notebooks
 from hanzo_reports.reports.archive import MANIFEST, Archive, read
 from hanzo_reports.reports.kernel import NAME, gone, kernel, kill_on_signal, leave
@@ -216,7 +216,7 @@ def _facts(plan: Plan, run: str, found: list[dict[str, Any]], problem: Failure |
         "synthetic": plan.synthetic,
         "rows": plan.rows(figures),
         "kpis": figures,
-        "quality": badge(current(plan.store)) if plan.store else None,
+        "quality": build_badge(current_verdicts(plan.store)) if plan.store else None,
         "versions": versions(),
     }
 

@@ -1,10 +1,10 @@
-"""Tables of the guard in a store's state: verdicts, where the store is no folder, and what providers billed."""
+"""Tables of the guard and of bills: verdicts of stores that are not folders, accepted events, lines of bills."""
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Table, Text
 
-from hanzo_reports.state.metadata import METADATA
+from hanzo_reports.state.metadata import METADATA, Instant
 
 VERDICTS = Table(
     "quality_verdict",
@@ -16,6 +16,18 @@ VERDICTS = Table(
     Index("quality_verdict_suite", "suite", "scope", "verdict_id"),
 )
 
+# Events that somebody let into the store in spite of a check of a suite.
+ACCEPTANCES = Table(
+    "quality_acceptance",
+    METADATA,
+    Column("suite", Text, primary_key=True),  # its name, or its path where it is a file of the user's own
+    Column("check_id", Text, primary_key=True),
+    Column("event_id", Text, primary_key=True),
+    Column("because", Text, nullable=False),
+    Column("accepted_by", Text, nullable=False),
+    Column("accepted_at", Instant, nullable=False),
+)
+
 BILLS = Table(
     "provider_bill",
     METADATA,
@@ -23,13 +35,13 @@ BILLS = Table(
     Column("provider", Text, primary_key=True),
     Column("period_start", Text, primary_key=True),  # ISO 8601 in UTC
     Column("period_end", Text, primary_key=True),
-    Column("model", Text, primary_key=True),  # empty: not told
-    Column("account", Text, primary_key=True),  # FOCUS SubAccountId, a project; empty: not told
+    Column("model", Text, primary_key=True),  # empty: not stated
+    Column("account", Text, primary_key=True),  # FOCUS SubAccountId, a project; empty: not stated
     Column("currency", Text, primary_key=True),
     Column("requests", BigInteger),
     Column("input_tokens", BigInteger),
     Column("output_tokens", BigInteger),
-    Column("cost", Text),  # a decimal with all digits; NULL: not told, and no price is known
+    Column("cost", Text),  # a decimal with all digits; NULL: not stated, and no price is known
     Column("cost_source", Text),
     Column("file", Text, nullable=False),
     Column("loaded_at", Text, nullable=False),

@@ -16,7 +16,7 @@ import pytest
 from hanzo_reports.errors import MappingError, QualityError, SuiteError
 from hanzo_reports.ingest.load import ingest
 from hanzo_reports.ingest.release import release
-from hanzo_reports.quality import records
+from hanzo_reports.quality import verdict_history
 from hanzo_reports.quality.verdict import State, Status
 
 AIDER = Path(__file__).parents[1] / "data/aider_requests.csv.gz"
@@ -47,7 +47,7 @@ def test_a_load_without_faults_passes_by_its_counts_alone(lake, log, now):
     loaded = ingest(lake, "events", [log("a.jsonl", {"event_id": "a"})], now=now)
     assert (loaded.accepted, loaded.quarantined, loaded.verdict.judge) == (1, 0, "counts")
     assert loaded.verdict.status is Status.PASSED
-    (kept,) = records.newest(lake)
+    (kept,) = verdict_history.newest_verdicts(lake)
     assert (kept, kept.scope, kept.about["load"]) == (loaded.verdict, "load", loaded.load_id)
 
 
@@ -88,7 +88,7 @@ def test_a_critical_fault_of_the_whole_accepts_nothing(lake, log, now, tmp_path)
     with pytest.raises(QualityError, match=r"nothing is accepted: at least three \(enough\): observed 1"):
         ingest(lake, "events", [path], now=now, suite=str(own))
     assert (lake.version, ids(lake), held(lake), lake.loads()) == ("0", [], [], [])
-    assert [verdict.status for verdict in records.newest(lake)] == [Status.FAILED]
+    assert [verdict.status for verdict in verdict_history.newest_verdicts(lake)] == [Status.FAILED]
 
 
 def test_what_cannot_be_evaluated_accepts_nothing(lake, log, now, tmp_path):
@@ -107,7 +107,7 @@ def test_a_suite_about_another_table_is_refused_before_any_work(lake, log, now):
 def test_without_the_guard_every_event_is_accepted(lake, log, now):
     future = {"event_id": "future", "timestamp": (now + timedelta(days=2)).isoformat()}
     loaded = ingest(lake, "events", [log("a.jsonl", future)], now=now, suite="")
-    assert (loaded.accepted, loaded.verdict, records.newest(lake)) == (1, None, [])
+    assert (loaded.accepted, loaded.verdict, verdict_history.newest_verdicts(lake)) == (1, None, [])
 
 
 def test_what_passes_after_a_fix_is_loaded_once_and_leaves(lake, log, now):
@@ -171,7 +171,7 @@ def test_a_release_meets_the_suite_that_held_the_row_back(lake, log, now, tmp_pa
     own.unlink()
     gone = release(lake, now=now)
     assert (gone.kept, gone.released) == (1, 0)
-    assert f"the suite {own} cannot be read" in gone.notes[0]
+    assert f"cannot read the suite {own}" in gone.notes[0]
     assert (release(lake, now=now, suite="events").accepted, ids(lake)) == (1, ["a", "b"])
 
 
@@ -255,7 +255,7 @@ def test_what_json_cannot_write_is_a_text_in_the_quarantine_and_the_verdict(lake
     (row,) = held(lake)
     assert json.loads(row["raw"], parse_constant=pytest.fail)["latency_ms"] == "nan"
     assert json.loads(loaded.verdict.text(), parse_constant=pytest.fail)["quarantined"] == 1
-    assert records.newest(lake)[0].quarantined == 1
+    assert verdict_history.newest_verdicts(lake)[0].quarantined == 1
     assert release(lake, now=now).kept == 1
 
 

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from event_fixtures import NOW, arrow, lake, now
 
-from hanzo_reports.quality.parameters import parameters
-from hanzo_reports.quality.suites import suite
+from hanzo_reports.quality.parameters import suite_parameters
+from hanzo_reports.quality.suites import load_suite
 from hanzo_reports.store.duckdb_session import connect_ibis
 
 __all__ = ["arrow", "lake", "now"]
@@ -18,7 +18,7 @@ __all__ = ["arrow", "lake", "now"]
 @pytest.fixture(scope="session")
 def suite_of():
     """A function that reads a suite of the package, or one written here, with the usual parameters."""
-    return lambda name, **given: suite(str(name), parameters(NOW, {}) | given)
+    return lambda name, **given: load_suite(str(name), suite_parameters(NOW, {}) | given)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import hanzo_reports as hr
 from hanzo_reports import store
 from hanzo_reports.ingest.load import ingest
 from hanzo_reports.ingest.release import release
-from hanzo_reports.quality import records
+from hanzo_reports.quality import verdict_history
 from hanzo_reports.quality.verdict import State
 from hanzo_reports.workspace import Workspace
 
@@ -55,12 +55,12 @@ def test_each_suite_is_evaluated_on_each_store(ws, log, now):
     free = TOKENS | {"output_tokens": 5, "cost": 0}
     assert ws.ingest("events", [log(*days, dear, absurd, free)], suite="").accepted == 19
     checks = {check.id: check for check in ws.guard("events", "30d").checks}
-    assert [check.seen for check in checks.values() if check.state in {State.ERROR, State.SKIPPED}] == []
+    assert [check.observed for check in checks.values() if check.state in {State.ERROR, State.SKIPPED}] == []
     failed = {name: check.unexpected for name, check in checks.items() if check.state is State.FAILED}
     assert failed == {"cost_plausible": 1, "cost_not_absurd": 1, "cost_near_list": 3, "output_not_free": 1}
     assert checks["cost_not_absurd"].at_stake == 2_500_000 - 2.5
     days = ws.guard("daily", "7d").checks
-    assert [check.seen for check in days if check.state in {State.ERROR, State.SKIPPED}] == []
+    assert [check.observed for check in days if check.state in {State.ERROR, State.SKIPPED}] == []
     assert {check.id for check in days if check.state is State.FAILED} == {"answers_not_free", "no_call_twice"}
 
 
@@ -68,7 +68,7 @@ def test_what_the_gate_holds_back_is_released_once_on_each_store(ws, log, now):
     future = TOKENS | {"timestamp": (now + timedelta(days=2)).isoformat()}
     loaded = ingest(ws.store, "events", [log(TOKENS, future, {"timestamp": "never"})], now=now)
     assert (loaded.read, loaded.accepted, loaded.quarantined) == (3, 1, 2)
-    assert [verdict.quarantined for verdict in records.newest(ws.store)] == [1]
+    assert [verdict.quarantined for verdict in verdict_history.newest_verdicts(ws.store)] == [1]
     assert release(ws.store, now=now).released == 0
     done = release(ws.store, now=now + timedelta(days=3))
     assert (done.checked, done.released, done.accepted, done.kept) == (2, 1, 1, 1)

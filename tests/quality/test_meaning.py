@@ -13,9 +13,9 @@ import yaml
 
 from hanzo_reports.quality import suites
 from hanzo_reports.quality.guard import guard
-from hanzo_reports.quality.measure import Scan, Subject, repeats
-from hanzo_reports.quality.rows import ARGUMENTS, IGNORED, TYPES
-from hanzo_reports.quality.screen import screened
+from hanzo_reports.quality.measure import Scan, Subject, count_repeats
+from hanzo_reports.quality.quick_check import pass_by_counts
+from hanzo_reports.quality.row_tests import ARGUMENTS, IGNORED, TYPES
 from hanzo_reports.quality.suites import Expectation, Suite
 from hanzo_reports.quality.verdict import State
 
@@ -118,7 +118,7 @@ def drawn(seed):
 
 def made(cases):
     ones = tuple(Expectation(f"e{n}", kind, kwargs, "critical", kind, {}) for n, (kind, kwargs) in enumerate(cases))
-    return Suite("made", suites.folder() / "made.yaml", "", "events", "", ones, "")
+    return Suite("made", suites.suites_folder() / "made.yaml", "", "events", "", ones, "")
 
 
 def theirs(kind, kwargs, frame):
@@ -157,7 +157,7 @@ def tables(rows, local):
 def test_rows_are_counted_as_great_expectations_counts_them(seed, local):
     table, frame = tables(drawn(seed), local)
     verdict = guard(table, made(ROWS), now=NOW)
-    assert [check.seen for check in verdict.checks if check.state is State.ERROR] == []
+    assert [check.observed for check in verdict.checks if check.state is State.ERROR] == []
     found = [(check.state is State.PASSED, check.unexpected) for check in verdict.checks]
     expected = [theirs(kind, kwargs, frame) for kind, kwargs in ROWS]
     assert dict(zip(map(str, ROWS), found, strict=True)) == dict(zip(map(str, ROWS), expected, strict=True))
@@ -167,7 +167,7 @@ def test_rows_are_counted_as_great_expectations_counts_them(seed, local):
 def test_tables_are_judged_as_great_expectations_judges_them(seed, local):
     table, frame = tables(drawn(seed), local)
     verdict = guard(table, made(TABLES), now=NOW)
-    assert [check.seen for check in verdict.checks if check.state is State.ERROR] == []
+    assert [check.observed for check in verdict.checks if check.state is State.ERROR] == []
     found = {str(case): check.state is State.PASSED for case, check in zip(TABLES, verdict.checks, strict=True)}
     assert found == {str(case): theirs(*case, frame)[0] for case in TABLES}
     assert [check.sample for check in verdict.checks if check.sample] == []
@@ -179,7 +179,7 @@ def test_what_the_counts_alone_let_pass_great_expectations_passes(seed, local):
     wide = ("expect_column_values_to_be_between", {"column": "a", "min_value": -1, "max_value": 5})
     cases = [*ROWS, wide, *TABLES[:1], *TABLES[2:4]]
     judged = guard(table, made(cases), now=NOW).checks
-    alone = [screened(Subject(table, made([case]))) for case in cases]
+    alone = [pass_by_counts(Subject(table, made([case]))) for case in cases]
     assert [
         check.id for check, passed in zip(judged, alone, strict=True) if passed and check.state is not State.PASSED
     ] == []
@@ -201,7 +201,7 @@ def test_every_type_of_the_shipped_suites_is_measured_where_the_table_lives():
     known = {*TYPES, *(kind for kind, _ in TABLES), "unexpected_rows_expectation"}
     used = {
         one["type"]
-        for path in suites.folder().glob("*.yaml")
+        for path in suites.suites_folder().glob("*.yaml")
         for one in yaml.safe_load(path.read_text())["expectations"]
     }
     assert used - known == set()
@@ -221,7 +221,7 @@ def test_another_type_is_judged_by_great_expectations_itself_on_a_sample_that_it
         ]), now=NOW,
     ).checks  # fmt: skip
     assert (good.state, bad.state, bad.sample) == (State.PASSED, State.FAILED, 2)
-    assert bad.seen == "1 of 2 rows; judged on a sample of 2 rows"
+    assert bad.observed == "1 of 2 rows; judged on a sample of 2 rows"
 
 
 def test_types_are_those_of_the_sample(local):
@@ -232,8 +232,8 @@ def test_types_are_those_of_the_sample(local):
              (kind, {"column": "c", "type_": "str"})]  # fmt: skip
     checks = guard(table, made(cases), now=NOW).checks
     assert [check.state for check in checks] == [State.PASSED, State.FAILED, State.PASSED, State.ERROR]
-    assert (checks[0].seen, checks[0].sample) == ("observed int64; judged on a sample of 1 rows", 1)
-    assert "no column 'c'" in checks[3].seen
+    assert (checks[0].observed, checks[0].sample) == ("observed int64; judged on a sample of 1 rows", 1)
+    assert "no column 'c'" in checks[3].observed
 
 
 def test_row_conditions_and_mostly_are_honoured_in_counts_and_in_the_split(local):
@@ -267,4 +267,4 @@ def test_keys_that_are_too_many_for_one_look_are_compared_in_parts(local, monkey
     scan.run()
     assert counted().unexpected == 20
     test = subject.tests["e0"]
-    assert repeats(test.keyed(table), test, 105) == 20
+    assert count_repeats(test.keyed(table), test, 105) == 20

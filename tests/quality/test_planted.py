@@ -67,7 +67,7 @@ def test_each_fault_is_caught_named_and_counted(verdict):
     expected = Counter(name for _, names in PLANTED.values() for name in names)
     expected["event_id_unique"] = 3  # all copies, the first one too
     found = {c.id: c.unexpected for c in verdict.checks if c.state is State.FAILED and c.severity == "critical"}
-    assert [c.seen for c in verdict.checks if c.state is State.ERROR] == []
+    assert [c.observed for c in verdict.checks if c.state is State.ERROR] == []
     assert found == expected
     assert verdict.status is Status.FAILED
     assert verdict.rows == GOOD + len(PLANTED) + STREAMS
@@ -106,9 +106,9 @@ def test_a_missing_column_is_named_with_the_nearest_and_blocks(table, suite_of, 
     verdict = guard(table.rename(modell="model"), suite_of("events"), now=now)
     checks = {c.id: c for c in verdict.checks}
     assert checks["columns_present"].state is State.FAILED
-    assert checks["columns_present"].seen == "no column 'model' (the nearest is 'modell')"
+    assert checks["columns_present"].observed == "no column 'model' (the nearest is 'modell')"
     assert checks["model_not_empty"].state is State.ERROR
-    assert "no column 'model'; the nearest is 'modell'" in checks["model_not_empty"].seen
+    assert "no column 'model'; the nearest is 'modell'" in checks["model_not_empty"].observed
     assert {c.id for c in verdict.blocking} == {"columns_present", "model_not_empty"}
     assert verdict.status is Status.FAILED
     assert checks["status_http"].unexpected == 1

@@ -16,7 +16,7 @@ from hanzo_reports.quality.verdict import State, Status
 ONE = "{type: expect_column_values_to_not_be_null, kwargs: {column: event_id}}"
 
 
-@pytest.mark.parametrize("name", suites.names())
+@pytest.mark.parametrize("name", suites.suite_names())
 def test_those_that_come_along_say_what_they_mean_in_plain_words(name, suite_of):
     found = suite_of(name)
     assert found.title
@@ -25,7 +25,7 @@ def test_those_that_come_along_say_what_they_mean_in_plain_words(name, suite_of)
 
 
 def test_those_that_come_along():
-    assert suites.names() == ["events", "daily", "rollup", "bill"]
+    assert suites.suite_names() == ["events", "daily", "rollup", "bill"]
 
 
 def test_parameters_keep_their_type_and_a_dollar_can_be_written(written, now):
@@ -48,17 +48,17 @@ def test_an_id_is_made_where_none_is_given(written):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("expectations: [", r"bad\.yaml: line 1, column 16: this is no YAML"),
+        ("expectations: [", r"bad\.yaml: line 1, column 16: this is not YAML"),
         ("just a text", "the file must be a mapping"),
         ("expectations: []", "must be a list of at least one"),
         ("expectation: []", "unknown key 'expectation'; did you mean 'expectations'"),
         ("expectations: [text]", "expectation 1 must be a mapping"),
         ("expectations: [{kwargs: {}}]", "expectation 1 has no `type`"),
         ("expectations: [{type: a, kwarg: {}}]", "unknown key 'kwarg'; did you mean 'kwargs'"),
-        ("expectations: [{type: a, kwargs: {x: $nwo}}]", r"needs the parameter \$nwo, which is not given; did you mean \$now"),
+        ("expectations: [{type: a, kwargs: {x: $nwo}}]", r"needs the parameter \$nwo, which has no value; did you mean \$now"),
         ("expectations: [{type: a, kwargs: {x: $limit}}]", "--set limit=VALUE"),
-        ("expectations: [{type: a, kwargs: {row_condition: model is odd}}]", "the row_condition 'model is odd' cannot be read"),
-        (f"expectations: [{ONE}, {ONE}]", "two expectations are called"),
+        ("expectations: [{type: a, kwargs: {row_condition: model is odd}}]", "cannot read the row_condition 'model is odd'"),
+        (f"expectations: [{ONE}, {ONE}]", "two expectations have the id"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_wrong_says_where_and_what_to_do(tmp_path, suite_of, text, said):
@@ -69,7 +69,7 @@ def test_a_file_that_is_wrong_says_where_and_what_to_do(tmp_path, suite_of, text
 
 
 def test_a_file_that_is_not_there_and_a_name_that_is_unknown(suite_of, tmp_path):
-    with pytest.raises(SuiteError, match=r"none\.yaml cannot be read"):
+    with pytest.raises(SuiteError, match=r"cannot read the suite .*none\.yaml"):
         suite_of(tmp_path / "none.yaml")
     with pytest.raises(UnknownNameError, match=r"unknown suite 'evnts'.*did you mean 'events'"):
         suite_of("evnts")
@@ -118,7 +118,7 @@ def test_what_cannot_be_evaluated_is_an_error_and_the_others_are_judged(written,
     verdict = guard(local(arrow([{"event_id": "a"}, {"event_id": None}])), written(line, ONE), now=now)
     first, second = verdict.checks
     assert first.state is State.ERROR
-    assert said in first.seen
+    assert said in first.observed
     assert (second.state, second.unexpected) == (State.FAILED, 1)
     assert verdict.status is Status.FAILED
 

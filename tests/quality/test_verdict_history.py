@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from hanzo_reports import store
-from hanzo_reports.quality import records
+from hanzo_reports.quality import verdict_history
 from hanzo_reports.quality.verdict import Check, State, Verdict
 from hanzo_reports.window import iso
 
@@ -26,31 +26,33 @@ def verdict(at, suite="events", *, scope="store", shipped=True, state=State.PASS
 
 
 def test_only_so_many_are_kept(held, now, monkeypatch):
-    monkeypatch.setattr(records, "KEPT", 3)
+    monkeypatch.setattr(verdict_history, "MAX_VERDICTS", 3)
     for minute in range(5):
-        records.save(held, verdict(now + timedelta(minutes=minute)))
-    records.save(held, verdict(now, "daily"))
-    found = records.history(held, now - timedelta(days=1))
+        verdict_history.save_verdict(held, verdict(now + timedelta(minutes=minute)))
+    verdict_history.save_verdict(held, verdict(now, "daily"))
+    found = verdict_history.verdicts_since(held, now - timedelta(days=1))
     assert [(one.suite, one.at) for one in found] == [
         ("daily", iso(now)), *(("events", iso(now + timedelta(minutes=minute))) for minute in (2, 3, 4)),
     ]  # fmt: skip
-    assert [one.at for one in records.history(held, now + timedelta(minutes=4))] == [iso(now + timedelta(minutes=4))]
+    assert [one.at for one in verdict_history.verdicts_since(held, now + timedelta(minutes=4))] == [
+        iso(now + timedelta(minutes=4))
+    ]
 
 
 def test_the_badge_is_of_the_suites_of_the_package_and_of_the_last_load(held, now):
     failed = State.FAILED
-    records.save(held, verdict(now, "events"))
-    records.save(held, verdict(now, "own", shipped=False, state=failed))
-    assert records.badge(records.current(held))["text"] == "passed"
-    records.save(held, verdict(now, "blk", scope="load", shipped=False, state=failed))
-    told = records.badge(records.current(held))
+    verdict_history.save_verdict(held, verdict(now, "events"))
+    verdict_history.save_verdict(held, verdict(now, "own", shipped=False, state=failed))
+    assert verdict_history.build_badge(verdict_history.current_verdicts(held))["text"] == "passed"
+    verdict_history.save_verdict(held, verdict(now, "blk", scope="load", shipped=False, state=failed))
+    told = verdict_history.build_badge(verdict_history.current_verdicts(held))
     assert (told["status"], told["text"], told["tone"]) == ("failed", "failed", "bad")
     assert sorted((one["suite"], one["scope"], one["failed"]) for one in told["suites"]) == [
         ("blk", "load", ["fresh"]), ("events", "store", []),
     ]  # fmt: skip
-    records.save(held, verdict(now + timedelta(hours=1), "events", scope="load"))
-    assert records.badge(records.current(held))["status"] == "passed"
+    verdict_history.save_verdict(held, verdict(now + timedelta(hours=1), "events", scope="load"))
+    assert verdict_history.build_badge(verdict_history.current_verdicts(held))["status"] == "passed"
 
 
 def test_nothing_checked_is_no_badge(held):
-    assert records.badge(records.current(held)) is None
+    assert verdict_history.build_badge(verdict_history.current_verdicts(held)) is None

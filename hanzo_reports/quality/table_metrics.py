@@ -1,4 +1,4 @@
-"""Table metrics of Great Expectations, computed by Ibis: those that fit into the one scan, and those with a query."""
+"""Great Expectations' metrics of a table, computed by Ibis: aggregates for the one scan, and queries of their own."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 
-from hanzo_reports.quality.rows import column, like
+from hanzo_reports.quality.predicates import comparable, get_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import ibis.expr.types as ir
 
-    from hanzo_reports.quality.rows import Predicate
+    from hanzo_reports.quality.predicates import Predicate
 
-SHOWN = 20
+MAX_VALUES = 20  # values that a metric lists
 
 
 @dataclass(frozen=True)
 class Domain:
-    """The rows and the column that a metric is about.
+    """The rows and the column that a metric is computed on.
 
     Args:
         table: all rows.
         condition: the row condition; None: all rows count.
         column: the column's name; empty: none.
-        given: the metric's own arguments.
+        arguments: the metric's own arguments.
     """
 
     table: ir.Table
     condition: Predicate | None
     column: str
-    given: Mapping[str, Any]
+    arguments: Mapping[str, Any]
 
     @property
     def where(self) -> Any:  # noqa: ANN401  # a predicate, or None
@@ -44,22 +44,22 @@ class Domain:
     @property
     def value(self) -> Any:  # noqa: ANN401  # Ibis' columns are as dynamic as their types
         """The column."""
-        return column(self.table, self.column)
+        return get_column(self.table, self.column)
 
     @property
     def inside(self) -> ir.Table:
-        """The rows that count."""
+        """The rows under the condition."""
         return self.table if self.condition is None else self.table.filter(self.where)
 
 
 def _proportion(part: str) -> Callable[[Domain], Any]:
-    def made(d: Domain) -> Any:  # noqa: ANN401
-        known = d.value.count(where=d.where)
+    def proportion(d: Domain) -> Any:  # noqa: ANN401
+        present = d.value.count(where=d.where)
         if part == "unique":
-            return d.value.nunique(where=d.where) / known.nullif(0)
-        return known / d.table.count(where=d.where).nullif(0)
+            return d.value.nunique(where=d.where) / present.nullif(0)
+        return present / d.table.count(where=d.where).nullif(0)
 
-    return made
+    return proportion
 
 
 AGGREGATES: dict[str, Callable[[Domain], Any]] = {
@@ -72,7 +72,7 @@ AGGREGATES: dict[str, Callable[[Domain], Any]] = {
     "column.standard_deviation": lambda d: d.value.std(where=d.where, how="sample"),
     "column.distinct_values.count": lambda d: d.value.nunique(where=d.where),
     "column.unique_proportion": _proportion("unique"),
-    "column.non_null_proportion": _proportion("known"),
+    "column.non_null_proportion": _proportion("present"),
 }
 
 
@@ -87,45 +87,46 @@ SCHEMA: dict[str, Callable[[ir.Table], Any]] = {
 }
 
 
-def _strangers(d: Domain) -> ir.Table:
+def _unexpected_values(d: Domain) -> ir.Table:
     """Distinct values that are not in the set."""
-    known = [like(d.value, item) for item in d.given["value_set"]]
-    return d.inside.filter(d.value.notnull() & d.value.notin(known)).select(d.column).distinct()
+    members = [comparable(d.value, item) for item in d.arguments["value_set"]]
+    return d.inside.filter(d.value.notnull() & d.value.notin(members)).select(d.column).distinct()
 
 
-def _absent(d: Domain) -> list[Any]:
+def _missing_values(d: Domain) -> list[Any]:
     """Values of the set that no row has."""
-    wanted = list(d.given["value_set"])
-    found = d.inside.filter(d.value.isin([like(d.value, item) for item in wanted])).select(d.column).distinct()
-    held = {_plain(row[d.column]) for row in found.to_pyarrow().to_pylist()}
-    return [item for item in wanted if _plain(item) not in held]
+    members = list(d.arguments["value_set"])
+    matches = d.inside.filter(d.value.isin([comparable(d.value, item) for item in members])).select(d.column).distinct()
+    present = {_plain(row[d.column]) for row in matches.to_pyarrow().to_pylist()}
+    return [item for item in members if _plain(item) not in present]
 
 
 def _most_common(d: Domain) -> list[Any]:
     """The most frequent values; several where they are equally frequent."""
     counted = d.inside.filter(d.value.notnull()).group_by(d.column).aggregate(n=ibis._.count())
-    rows = counted.filter(counted.n == counted.n.max()).limit(SHOWN).to_pyarrow().to_pylist()
+    rows = counted.filter(counted.n == counted.n.max()).limit(MAX_VALUES).to_pyarrow().to_pylist()
     return [row[d.column] for row in rows]
 
 
 def _quantiles(d: Domain) -> list[Any]:
-    wanted = {f"q{number}": d.value.quantile(share, where=d.where) for number, share in enumerate(d.given["quantiles"])}
-    return list(d.table.aggregate(**wanted).to_pyarrow().to_pylist()[0].values())
+    shares = enumerate(d.arguments["quantiles"])
+    quantiles = {f"q{number}": d.value.quantile(share, where=d.where) for number, share in shares}
+    return list(d.table.aggregate(**quantiles).to_pyarrow().to_pylist()[0].values())
 
 
 QUERIES: dict[str, Callable[[Domain], Any]] = {
-    "column.distinct_values.not_in_set.count": lambda d: int(_strangers(d).count().to_pyarrow().as_py()),
+    "column.distinct_values.not_in_set.count": lambda d: int(_unexpected_values(d).count().to_pyarrow().as_py()),
     "column.distinct_values.not_in_set":
-        lambda d: [row[d.column] for row in _strangers(d).limit(SHOWN).to_pyarrow().to_pylist()],
-    "column.distinct_values.missing_from_column.count": lambda d: len(_absent(d)),
-    "column.distinct_values.missing_from_column": _absent,
+        lambda d: [row[d.column] for row in _unexpected_values(d).limit(MAX_VALUES).to_pyarrow().to_pylist()],
+    "column.distinct_values.missing_from_column.count": lambda d: len(_missing_values(d)),
+    "column.distinct_values.missing_from_column": _missing_values,
     "column.most_common_value": _most_common,
     "column.quantile_values": _quantiles,
 }  # fmt: skip
 
 
-def compared(value: object) -> object:
-    """A metric's value as Great Expectations compares it: an instant without offset is UTC."""
+def with_zone(value: object) -> object:
+    """A metric's value as Great Expectations compares it: an instant without an offset is in UTC."""
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 

@@ -1,4 +1,4 @@
-"""Verdicts kept beside the data: JSON files in a store's folder, rows of its state where it is no folder.
+"""Verdicts stored beside the data: JSON files in a store's folder, or rows of its state where it is not a folder.
 
 ::
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from hanzo_reports.store.base import Store
 
 FOLDER = "quality"
-KEPT = 1000  # verdicts of one suite and scope; older ones are removed
+MAX_VERDICTS = 1000  # of one suite and scope; older ones are removed
 WORDS = {Status.PASSED: "passed", Status.WARNED: "warnings", Status.FAILED: "failed"}
 TONES = {Status.PASSED: "good", Status.WARNED: "warn", Status.FAILED: "bad"}
 
 
-def save(store: Store, verdict: Verdict) -> None:
-    """A verdict kept: whole, or not at all. One that was skipped says nothing, and is not."""
+def save_verdict(store: Store, verdict: Verdict) -> None:
+    """Stores a verdict, whole or not at all; a skipped one says nothing and is not stored."""
     if verdict.status is Status.SKIPPED:
         return
     folder, at = _folder(store), _sortable(verdict.at)
@@ -39,44 +39,43 @@ def save(store: Store, verdict: Verdict) -> None:
     place.mkdir(parents=True, exist_ok=True)
     name = f"{at}-{len(list(place.glob(f'{at}-*.json'))):04d}-{uuid4().hex[:8]}"  # of one instant, the later is later
     write_text(place / f"{name}.json", f"{verdict.text()}\n")
-    for old in sorted(place.glob("*.json"))[:-KEPT]:
+    for old in sorted(place.glob("*.json"))[:-MAX_VERDICTS]:
         old.unlink(missing_ok=True)
 
 
-def newest(store: Store) -> list[Verdict]:
+def newest_verdicts(store: Store) -> list[Verdict]:
     """The newest verdict of each suite and scope."""
     return [verdicts[-1] for verdicts in _all(store, 1).values() if verdicts]
 
 
-def history(store: Store, since: datetime) -> list[Verdict]:
-    """The verdicts from an instant on, in the order of time; at most KEPT of each suite and scope are there."""
-    found = _all(store, KEPT, _sortable(iso(since)))
-    return sorted((one for verdicts in found.values() for one in verdicts), key=lambda one: one.at)
+def verdicts_since(store: Store, since: datetime) -> list[Verdict]:
+    """The verdicts from an instant on, in order of time, at most MAX_VERDICTS of each suite and scope."""
+    by_suite = _all(store, MAX_VERDICTS, _sortable(iso(since)))
+    return sorted((one for verdicts in by_suite.values() for one in verdicts), key=lambda one: one.at)
 
 
-def current(store: Store) -> list[Verdict]:
-    """The newest verdicts that tell of the data as they are: of the package's suites, and of the last load.
+def current_verdicts(store: Store) -> list[Verdict]:
+    """The newest verdicts that other pages show: of the package's suites about the store, and of the last load.
 
-    A suite of one's own is on the page about the data's quality; it says nothing of the data to other pages. What an
-    earlier load was like is told by the suites about the store.
+    A suite of the user's own is only on the page about the data's quality. Earlier loads are covered by the suites
+    about the store.
     """
-    known = newest(store)
-    loads = [one for one in known if one.scope == "load"]
+    verdicts = newest_verdicts(store)
+    loads = [one for one in verdicts if one.scope == "load"]
     last = max(loads, key=lambda one: one.at, default=None)
-    return [one for one in known if one is last or (one.scope != "load" and one.about.get("shipped", True))]
+    return [one for one in verdicts if one is last or (one.scope != "load" and one.about.get("shipped", True))]
 
 
-def badge(verdicts: Iterable[Verdict]) -> dict[str, Any] | None:
-    """What a page and a manifest say about the data; None: it was never checked.
+def build_badge(verdicts: Iterable[Verdict]) -> dict[str, Any] | None:
+    """What a page and a manifest say about the data; None: it has never been checked.
 
     Returns:
         `status` (the worst), `text` and `tone` for the page, and `suites`: name, scope, status, instant, failed checks.
     """
-    known = list(verdicts)
-    if not known:
+    verdicts = list(verdicts)
+    if not verdicts:
         return None
-    order = list(Status)
-    worst = max((one.status for one in known), key=order.index)
+    worst = max((one.status for one in verdicts), key=list(Status).index)
     suites = [
         {
             "suite": one.suite,
@@ -86,10 +85,10 @@ def badge(verdicts: Iterable[Verdict]) -> dict[str, Any] | None:
             "quarantined": one.quarantined,
             "failed": [check.id for check in one.checks if check.state in {"failed", "error"}],
         }
-        for one in known
+        for one in verdicts
     ]
     count = sum(
-        check.state in {"failed", "error"} and check.severity != "info" for one in known for check in one.checks
+        check.state in {"failed", "error"} and check.severity != "info" for one in verdicts for check in one.checks
     )
     text = f"{count} {WORDS[worst]}" if worst is Status.WARNED else WORDS[worst]
     return {"status": worst.value, "text": text.removesuffix("s") if count == 1 else text, "tone": TONES[worst],
@@ -123,7 +122,7 @@ def _read(path: Path) -> Verdict:
 
 
 def _insert(store: Store, at: str, verdict: Verdict) -> None:
-    import sqlalchemy  # noqa: PLC0415  # a folder needs none
+    import sqlalchemy  # noqa: PLC0415  # a folder does not need it
 
     from hanzo_reports.state.quality_tables import VERDICTS  # noqa: PLC0415  # as above
 
@@ -134,7 +133,7 @@ def _insert(store: Store, at: str, verdict: Verdict) -> None:
         connection.execute(VERDICTS.insert().values(row))
         own = (VERDICTS.c.suite == verdict.suite, VERDICTS.c.scope == verdict.scope)
         names = sqlalchemy.select(VERDICTS.c.verdict_id).where(*own).order_by(VERDICTS.c.verdict_id.desc())
-        oldest = connection.execute(names.offset(KEPT - 1).limit(1)).scalar_one_or_none()
+        oldest = connection.execute(names.offset(MAX_VERDICTS - 1).limit(1)).scalar_one_or_none()
         if oldest:
             connection.execute(VERDICTS.delete().where(*own, VERDICTS.c.verdict_id < oldest))
 
@@ -150,10 +149,11 @@ def _rows(store: Store, most: int, since: str) -> dict[str, list[Verdict]]:
     )
     ranked = sqlalchemy.select(VERDICTS, place.label("place")).subquery()
     wanted = (ranked.c.place <= most, ranked.c.verdict_id >= since)
-    asked = sqlalchemy.select(ranked).where(*wanted).order_by(ranked.c.verdict_id)
-    found: dict[str, list[Verdict]] = {}
+    newest = sqlalchemy.select(ranked).where(*wanted).order_by(ranked.c.verdict_id)
+    by_suite: dict[str, list[Verdict]] = {}
     with store.state.connect() as connection:
-        rows: Sequence[Any] = connection.execute(asked).all()
+        rows: Sequence[Any] = connection.execute(newest).all()
     for row in rows:
-        found.setdefault(f"{row.suite}-{row.scope}", []).append(Verdict.read(row.verdict, f"verdict {row.verdict_id}"))
-    return found
+        verdict = Verdict.read(row.verdict, f"verdict {row.verdict_id}")
+        by_suite.setdefault(f"{row.suite}-{row.scope}", []).append(verdict)
+    return by_suite
