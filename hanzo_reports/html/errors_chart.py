@@ -1,4 +1,4 @@
-"""The errors of a backtest as a chart: how far off each method is, by the day on which it is asked."""
+"""The errors of a backtest as a chart: how far off each forecasting method is, by day of the period."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ COLORS = {"forecast": "#3d5afe", "run_rate": "#c0203f", "last_7_days": "#0d9488"
 
 
 def write_errors_chart(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """A backtest's rows drawn into an SVG file, one panel a class of spend; it appears whole or not at all.
+    """Draw a backtest into an SVG file with a panel for each class of spend; it appears whole or not at all.
 
     Args:
-        rows: what `forecast.backtest.backtest` gives.
+        rows: the rows that `forecast.backtest.backtest` returns.
         path: the file.
 
     Raises:

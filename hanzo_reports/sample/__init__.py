@@ -1,8 +1,8 @@
 """A synthetic platform: seeded events with the shape of real traffic, for demos, tests and benchmarks.
 
-Everything is made up: services, people, keys and numbers. Only the model names are real, so that prices are found.
-The arithmetic is on integers, so the same arguments give the same rows on every machine. The story, told backwards
-from its end: an incident of 45 minutes 15 hours before, and one project whose prompts grow over the last day.
+Services, people, keys and numbers are invented; the model names are real, so that they have prices. The arithmetic is
+on integers, so the same arguments give the same rows on every machine. The data end with two stories: an incident of 45
+minutes, 15 hours before the end, and a project whose prompts grow over the last day.
 """
 
 from hanzo_reports.sample.stream import SCHEMA, sample, write_sample

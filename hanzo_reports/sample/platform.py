@@ -1,4 +1,4 @@
-"""The synthetic platform as a catalogue: who asks, what answers, how often, how fast, and how it fails."""
+"""The catalogue of the synthetic platform: its users, its routes, their load, their speed and their failures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEYS = (
     ("c", "staging", "us-east", 1),
 )  # each team's
 WEEK = (112, 114, 115, 114, 108, 70, 67)  # percent of the average day, from Monday
-NIGHT, MORNING = (104, 100, 98, 97, 98, 102), (108, 116, 132, 156, 205, 265)  # how busy each hour begins, UTC
+NIGHT, MORNING = (104, 100, 98, 97, 98, 102), (108, 116, 132, 156, 205, 265)  # load at the start of each hour, UTC
 AFTERNOON, EVENING = (312, 322, 325, 322, 324, 312), (268, 244, 222, 176, 132, 118)
 BY_KEY = ("project", "team", "environment", "region", "api_key")
 BY_ROUTE = ("service", "endpoint", "operation", "provider", "model")
@@ -37,18 +37,18 @@ STEPS = 4096  # a distribution is a table of this many quantiles
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """One way through the platform: what answers, how long that takes, how much is read and written.
+    """A route of the platform: the model or service behind it, its latency and its tokens.
 
     Args:
-        share: how many of 1,000 requests of each project take it, in the order of PROJECTS.
-        first: median microseconds to the first token, or to the whole answer of what does not stream.
-        spread: that time's lognormal sigma.
+        share: of 1,000 requests of each project, how many take it, in the order of PROJECTS.
+        first: median microseconds to the first token, or to the whole response where it does not stream.
+        spread: the lognormal sigma of that time.
         token: microseconds for each further token.
-        reads: median tokens read.
-        writes: median tokens written.
-        cached: percent of requests that read a prompt cache; None: it has none.
-        reasons: whether part of what it writes is reasoning.
-        price: the cost it reports, in billionths of a dollar a token read and written; None: it reports none.
+        reads: median input tokens.
+        writes: median output tokens.
+        cached: percent of requests that read a prompt cache; None: it has no cache.
+        reasons: whether part of its output is reasoning.
+        price: the cost that it reports, in billionths of a dollar per input and output token; None: it reports none.
     """
 
     service: str
@@ -99,33 +99,33 @@ OUTCOMES = (
     (503, "overloaded"),
     (504, "timeout"),
 )
-LIMITED, CANCELLED, INVALID, SERVER = 1, 2, 3, 4  # places in OUTCOMES; server errors are the last three
+LIMITED, CANCELLED, INVALID, SERVER = 1, 2, 3, 4  # positions in OUTCOMES; the last three are server errors
 
 
 @dataclass(frozen=True)
 class Tables:
-    """The catalogue as lookup arrays: a draw is an index, what it means is a row."""
+    """The catalogue as lookup arrays, indexed by random draws."""
 
-    minutes: Numbers  # running sum of the day's rhythm, by minute
-    load: Numbers  # the rhythm itself, per mille of its peak
-    key: Numbers  # drawn per mille -> key
-    route: Numbers  # project, drawn per mille -> route
-    user: Numbers  # drawn -> the user's number in a team: few are busy, many are not
-    first: Numbers  # route, quantile -> microseconds to the first token, or to the whole answer
+    minutes: Numbers  # cumulative load of the day, by minute
+    load: Numbers  # the load by minute, per mille of its peak
+    key: Numbers  # per mille -> key
+    route: Numbers  # project, per mille -> route
+    user: Numbers  # draw -> the number of the user in a team; few are busy
+    first: Numbers  # route, quantile -> microseconds to the first token, or to the whole response
     reads: Numbers  # route, quantile -> tokens
     writes: Numbers
-    jitter: Numbers  # quantile -> per mille of the usual speed
+    jitter: Numbers  # quantile -> per mille of the usual time
     sizes: Numbers  # quantile -> bytes
-    token: Numbers  # route -> microseconds for each token written
-    capacity: Numbers  # route -> requests that its queue holds
-    chats: Mask  # route -> whether it streams an answer
-    models: Mask  # route -> whether a model answers
-    pays_writes: Mask  # route -> whether the provider tells what it wrote to its cache
-    reasons: Mask  # route -> whether part of the answer is reasoning
-    cached: Numbers  # route -> percentage of requests that read a cache, -1 where there is none
-    prices: Numbers  # route, (read, written) -> billionths of a dollar a token, 0 where no cost is reported
+    token: Numbers  # route -> microseconds for each output token
+    capacity: Numbers  # route -> requests that its queue can hold
+    chats: Mask  # route -> whether it streams its response
+    models: Mask  # route -> whether it calls a model
+    pays_writes: Mask  # route -> whether the provider reports cache writes
+    reasons: Mask  # route -> whether part of its output is reasoning
+    cached: Numbers  # route -> percentage of requests that read a cache, -1 if it has no cache
+    prices: Numbers  # route, (input, output) -> billionths of a dollar per token, 0 if it reports no cost
     status: NDArray[np.int16]  # outcome -> HTTP status
-    names: dict[str, pa.Array]  # column -> the strings that a route, key or user stands for
+    names: dict[str, pa.Array]  # column -> the strings of its routes, keys or users
 
 
 def _quantiles(median: int, sigma: float) -> list[int]:
@@ -134,14 +134,14 @@ def _quantiles(median: int, sigma: float) -> list[int]:
 
 
 def _spread(weights: Sequence[int], length: int) -> list[int]:
-    """The places 0, 1, 2 ..., each repeated by its share of the length."""
+    """The positions 0, 1, 2 ..., each repeated by its share of the length."""
     edges = [round(length * edge / sum(weights)) for edge in accumulate(weights)]
     return [place for place, (low, high) in enumerate(zip([0, *edges], edges, strict=False)) for _ in range(high - low)]
 
 
 @cache
-def tables() -> Tables:
-    """The lookup arrays, made once."""
+def build_tables() -> Tables:
+    """The lookup arrays, computed once."""
     hours = [*NIGHT, *MORNING, *AFTERNOON, *EVENING, NIGHT[0]]
     rhythm = np.interp(np.arange(1440), np.arange(25) * 60, hours).astype(np.int64)
     teams = [(project, f"{project}-{place + 1}") for project in PROJECTS for place in range(TEAMS_PER_PROJECT)]

@@ -1,4 +1,4 @@
-"""The synthetic platform at work: a stream of chance for each part of a day, turned into events."""
+"""The events of the synthetic platform, generated block by block, each block from a random stream of its own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from hanzo_reports.sample.platform import (
     TEAMS_PER_PROJECT,
     USERS_PER_TEAM,
     WEEK,
-    tables,
+    build_tables,
 )
 
 if TYPE_CHECKING:
@@ -46,19 +46,19 @@ _ARROW = {
 }
 SCHEMA = pa.schema([(column.name, _ARROW[column.dtype]) for column in COLUMNS if column.name != "ingested_at"])
 
-GROWING = "commerce"  # the project whose prompts double over the last day
+GROWING_PROJECT = "commerce"  # its prompts double over the last day
 INCIDENT_BEFORE = timedelta(hours=15)
 INCIDENT_HALF = timedelta(minutes=22, seconds=30)
-SERVER_PPM = 600  # server errors in a million requests
-INCIDENT_PPM = 300_000  # and how many more at the height of the incident: it shows by night too, when few ask
-CLIENT_PPM = (2_600, 3_600, 4_800)  # in a million: rate limited below the first, then cancelled, then invalid
-FRESH = 90  # the percentage of requests from which on a prompt is written to the cache
-BLOCK = 250_000  # rows of an average day that are made at once
-MINUTE = 60_000_000  # microseconds
+SERVER_PPM = 600  # server errors per million requests
+INCIDENT_PPM = 300_000  # additional ones at the peak of the incident, enough to show at night
+CLIENT_PPM = (2_600, 3_600, 4_800)  # per million: rate limited below the first, then cancelled, then invalid
+CACHE_WRITE_PERCENTILE = 90  # requests from this percentile on write their prompt to the cache
+BLOCK_ROWS = 250_000  # of an average day, generated at once
+MINUTE_MICROSECONDS = 60_000_000
 
 
 class Plan(NamedTuple):
-    """What a stretch of the story depends on besides its place in time."""
+    """What the events of a block depend on besides its time."""
 
     per_day: int
     seed: int
@@ -68,35 +68,37 @@ class Plan(NamedTuple):
 def sample(
     start: datetime, days: float, per_day: int, seed: int = 7, *, until: datetime | None = None
 ) -> pa.RecordBatchReader:
-    """The synthetic platform's events over a period: the event's columns without `ingested_at`, ordered by time.
+    """The synthetic platform's events over a period.
 
     Args:
-        start: first instant; must carry an offset.
+        start: the first instant, with a UTC offset.
         days: length of the period in days of 24 hours; may have a fraction.
-        per_day: requests on an average day at the end of the story; earlier days have a little fewer.
-        seed: another seed, other events; event ids carry it.
-        until: the end of the story; None: the end of the period. Periods made apart with one `until` join up exactly.
+        per_day: requests on an average day at the end of the data; earlier days have slightly fewer.
+        seed: a different seed gives different events; event ids contain it.
+        until: the end of the data, which the incident and the growth precede; None: the end of the period. Periods that
+            are generated separately with the same `until` join exactly.
 
     Returns:
-        A stream of record batches; `cost` is NULL but for the providers that report one.
+        A stream of record batches with the event's columns except `ingested_at`, ordered by time; `cost` is NULL except
+        for providers that report one.
 
     Raises:
-        UsageError: no offset, an empty period, or no requests.
+        UsageError: no UTC offset, an empty period, or no requests.
     """
     if start.tzinfo is None or (until and until.tzinfo is None):
-        msg = "the sample's start and end must carry a UTC offset, for example 2025-06-01T00:00:00+00:00"
+        msg = "the sample's start and end must have a UTC offset, for example 2025-06-01T00:00:00+00:00"
         raise UsageError(msg)
     if days <= 0 or per_day <= 0 or seed < 0:
-        msg = f"a sample needs days and requests above 0 and a seed from 0; got {days=}, {per_day=}, {seed=}"
+        msg = f"a sample needs days and requests above 0 and a seed of at least 0, not {days=}, {per_day=}, {seed=}"
         raise UsageError(msg)
     start = start.astimezone(UTC)
     end = start + timedelta(days=days)
-    plan, blocks = Plan(per_day, seed, (until or end).astimezone(UTC)), min(-(-per_day // BLOCK), 1440)
+    plan, blocks = Plan(per_day, seed, (until or end).astimezone(UTC)), min(-(-per_day // BLOCK_ROWS), 1440)
 
     def batches() -> Iterator[pa.RecordBatch]:
         for day in range(start.date().toordinal(), (end - timedelta(microseconds=1)).date().toordinal() + 1):
             for block in range(blocks):
-                batch = _block(plan, day, block * 1440 // blocks, (block + 1) * 1440 // blocks)
+                batch = _generate_block(plan, day, block * 1440 // blocks, (block + 1) * 1440 // blocks)
                 inside = np.searchsorted(
                     batch["timestamp"].cast(pa.int64()), [_microseconds(start), _microseconds(end)]
                 )
@@ -107,8 +109,8 @@ def sample(
 
 
 def write_sample(path: Path, start: datetime, days: float, per_day: int, seed: int = 7) -> int:
-    """The number of synthetic events written to a Parquet file, which appears whole or not at all; see `sample`."""
-    rows = 0
+    """Write the events of `sample` to a Parquet file, which appears whole or not at all; returns their number."""
+    row_count = 0
     with (
         stage_file(path) as partial,
         sample(start, days, per_day, seed) as reader,
@@ -116,8 +118,8 @@ def write_sample(path: Path, start: datetime, days: float, per_day: int, seed: i
     ):
         for batch in reader:
             writer.write_batch(batch)
-            rows += batch.num_rows
-    return rows
+            row_count += batch.num_rows
+    return row_count
 
 
 def _microseconds(instant: datetime) -> int:
@@ -125,14 +127,14 @@ def _microseconds(instant: datetime) -> int:
 
 
 def _count(plan: Plan, day: int, share: float, noise: int) -> int:
-    """How many requests a part of a day has: the week's rhythm, 0.3 % of growth a day, a little chance."""
+    """The number of requests in a part of a day: the weekday's share, 0.3 % of growth a day, and noise."""
     age = max(0, plan.until.date().toordinal() - day)
     return round(plan.per_day * share * WEEK[(day - 1) % 7] / 100 / (1 + 0.003 * age) * noise / 1000)
 
 
-def _block(plan: Plan, day: int, first: int, last: int) -> pa.RecordBatch:
-    """The minutes [first, last) of one UTC day: their own stream of chance, whatever else is made."""
-    t, rng = tables(), np.random.default_rng([plan.seed, day, first])
+def _generate_block(plan: Plan, day: int, first: int, last: int) -> pa.RecordBatch:
+    """The events of the minutes [first, last) of one UTC day, from a random stream of their own."""
+    t, rng = build_tables(), np.random.default_rng([plan.seed, day, first])
     low, high = int(t.minutes[first - 1]) if first else 0, int(t.minutes[last - 1])
     n = _count(plan, day, (high - low) / int(t.minutes[-1]), int(rng.integers(985, 1016)))
 
@@ -141,24 +143,24 @@ def _block(plan: Plan, day: int, first: int, last: int) -> pa.RecordBatch:
 
     minute = np.sort(np.searchsorted(t.minutes, rng.integers(low, high, n), side="right"))
     midnight = _microseconds(datetime.combine(date.fromordinal(day), time(), UTC))
-    when = np.sort(midnight + minute * MINUTE + rng.integers(0, MINUTE, n))
-    trouble = _trouble(when, plan.until)
+    when = np.sort(midnight + minute * MINUTE_MICROSECONDS + rng.integers(0, MINUTE_MICROSECONDS, n))
+    severity = _incident_severity(when, plan.until)
 
     key = t.key[rng.integers(0, 1000, n)]
     project = key // (len(KEYS) * TEAMS_PER_PROJECT)
     route = t.route[project, rng.integers(0, 1000, n)]
-    outcome = _outcome(rng.integers(0, 1_000_000, n), trouble, t.chats[route])
+    outcome = _outcome(rng.integers(0, 1_000_000, n), severity, t.chats[route])
     answered = (outcome == 0) | (outcome == CANCELLED)
 
     reads = t.reads[route, draw()] * _prompts(when, project, plan.until) // 1000
     writes = t.writes[route, draw()] >> (outcome == CANCELLED)
-    slow = t.jitter[draw()] * (1000 + 2 * trouble)  # millionths of the usual time
+    slow = t.jitter[draw()] * (1000 + 2 * severity)  # millionths of the usual time
     started = t.first[route, draw()] * slow // 1_000_000
-    took = started + t.token[route] * writes * slow // 1_000_000
-    took = np.where(answered | (outcome >= SERVER), took, 2_000 + took % 4_000)  # a refusal is quick
+    duration = started + t.token[route] * writes * slow // 1_000_000
+    duration = np.where(answered | (outcome >= SERVER), duration, 2_000 + duration % 4_000)  # a refusal is quick
 
     luck, size, capacity = rng.integers(0, 100, n), t.sizes[draw()], t.capacity[route]
-    busy = 100 + 280 * t.load[minute] // 1000 + luck * 2 + trouble // 2  # per mille of the queue
+    busy = 100 + 280 * t.load[minute] // 1000 + luck * 2 + severity // 2  # per mille of the queue
     user = key // len(KEYS) * USERS_PER_TEAM + t.user[draw()]
     places = dict.fromkeys(BY_KEY, key)
     places |= dict.fromkeys(BY_ROUTE, route) | {"user": user, "error_type": outcome}
@@ -167,7 +169,7 @@ def _block(plan: Plan, day: int, first: int, last: int) -> pa.RecordBatch:
         "event_id": _ids(f"syn{plan.seed}-{date.fromordinal(day):%Y%m%d}-{first}-", n),
         "timestamp": pa.array(when, pa.timestamp("us", "UTC")),
         "status": pa.array(t.status[outcome]),
-        "latency_ms": pa.array(took / 1000),
+        "latency_ms": pa.array(duration / 1000),
         "time_to_first_token_ms": pa.array(started / 1000, mask=~(answered & t.chats[route])),
         "bytes_in": pa.array(size + 4 * reads),
         "bytes_out": pa.array(size // 2 + 5 * writes),
@@ -175,38 +177,38 @@ def _block(plan: Plan, day: int, first: int, last: int) -> pa.RecordBatch:
         "queue_capacity": pa.array(capacity, pa.int32()),
     }
     batch = pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
-    kept = rng.integers(0, 1000, n) >= trouble * 3 // 5  # clients give up during the incident
-    return batch if kept.all() else batch.filter(pa.array(kept))
+    present = rng.integers(0, 1000, n) >= severity * 3 // 5  # clients give up during the incident
+    return batch if present.all() else batch.filter(pa.array(present))
 
 
-def _trouble(when: Numbers, until: datetime) -> Numbers:
-    """How bad the incident is at each instant, per mille: a steep rise, a plateau, a steep fall."""
+def _incident_severity(when: Numbers, until: datetime) -> Numbers:
+    """The severity of the incident at each instant, per mille: a steep rise, a plateau, a steep fall."""
     half = INCIDENT_HALF // timedelta(milliseconds=1)
     away: Numbers = np.clip((when - _microseconds(until - INCIDENT_BEFORE)) // 1000, -half, half)
-    trouble: Numbers = np.clip(2500 - 2500 * away * away // (half * half), 0, 1000)
-    return trouble
+    severity: Numbers = np.clip(2500 - 2500 * away * away // (half * half), 0, 1000)
+    return severity
 
 
 def _prompts(when: Numbers, project: Numbers, until: datetime) -> Numbers:
-    """How long prompts are, per mille of the usual: twice as long for one project at the end of the story."""
+    """The length of prompts, per mille of the usual; for the growing project it doubles over the last day."""
     day = 86_400_000_000
     grown = np.clip(when - _microseconds(until) + day, 0, day) * 1000 // day
-    return 1000 + np.where(project == list(PROJECTS).index(GROWING), grown, 0)
+    return 1000 + np.where(project == list(PROJECTS).index(GROWING_PROJECT), grown, 0)
 
 
-def _outcome(chance: Numbers, trouble: Numbers, chats: Mask) -> Numbers:
-    """How each request ended, as a place in OUTCOMES; only a stream can be cancelled."""
-    server = SERVER_PPM + INCIDENT_PPM * trouble // 1000
+def _outcome(chance: Numbers, severity: Numbers, chats: Mask) -> Numbers:
+    """The outcome of each request, as a position in OUTCOMES; only a stream can be cancelled."""
+    server = SERVER_PPM + INCIDENT_PPM * severity // 1000
     refused = np.array([LIMITED, CANCELLED, INVALID, 0])[np.searchsorted(CLIENT_PPM, chance - server, side="right")]
     refused = np.where((refused == CANCELLED) & ~chats, 0, refused)
     return np.where(chance < server, SERVER + chance % 3, refused)
 
 
 def _tokens(route: Numbers, reads: Numbers, writes: Numbers, luck: Numbers, answered: Mask) -> dict[str, pa.Array]:
-    """Tokens and reported costs; NULL where there is no model, no answer, or no such part of a model's tokens."""
-    t = tables()
+    """Tokens and reported costs; NULL without a model, without a response, or if the model has no such tokens."""
+    t = build_tables()
     models, cached = answered & t.models[route], t.cached[route]
-    hit, fresh = luck < cached, luck >= FRESH
+    hit, fresh = luck < cached, luck >= CACHE_WRITE_PERCENTILE
     priced = models & (t.prices[route, 0] > 0)
     cost = pa.array(reads * t.prices[route, 0] + writes * t.prices[route, 1], mask=~priced)  # billionths of a dollar
     return {

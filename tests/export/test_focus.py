@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from datetime import timedelta
 from decimal import Decimal
 
+import ibis
 import pyarrow.parquet as pq
 import pytest
 
 import hanzo_reports as hr
+from hanzo_reports.export import focus
 
 MANDATORY = {  # present in every FOCUS 1.2 file
     "BilledCost", "BillingAccountId", "BillingAccountName", "BillingAccountType", "BillingCurrency", "BillingPeriodEnd",
@@ -76,6 +79,15 @@ def test_words_are_those_of_the_specification(charges):
     assert [row[name] for row in charges for name, words in WORDS.items() if row[name] not in words] == []
     assert [row for row in charges if row["ServiceSubcategory"] not in SUBCATEGORIES[row["ServiceCategory"]]] == []
     assert all(re.fullmatch("[A-Z]{3}", row["BillingCurrency"]) for row in charges)
+
+
+@pytest.mark.parametrize(
+    "team", ['a "team"', "back\\slash", "two\nlines", "\x1b[31m\t\x00", "\u2028 山", "", "null", "=1+1"]
+)
+def test_tags_are_json_whatever_a_name_holds(arrow, now, team):
+    events = ibis.memtable(arrow([{"event_id": "a", "team": team, "environment": None, "operation": None}]))
+    (row,) = focus.charges(events, hr.Window(now - timedelta(days=1), now)).to_pyarrow().to_pylist()
+    assert json.loads(row["Tags"]) == {"team": team, "service": "gateway"}
 
 
 def test_amounts_are_numbers_and_times_are_utc_in_order(charges):
