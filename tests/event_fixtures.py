@@ -1,4 +1,4 @@
-"""Events as a person would plant them in a test: usual values, and an empty store to load them into."""
+"""Events for tests, with usual values for what a test does not state, and an empty store to load them into."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def now():
 
 @pytest.fixture(scope="session")
 def arrow():
-    """A function that makes an Arrow table of events out of rows, the usual values where a row is silent."""
+    """A function that makes an Arrow table of events from rows, with usual values for missing columns."""
 
     def make(rows, **types):
         usual = {

@@ -83,10 +83,10 @@ def test_a_symbolic_link_stays(tmp_path):
     assert target.read_text() == "next"
 
 
-def test_a_long_name_is_no_problem(tmp_path):
+def test_a_long_name_fits(tmp_path):
     path = tmp_path / ("ü" * 120 + ".txt")
     write_text(path, "x")
-    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+    assert [written.name for written in tmp_path.iterdir()] == [path.name]
 
 
 def test_a_place_that_cannot_be_written_says_why_and_what_to_do(tmp_path):

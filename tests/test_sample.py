@@ -1,4 +1,4 @@
-"""The synthetic platform: the same on every run, and with the story that its docstring tells."""
+"""The synthetic platform: the same rows on every run, with the stories that its docstring describes."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ PER_DAY = 30_000
 
 @pytest.fixture(scope="module")
 def week():
-    """Eight days that end with the story, as a DuckDB table."""
+    """Eight days that end with the incident, as a DuckDB table."""
     with duckdb.connect() as con:
         con.execute("SET TimeZone = 'UTC'")
         con.register("week", sample(END - timedelta(days=8), 8, PER_DAY, 7).read_all())
         yield con
 
 
-def test_the_columns_are_the_events_without_the_time_of_acceptance():
+def test_the_columns_are_those_of_the_event_without_ingested_at():
     event = ibis.schema({name: dtype.lstrip("!") for name, dtype in SCHEMA.items()}).to_pyarrow()
     assert sample(END, 1, 100).schema == event.remove(event.get_field_index("ingested_at"))
 
 
-def test_what_may_not_be_null_never_is(week):
+def test_required_columns_are_never_null(week):
     required = [name for name, dtype in SCHEMA.items() if dtype.startswith("!") and name != "ingested_at"]
     counts = week.sql(f"SELECT count(*), {', '.join(f'count({name})' for name in required)} FROM week").fetchone()
     assert set(counts) == {counts[0]}
@@ -51,7 +51,7 @@ def test_the_rows_are_the_same_on_every_machine():
     assert hashlib.sha256(repr(rows).encode()).hexdigest()[:16] == "26970034ef3bee7c"
 
 
-def test_periods_made_apart_join_up():
+def test_separately_generated_periods_join():
     start, cut = END - timedelta(days=3), 1.37
     whole = sample(start, 3, 6_000).read_all()
     parts = [
@@ -62,7 +62,7 @@ def test_periods_made_apart_join_up():
     assert pa.concat_tables(parts).combine_chunks().equals(whole.combine_chunks())
 
 
-def test_many_requests_a_day_are_made_in_blocks_that_join_up():
+def test_many_requests_a_day_come_in_blocks_that_join():
     start = END - timedelta(hours=3)
     reader = sample(start, 3 / 24, 2_000_000, until=END + timedelta(days=2))
     table = pa.Table.from_batches(list(reader), reader.schema)
@@ -102,7 +102,7 @@ def test_errors_are_rare_before_the_incident(week):
     assert week.sql("SELECT count(*) FROM week WHERE (status >= 400) <> (error_type IS NOT NULL)").fetchone() == (0,)
 
 
-def test_the_incident_is_slow_failing_and_quiet(week):
+def test_the_incident_brings_errors_latency_and_less_traffic(week):
     """45 minutes around 15 hours before the end: 09:00 on the last day, against the same minutes a day before."""
     count, failed, slow, full = week.sql("""
         SELECT count(*), avg((status >= 500)::int), median(latency_ms), max(queue_depth / queue_capacity) FROM week
@@ -128,7 +128,7 @@ def test_there_is_one_incident(week):
     assert {hour.date() for (hour,) in bad} == {datetime(2025, 6, 18, tzinfo=UTC).date()}
 
 
-def test_one_project_reads_more_at_the_end(week):
+def test_the_prompts_of_one_project_grow_at_the_end(week):
     growth = dict(
         week.sql("""
             SELECT project, sum(input_tokens) FILTER (timestamp >= '2025-06-18')
@@ -140,8 +140,8 @@ def test_one_project_reads_more_at_the_end(week):
     assert all(0.8 < change < 1.2 for change in growth.values())
 
 
-def test_tokens_are_parts_of_each_other(week):
-    """Reads and writes of the cache are part of the input, reasoning of the output; a refusal has no tokens."""
+def test_cache_and_reasoning_tokens_are_parts_of_input_and_output(week):
+    """Cache reads and writes are part of the input, reasoning is part of the output; a refusal has no tokens."""
     wrong = week.sql("""
         SELECT count(*) FROM week
         WHERE coalesce(cache_read_tokens, 0) + coalesce(cache_write_tokens, 0) > input_tokens
@@ -155,7 +155,7 @@ def test_tokens_are_parts_of_each_other(week):
     assert week.sql("SELECT count(*) FROM week WHERE model IS NULL AND service = 'gateway'").fetchone() == (0,)
 
 
-def test_latency_keeps_its_limits_on_a_usual_day(week):
+def test_latency_stays_below_its_thresholds_on_a_usual_day(week):
     p50, p99 = week.sql(
         "SELECT quantile_cont(latency_ms, [0.5, 0.99]) FROM week WHERE timestamp < '2025-06-18'"
     ).fetchone()[0]
@@ -163,7 +163,7 @@ def test_latency_keeps_its_limits_on_a_usual_day(week):
     assert 800 < p99 < 2000
 
 
-def test_reported_costs_are_the_list_price_and_the_rest_is_left_to_the_load(week):
+def test_reported_costs_are_list_prices_and_other_costs_are_null(week):
     reported = week.sql("""
         SELECT provider, model, cost, input_tokens, output_tokens FROM week WHERE cost IS NOT NULL USING SAMPLE 50 ROWS
     """).fetchall()
@@ -185,7 +185,7 @@ def test_every_model_but_one_has_a_price(week):
     assert [model for provider, model in models if not priced(provider, model)] == ["hanzo-rerank-1"]
 
 
-def test_a_file_holds_the_same_rows_and_leaves_nothing_beside_it(tmp_path):
+def test_a_file_has_the_same_rows_and_no_file_is_left_beside_it(tmp_path):
     path = tmp_path / "sample.parquet"
     assert write_sample(path, END, 2, 1_000, 3) == pq.read_metadata(path).num_rows
     assert pq.read_table(path).equals(sample(END, 2, 1_000, 3).read_all())
@@ -197,6 +197,6 @@ def test_a_file_holds_the_same_rows_and_leaves_nothing_beside_it(tmp_path):
     [(END, 0, 100), (END, 1, 0), (END, 1, 100, -1), (END.replace(tzinfo=None), 1, 100)],
     ids=["no days", "no requests", "negative seed", "no offset"],
 )
-def test_what_cannot_be_is_refused(arguments):
+def test_an_invalid_period_is_refused(arguments):
     with pytest.raises(UsageError, match="sample"):
         sample(*arguments)

@@ -1,4 +1,4 @@
-"""The mistakes that systems like this one are known for, each shown not to happen."""
+"""The mistakes that systems like this one are known for, each shown not to occur."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NOW = datetime(2025, 12, 1, tzinfo=UTC)
 
 
 def events(*rows):
-    """A table of events; what a row does not name is NULL."""
+    """A table of events; a column that a row does not name is NULL."""
     return ibis.memtable(pa.Table.from_pylist([{"status": 200, **row} for row in rows], SCHEMA))
 
 
@@ -65,7 +65,7 @@ def test_the_day_of_a_clock_change_has_its_own_length():
         assert len({row["period"] for row in buckets}) == hours
 
 
-def test_a_total_of_percentiles_is_no_average_of_them():
+def test_a_total_of_percentiles_is_not_their_average():
     at = {"timestamp": NOW - timedelta(hours=1)}
     rows = events(
         *({**at, "model": "fast", "latency_ms": 10.0} for _ in range(98)),
@@ -79,14 +79,14 @@ def test_a_total_of_percentiles_is_no_average_of_them():
     assert rest[-1] == {"model": "other", "requests": 2, "latency_p99": 1000.0}
 
 
-def test_a_total_of_ratios_is_no_average_of_them():
+def test_a_total_of_ratios_is_not_their_average():
     at = {"timestamp": NOW - timedelta(hours=1)}
     rows = events(*({**at, "model": "a"} for _ in range(9)), {**at, "model": "b", "status": 500})
     window = Window.parse("24h", now=NOW)
     assert answer(health(rows, window, ["error_rate"])) == [{"error_rate": 0.1}]
 
 
-def test_an_unknown_price_is_no_free_lunch():
+def test_an_unknown_price_is_not_zero():
     at = {"timestamp": NOW - timedelta(hours=1), "model": "new", "input_tokens": 5, "output_tokens": 5}
     (row,) = answer(costs(events(at, {**at, "cost": Decimal(2)}), Window.parse("24h", now=NOW)))
     assert (row["cost"], row["unpriced_requests"], row["cost_per_request"]) == (2, 1, 2)
@@ -96,8 +96,8 @@ def test_an_unknown_price_is_no_free_lunch():
 
 def test_cache_reads_are_part_of_the_input():
     row = {"timestamp": NOW - timedelta(hours=1), "input_tokens": 100, "output_tokens": 10, "cache_read_tokens": 80}
-    (found,) = answer(usage(events(row), Window.parse("24h", now=NOW), ["tokens", "cache_read_tokens"]))
-    assert (found["tokens"], found["input_tokens"], found["cache_read_tokens"]) == (110, 100, 80)
+    (totals,) = answer(usage(events(row), Window.parse("24h", now=NOW), ["tokens", "cache_read_tokens"]))
+    assert (totals["tokens"], totals["input_tokens"], totals["cache_read_tokens"]) == (110, 100, 80)
 
 
 def test_money_is_added_exactly():
@@ -106,7 +106,7 @@ def test_money_is_added_exactly():
     assert str(row["cost"]) == "72.000000000"
 
 
-def test_monthly_is_the_month():
+def test_monthly_means_the_calendar_month():
     """ "Monthly" once meant 30 days."""
     rows = hourly(datetime(2025, 9, 1, tzinfo=UTC), NOW)
     (row,) = answer(usage(rows, Window.parse("last_month", now=NOW), ["requests"]))
@@ -115,7 +115,7 @@ def test_monthly_is_the_month():
     assert october["requests"] == 31 * 24
 
 
-def test_an_event_belongs_to_one_of_two_windows_that_meet():
+def test_an_event_belongs_to_one_of_two_adjacent_windows():
     edge = NOW - timedelta(hours=24)
     rows = events({"timestamp": edge, "model": "m"}, {"timestamp": edge - timedelta(microseconds=1), "model": "m"})
     window = Window.parse("24h", now=NOW)

@@ -1,3 +1,5 @@
+"""Windows: ranges, calendar periods, clock changes and buckets in any zone."""
+
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -14,7 +16,7 @@ ZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Amer
 
 
 @pytest.mark.parametrize(
-    ("text", "start", "end", "before"),
+    ("text", "start", "end", "previous_start"),
     [
         ("24h", "2026-10-31T12:34:56Z", "2026-11-01T12:34:56Z", "2026-10-30T12:34:56Z"),
         ("today", "2026-11-01T04:00:00Z", "2026-11-01T12:34:56Z", "2026-10-31T04:00:00Z"),
@@ -26,18 +28,18 @@ ZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Amer
         ("2025-06-01..2025-06-07", "2025-06-01T04:00:00Z", "2025-06-08T04:00:00Z", "2025-05-25T04:00:00Z"),
     ],
 )
-def test_ranges_in_new_york(text, start, end, before):
+def test_ranges_in_new_york(text, start, end, previous_start):
     window = Window.parse(text, now=NOW, timezone="America/New_York")
-    assert (iso(window.start), iso(window.end), iso(window.previous().start)) == (start, end, before)
+    assert (iso(window.start), iso(window.end), iso(window.previous().start)) == (start, end, previous_start)
 
 
-def test_the_month_so_far_is_compared_with_the_same_part_of_the_month_before():
+def test_the_month_to_date_is_compared_with_the_same_part_of_the_previous_month():
     previous = Window.parse("mtd", now=datetime(2026, 3, 31, 12, tzinfo=UTC)).previous()
     assert (iso(previous.start), iso(previous.end)) == ("2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z")
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("yesterdy", "did you mean 'yesterday'"),
         ("2025-06-09..2025-06-01", "is empty"),
@@ -45,12 +47,12 @@ def test_the_month_so_far_is_compared_with_the_same_part_of_the_month_before():
         ("0d", "at least 1d"),
     ],
 )
-def test_a_range_that_cannot_be_read_says_why(text, says):
-    with pytest.raises(WindowError, match=says):
+def test_an_invalid_range_says_why(text, message):
+    with pytest.raises(WindowError, match=message):
         Window.parse(text, now=NOW)
 
 
-def test_an_unknown_zone_names_the_nearest():
+def test_an_unknown_zone_error_names_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean 'America/New_York'"):
         Window.parse("24h", now=NOW, timezone="America/NewYork")
     with pytest.raises(UnknownNameError, match=r"known: Africa/Abidjan, .*\.\.\. \(\d{3} in all\)") as raised:
@@ -58,7 +60,7 @@ def test_an_unknown_zone_names_the_nearest():
     assert len(str(raised.value)) < 1500
 
 
-def test_the_repeated_hour_of_autumn_stays_two():
+def test_the_repeated_hour_of_autumn_makes_two_buckets():
     labels = [b.label for b in Window.parse("today", now=NOW, timezone="America/New_York").buckets(Grain.HOUR)]
     assert labels[:4] == [
         f"2026-11-01T{t}" for t in ("00:00:00-04:00", "01:00:00-04:00", "01:00:00-05:00", "02:00:00-05:00")

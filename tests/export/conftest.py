@@ -1,4 +1,4 @@
-"""Events to plant, and a store for them."""
+"""Events and an empty store for the tests of exports."""
 
 from event_fixtures import arrow, lake, now
 

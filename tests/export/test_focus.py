@@ -1,4 +1,4 @@
-"""The export of charges by the column rules of FOCUS 1.2, Cost and Usage: what is there, filled, and of which words."""
+"""The export of charges against the column rules of FOCUS 1.2, Cost and Usage: presence, nulls and allowed values."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def charges(tmp_path_factory, arrow, now):
         return list(csv.DictReader(file))
 
 
-def test_what_is_mandatory_is_there_and_what_must_be_filled_is(charges):
+def test_mandatory_columns_exist_and_required_ones_are_filled(charges):
     assert len(charges) == 4
     assert MANDATORY - set(charges[0]) == set()
     assert [name for row in charges for name in FILLED if not row[name]] == []
@@ -75,7 +75,7 @@ def test_what_is_mandatory_is_there_and_what_must_be_filled_is(charges):
     assert own == []
 
 
-def test_words_are_those_of_the_specification(charges):
+def test_values_are_those_of_the_specification(charges):
     assert [row[name] for row in charges for name, words in WORDS.items() if row[name] not in words] == []
     assert [row for row in charges if row["ServiceSubcategory"] not in SUBCATEGORIES[row["ServiceCategory"]]] == []
     assert all(re.fullmatch("[A-Z]{3}", row["BillingCurrency"]) for row in charges)

@@ -1,4 +1,4 @@
-"""Files for other tools: exact money, whole rows, whole files."""
+"""Files for other tools: exact money, every row, complete files."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_csv_by_hand():
 
 
 def test_json_by_hand():
-    said = format_table(TABLE, "json", window=WINDOW, summary={"total_cost": Decimal("2341.500000000")})
-    assert '"cost": 854.25,' in said
-    assert '"cost": 0.00000012,' in said
-    told = json.loads(said)
-    assert told["data"][0] == ROWS[0] | {"cost": 854.25, "at": "2025-06-01T00:00:00Z"}
-    assert told["data"][2] == ROWS[2]
-    assert told["summary"] == {"total_cost": 2341.5}
-    assert told["window"] == {"start": "2025-06-01T00:00:00Z", "end": "2025-06-08T00:00:00Z", "timezone": "UTC"}
+    text = format_table(TABLE, "json", window=WINDOW, summary={"total_cost": Decimal("2341.500000000")})
+    assert '"cost": 854.25,' in text
+    assert '"cost": 0.00000012,' in text
+    document = json.loads(text)
+    assert document["data"][0] == ROWS[0] | {"cost": 854.25, "at": "2025-06-01T00:00:00Z"}
+    assert document["data"][2] == ROWS[2]
+    assert document["summary"] == {"total_cost": 2341.5}
+    assert document["window"] == {"start": "2025-06-01T00:00:00Z", "end": "2025-06-08T00:00:00Z", "timezone": "UTC"}
 
 
 HOSTILE = pa.table({"model": ['=HYPERLINK("https://x")', "@cf/meta/llama-3", "+cmd|' /C calc'!A0", "-5", None]})
@@ -88,13 +88,13 @@ def test_no_cell_for_a_spreadsheet_begins_a_formula(words):
     assert [cell.replace("'", "") for cell in cells] == [word.replace("'", "") for word in words]
 
 
-def test_nothing_is_still_a_file():
+def test_no_rows_still_make_a_file():
     assert format_table(TABLE[:0], "csv") == "model,cost,requests,rate,at,late\n"
     assert json.loads(format_table(TABLE[:0], "json")) == {"data": []}
     assert format_table(TABLE[:0], "jsonl") == ""
 
 
-def test_what_is_no_number_is_null():
+def test_nan_and_infinity_are_null():
     odd = pa.table({"rate": [float("nan"), float("inf"), 1.0]})
     assert [json.loads(line)["rate"] for line in format_table(odd, "jsonl").splitlines()] == [None, None, 1.0]
 
@@ -109,9 +109,9 @@ def test_json_reads_back_as_it_was(rows):
     table = pa.Table.from_pylist(
         [{"model": model, "cost": cost, "requests": requests} for model, cost, requests in rows], SCHEMA
     ).select(["model", "cost", "requests"])
-    told = json.loads(format_table(table, "json"), parse_float=Decimal)["data"]
-    found = [(row["model"], None if row["cost"] is None else Decimal(row["cost"]), row["requests"]) for row in told]
-    assert found == rows
+    data = json.loads(format_table(table, "json"), parse_float=Decimal)["data"]
+    values = [(row["model"], None if row["cost"] is None else Decimal(row["cost"]), row["requests"]) for row in data]
+    assert values == rows
 
 
 @settings(max_examples=60, deadline=None)
@@ -124,25 +124,25 @@ def test_csv_reads_back_as_it_was(rows):
 
 @given(st.decimals(allow_nan=False, allow_infinity=False))
 def test_a_decimal_keeps_its_value_and_has_no_exponent(value):
-    said = format_decimal(value)
-    assert Decimal(said) == value
-    assert "E" not in said
-    assert not ("." in said and said.endswith("0"))
+    digits = format_decimal(value)
+    assert Decimal(digits) == value
+    assert "E" not in digits
+    assert not ("." in digits and digits.endswith("0"))
 
 
 @pytest.mark.parametrize("fmt", ["csv", "json", "jsonl", "parquet"])
-def test_many_batches_are_one_file(tmp_path, fmt):
+def test_many_batches_make_one_file(tmp_path, fmt):
     table = ibis.memtable(pa.table({"n": range(120_000)})).order_by("n")
     path = tmp_path / f"out.{fmt}"
     assert write_table(table, path, fmt) == 120_000
-    found = {
+    numbers = {
         "csv": lambda: [int(line) for line in path.read_text().splitlines()[1:]],
         "json": lambda: [row["n"] for row in json.loads(path.read_text())["data"]],
         "jsonl": lambda: [json.loads(line)["n"] for line in path.read_text().splitlines()],
         "parquet": lambda: list(pq.read_table(path)["n"].to_pylist()),
     }[fmt]()
-    assert found == list(range(120_000))
-    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+    assert numbers == list(range(120_000))
+    assert [written.name for written in tmp_path.iterdir()] == [path.name]
 
 
 def test_parquet_keeps_the_types(tmp_path):
@@ -154,16 +154,16 @@ def test_parquet_keeps_the_types(tmp_path):
     assert read.to_pylist() == [{"requests": 2, "cost": Decimal("854.25000012")}]
 
 
-def test_a_file_that_fails_leaves_the_one_before(tmp_path):
+def test_a_failed_write_leaves_the_previous_file(tmp_path):
     path = tmp_path / "out.csv"
-    path.write_text("before")
+    path.write_text("previous")
     broken = ibis.memtable(pa.table({"n": ["1", "x"]})).mutate(n=ibis._.n.cast("int64"))
     with pytest.raises(Exception, match="Could not convert"):
         write_table(broken, path, "csv")
-    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("out.csv", "before")]
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("out.csv", "previous")]
 
 
-def test_mistakes_are_named(tmp_path):
+def test_an_unknown_format_and_a_missing_folder_are_named(tmp_path):
     table = ibis.memtable(pa.table({"n": [1]}))
     with pytest.raises(UnknownNameError, match="'parquet'"):
         write_table(table, tmp_path / "x", "parket")
