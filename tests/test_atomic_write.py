@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -104,14 +106,18 @@ def test_a_place_that_cannot_be_written_says_why_and_what_to_do(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "pipe"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the administrator may write anywhere")
-def test_a_folder_without_permission_is_named(tmp_path):
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(ReportsError, match="cannot be written: Permission denied; give a file in a folder"):
-            write_text(tmp_path / "a.txt", "x")
-    finally:
-        tmp_path.chmod(0o700)
+@pytest.mark.parametrize(
+    ("code", "reason"), [(errno.ENOSPC, "No space left on device"), (errno.EACCES, "Permission denied")]
+)
+def test_an_error_of_the_system_is_reported_with_what_to_do(tmp_path, monkeypatch, code, reason):
+    def fail(path, _):
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(ReportsError) as caught:
+        write_text(tmp_path / "a.txt", "x")
+    assert f"a.txt cannot be written: {reason}; give a file in a folder that exists" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_of_another_file_is_not_blamed_on_this_one(tmp_path):
