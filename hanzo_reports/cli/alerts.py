@@ -9,7 +9,8 @@ import typer
 
 from hanzo_reports.cli import channels, silences, subscriptions
 from hanzo_reports.cli.ask import By, Format, Where
-from hanzo_reports.cli.options import checked_format, listing, pairs, say, store_channels, words
+from hanzo_reports.cli.options import check_format, parse_pairs, split_words, store_channels
+from hanzo_reports.cli.output import print_note, print_rows, print_text
 from hanzo_reports.errors import ReportsError, UnreadableError, UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def add(
     limits = {"gt": gt, "gte": gte, "lt": lt, "lte": lte, "clear": clear}
     given: dict[str, Any] = {
         "window": window, "for": for_, "keep_firing_for": keep_firing_for, "min_samples": min_samples,
-        "no_data": no_data, "by": words(by or ()), "where": pairs(where or (), "--where"), "repeat": repeat,
+        "no_data": no_data, "by": split_words(by or ()), "where": parse_pairs(where or (), "--where"), "repeat": repeat,
         "severity": severity, "runbook": runbook,
         **{name: text for name, text in limits.items() if text},
     }  # fmt: skip
@@ -97,12 +98,12 @@ def add(
     deployment = context.obj.deployment
     _put(deployment, [(rule, channel or ()) for rule in rules], over=replace)
     if not channel:
-        say("no --channel: nobody is told; `alerts list` and `alerts show` have its state")
+        print_note("no --channel: nobody is told; `alerts list` and `alerts show` have its state")
 
 
 def list_(context: typer.Context, format_: Format = "table") -> None:
     """The rules, and what fires."""
-    checked_format(format_)
+    check_format(format_)
     from hanzo_reports.alerts import rule_store
     from hanzo_reports.alerts.alert_state import FIRING_PHASES
     from hanzo_reports.alerts.state_store import load_states
@@ -123,12 +124,12 @@ def list_(context: typer.Context, format_: Format = "table") -> None:
     ]  # fmt: skip
     if format_ == "csv":
         rows = [{name: row.get(name) for name in _SHOWN} for row in rows]
-    listing(rows, format_, _SHOWN)
+    print_rows(rows, format_, _SHOWN)
 
 
 def show(context: typer.Context, name: Name, format_: Format = "table") -> None:
     """One rule whole: what it says, who is told, how each group stands."""
-    checked_format(format_, ("table", "json"))
+    check_format(format_, ("table", "json"))
     from hanzo_reports.alerts import rule_store
     from hanzo_reports.delivery.endpoints import listed
 
@@ -145,9 +146,9 @@ def show(context: typer.Context, name: Name, format_: Format = "table") -> None:
         },
     }  # fmt: skip
     if format_ == "json":
-        listing([whole], "json", tuple(whole))
+        print_rows([whole], "json", tuple(whole))
         return
-    listing([{"what": key, "found": _flat(value)} for key, value in whole.items()], "table", ("what", "found"))
+    print_rows([{"what": key, "found": _flat(value)} for key, value in whole.items()], "table", ("what", "found"))
 
 
 def remove(context: typer.Context, name: Name) -> None:
@@ -157,7 +158,7 @@ def remove(context: typer.Context, name: Name) -> None:
     deployment = context.obj.deployment
     with deployment.engine.begin() as connection:
         told = rule_store.remove_rule(connection, name, deployment.now(), deployment.message_context)
-    say(f"{name}: removed; {told} messages to send")
+    print_note(f"{name}: removed; {told} messages to send")
 
 
 def enable(context: typer.Context, name: Name) -> None:
@@ -188,13 +189,13 @@ def test(context: typer.Context, name: Name) -> None:
         with deployment.engine.begin() as connection:
             enqueue(connection, [(build_test_notice(held.rule_id, held.rule, now, over=over), held.endpoints)], now)
         for failure in deployment.deliver().failures:
-            say(failure)
+            print_note(failure)
     with deployment.engine.connect() as connection:
         for row in messages(connection, limit=1000):
             if row["thread"] == f"{held.rule_id}|test" and row["episode"] == int(now.timestamp()):
                 sent.add((row["channel"], row["kind"], row["state"], row["last_status"], row["last_error"]))
     columns = ("channel", "kind", "state", "last_status", "last_error")
-    listing([dict(zip(columns, row, strict=True)) for row in sorted(sent, key=str)], "table", columns)
+    print_rows([dict(zip(columns, row, strict=True)) for row in sorted(sent, key=str)], "table", columns)
     if missing := sorted({channel for channel, _, state, *_ in sent if state != "sent"}):
         msg = f"not everything has arrived at {', '.join(missing)}; `hanzo-reports outbox list` shows why"
         raise ReportsError(msg)
@@ -216,7 +217,7 @@ def export(context: typer.Context) -> None:
     with context.obj.deployment.engine.connect() as connection:
         held = rule_store.list_rules(connection)
     rules = [one.rule.to_dict() | ({} if one.enabled else {"enabled": False}) for one in held]
-    typer.echo(yaml.safe_dump({"rules": rules}, sort_keys=False, allow_unicode=True), nl=False)
+    print_text(yaml.safe_dump({"rules": rules}, sort_keys=False, allow_unicode=True))
 
 
 def import_(
@@ -244,7 +245,7 @@ def import_(
         for name, disabled in off.items():
             if held[name] is disabled:
                 rule_store.set_rule_enabled(connection, name, now, deployment.message_context, on=not disabled)
-    say(f"{len(rules)} rules, {len(changed)} new or changed, {len(gone)} removed")
+    print_note(f"{len(rules)} rules, {len(changed)} new or changed, {len(gone)} removed")
 
 
 def _yaml(file: Path) -> list[dict[str, Any]]:
@@ -272,7 +273,7 @@ def _put(deployment: "Deployment", given: list[tuple[Any, Any]], *, over: bool) 
         changed = rule_store.save_rules(connection, rules, deployment.now(), over=over)
     for rule, _ in given:
         state = "kept" if rule.name in changed else "there already"
-        say(f"{rule.name}: {rule.metric} {rule.limit} over {rule.to_dict()['window']}, {state}")
+        print_note(f"{rule.name}: {rule.metric} {rule.limit} over {rule.to_dict()['window']}, {state}")
 
 
 def _enable(context: typer.Context, name: str, *, on: bool) -> None:
@@ -281,7 +282,7 @@ def _enable(context: typer.Context, name: str, *, on: bool) -> None:
     deployment = context.obj.deployment
     with deployment.engine.begin() as connection:
         told = rule_store.set_rule_enabled(connection, name, deployment.now(), deployment.message_context, on=on)
-    say(f"{name}: {'enabled' if on else f'disabled; {told} messages to send'}")
+    print_note(f"{name}: {'enabled' if on else f'disabled; {told} messages to send'}")
 
 
 def _phases(connection: "sqlalchemy.Connection") -> dict[str, dict[str, str]]:

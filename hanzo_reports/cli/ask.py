@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hanzo_reports.cli.options import Options, answer, checked_format, listing, pairs, say, words
+from hanzo_reports.cli.options import Options, check_format, parse_pairs, split_words
+from hanzo_reports.cli.output import print_note, print_result, print_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,31 +69,35 @@ def question(noun: str) -> "Callable[..., None]":
         format_: Format = "table",
     ) -> None:
         options: Options = context.obj
-        checked_format(format_)
+        check_format(format_)
         workspace = options.workspace()
-        chosen = {"metrics": words(metrics)} if metrics else {}
+        chosen = {"metrics": split_words(metrics)} if metrics else {}
         if noun == "costs":
             from hanzo_reports.metrics.cost import BY_MODEL, SETS
 
             if metrics:
-                chosen = {"metrics": [each for name in words(metrics) for each in SETS.get(name, (name,))]}
-            elif "model" in words(by or ()):
+                chosen = {"metrics": [each for name in split_words(metrics) for each in SETS.get(name, (name,))]}
+            elif "model" in split_words(by or ()):
                 chosen = {"metrics": list(BY_MODEL)}
-        asked = {"by": words(by or ()), "every": every or None, "where": pairs(where or (), "--where"), "top": top}
-        result: Result = getattr(workspace, noun)(range_, **chosen, **asked)
-        answer(result, format_)
+        filters = parse_pairs(where or (), "--where")
+        result: Result = getattr(workspace, noun)(
+            range_, **chosen, by=split_words(by or ()), every=every or None, where=filters, top=top
+        )
+        print_result(result, format_)
         if not result.summary["total_requests"]:
-            say(emptiness(workspace, result.window))
+            print_note(emptiness(workspace, result.window))
         unpriced = result.summary[UNPRICED]
         if unpriced and any("cost" in column for column in result.table.columns):
-            say(f"{unpriced:,} requests have no known price and are in no cost; `-m {UNPRICED} --by model` names them")
+            print_note(
+                f"Cost excludes {unpriced:,} requests with no known price. List them with `-m {UNPRICED} --by model`"
+            )
 
     return ask
 
 
 def metrics(format_: Format = "table") -> None:
     """Every metric: unit, meaning, usual limit."""
-    checked_format(format_)
+    check_format(format_)
     from hanzo_reports.metrics.catalog import CATALOG
 
     columns = ("name", "unit", "good", "limit", "meaning")
@@ -106,7 +111,7 @@ def metrics(format_: Format = "table") -> None:
         }
         for m in CATALOG.values()
     ]
-    listing(rows, format_, columns)
+    print_rows(rows, format_, columns)
 
 
 def emptiness(workspace: "Workspace", window: "Window") -> str:

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from hanzo_reports.cli.ask import Format
-from hanzo_reports.cli.options import Options, checked_format, money_listing, say, words
+from hanzo_reports.cli.options import Options, check_format, split_words
+from hanzo_reports.cli.output import print_money_rows, print_note
 from hanzo_reports.errors import nearest
 
 DENIED = 4
@@ -46,38 +47,38 @@ def set_(
 ) -> None:
     """Set a project's budget, or change it; another limit arms its thresholds anew."""
     options: Options = context.obj
-    checked_format(format_)
+    check_format(format_)
     workspace = options.workspace()
     from hanzo_reports.budgets.budget import THRESHOLDS, Budget, shares
     from hanzo_reports.parse_values import parse_money
 
-    chosen = shares(words(thresholds)) if thresholds else THRESHOLDS
+    chosen = shares(split_words(thresholds)) if thresholds else THRESHOLDS
     wanted = Budget(
         project, parse_money(monthly, "--monthly"), chosen, on_exceed, zone or options.timezone, forecast_alert
     )
     kept = workspace.budgets.set(wanted, workspace.now)
     projects = workspace.usage("all", ["requests"], by=["project"]).to_pyarrow()["project"].to_pylist()
     flagged = project not in projects
-    money_listing([_row(kept) | {"flagged": flagged}], format_)
+    print_money_rows([_row(kept) | {"flagged": flagged}], format_)
     if flagged:
         near = nearest(project, [name for name in projects if name])
-        say(f"no event names the project {project!r} yet{f'; did you mean {near!r}?' if near else ''}")
+        print_note(f"no event names the project {project!r} yet{f'; did you mean {near!r}?' if near else ''}")
 
 
 def list_(context: typer.Context, format_: Format = "table") -> None:
     """The budgets there are."""
     options: Options = context.obj
-    checked_format(format_)
+    check_format(format_)
     kept = options.workspace().budgets.all()
-    money_listing([_row(budget) for budget in kept], format_)
+    print_money_rows([_row(budget) for budget in kept], format_)
     if not kept:
-        say("no budgets yet; set one: hanzo-reports budgets set PROJECT --monthly 5000")
+        print_note("no budgets yet; set one: hanzo-reports budgets set PROJECT --monthly 5000")
 
 
 def show(context: typer.Context, project: Project, format_: Format = "table") -> None:
     """One budget: its limits over time, and which thresholds were told."""
     options: Options = context.obj
-    checked_format(format_)
+    check_format(format_)
     budgets = options.workspace().budgets
     budget = budgets.get(project)
     limits = [{"at": row["since"], "what": f"limit {row['revision']}", "amount": row["monthly_limit"], "told": None}
@@ -90,43 +91,43 @@ def show(context: typer.Context, project: Project, format_: Format = "table") ->
     from hanzo_reports.window import iso
 
     rows = sorted(limits + told, key=lambda row: row["at"])
-    money_listing([row | {"at": iso(row["at"])} for row in rows], format_)
+    print_money_rows([row | {"at": iso(row["at"])} for row in rows], format_)
 
 
 def remove(context: typer.Context, project: Project) -> None:
     """Remove a project's budget; what was told about it stays on record."""
     options: Options = context.obj
     gone = options.workspace().budgets.remove(project)
-    say(f"removed the budget of {gone.project}: ${gone.monthly_limit:,.2f} a month")
+    print_note(f"removed the budget of {gone.project}: ${gone.monthly_limit:,.2f} a month")
 
 
 def status(context: typer.Context, format_: Format = "table") -> None:
     """Spent, share, forecast and state of every budget."""
     options: Options = context.obj
-    checked_format(format_)
+    check_format(format_)
     workspace = options.workspace()
     from hanzo_reports.budgets.status import statuses
 
     found = statuses(workspace.budgets, workspace.events, workspace.now)
-    money_listing([each.row for each in found], format_)
+    print_money_rows([each.row for each in found], format_)
     for each in found:
         if not each.known:
-            say(f"no event names the project {each.budget.project!r}")
+            print_note(f"no event names the project {each.budget.project!r}")
     if not found:
-        say("no budgets yet; set one: hanzo-reports budgets set PROJECT --monthly 5000")
+        print_note("no budgets yet; set one: hanzo-reports budgets set PROJECT --monthly 5000")
 
 
 def check(context: typer.Context, format_: Format = "table") -> None:
     """What the next `hanzo-reports check` will record of budgets, and tell; looking changes nothing."""
     options: Options = context.obj
-    checked_format(format_)
+    check_format(format_)
     workspace = options.workspace()
     from hanzo_reports.budgets.status import due
 
     found = due(workspace.budgets, workspace.events, workspace.now)
-    money_listing([each.row for each in found], format_)
+    print_money_rows([each.row for each in found], format_)
     if not found:
-        say("no threshold was reached since the last `hanzo-reports check`")
+        print_note("no threshold was reached since the last `hanzo-reports check`")
 
 
 def decide(
@@ -147,14 +148,14 @@ def decide(
     For a hard limit the estimate is set aside, until the event with this id arrives or the hold is over.
     """
     options: Options = context.obj
-    checked_format(format_)
+    check_format(format_)
     workspace = options.workspace()
     from hanzo_reports.budgets.decision import holding
 
     told = workspace.decision(project, estimate, event_id=event_id, hold=holding(hold))
-    money_listing([told.row], format_)
+    print_money_rows([told.row], format_)
     if told.flagged and told.limit is None:
-        say(f"{project!r}: {told.reason}")
+        print_note(f"{project!r}: {told.reason}")
     if not told.allowed:
         raise typer.Exit(DENIED)
 

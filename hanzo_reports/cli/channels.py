@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from hanzo_reports.cli.ask import Format
-from hanzo_reports.cli.options import checked_format, listing, say, store_channels
+from hanzo_reports.cli.options import check_format, store_channels
+from hanzo_reports.cli.output import print_note, print_rows, print_text
 
 Name = Annotated[str, typer.Argument(help="A channel of `hanzo-reports alerts channels list`.")]
 
@@ -32,13 +33,13 @@ def add(
 
 def list_(context: typer.Context, format_: Format = "table") -> None:
     """The channels, masked, and who uses them."""
-    checked_format(format_)
+    check_format(format_)
     from hanzo_reports.delivery.endpoints import listed
 
     with context.obj.deployment.engine.connect() as connection:
         held = listed(connection)
     columns = ("name", "kind", "label", "rules", "failing_since", "disabled_at", "disabled_reason")
-    listing(
+    print_rows(
         [{name: row[name] for name in columns} | {"rules": ",".join(row["rules"])} for row in held], format_, columns
     )
 
@@ -51,7 +52,7 @@ def secret(context: typer.Context, name: Name) -> None:
     with deployment.engine.connect() as connection:
         held = opened(named(connection, name), deployment.vault)
     for live in held.live:
-        typer.echo(live.get_secret_value())
+        print_text(live.get_secret_value())
 
 
 def rotate(
@@ -66,8 +67,8 @@ def rotate(
     deployment = context.obj.deployment
     with deployment.engine.begin() as connection:
         newest = turn(connection, deployment.vault, name, finish=finish)
-    say(f"{name}: {'only this secret signs now' if finish else 'both secrets sign until --finish'}")
-    typer.echo(newest)
+    print_note(f"{name}: {'only this secret signs now' if finish else 'both secrets sign until --finish'}")
+    print_text(newest)
 
 
 def enable(context: typer.Context, name: Name) -> None:
@@ -76,4 +77,4 @@ def enable(context: typer.Context, name: Name) -> None:
 
     with context.obj.deployment.engine.begin() as connection:
         again(connection, name)
-    say(f"{name}: enabled; `hanzo-reports outbox resend --dead` sends what died meanwhile")
+    print_note(f"{name}: enabled; `hanzo-reports outbox resend --dead` sends what died meanwhile")

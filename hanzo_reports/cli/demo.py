@@ -3,13 +3,16 @@
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hanzo_reports.cli.files import progress, report_load
-from hanzo_reports.cli.options import Options, say
+from hanzo_reports.cli.output import print_note, print_text
 from hanzo_reports.errors import UsageError
+
+if TYPE_CHECKING:
+    from hanzo_reports.cli.options import Options
 
 MINUTE = timedelta(minutes=1)
 
@@ -37,9 +40,9 @@ def demo(
         msg = f"{held['store']} holds real events, which a demo would mix with made-up ones; name another --store"
         raise UsageError(msg)
     if held["events"]:
-        say(f"{held['store']} has {held['events']:,} synthetic events; remove it for new ones")
+        print_note(f"{held['store']} has {held['events']:,} synthetic events; remove it for new ones")
     else:
-        say(f"making {days} days of synthetic events in {held['store']}")
+        print_note(f"making {days} days of synthetic events in {held['store']}")
         workspace = replace(workspace, now=workspace.now.replace(second=0, microsecond=0))
         with progress("events"):
             loaded = workspace.sample(days, per_day)
@@ -49,7 +52,7 @@ def demo(
     last = workspace.window("all").end.replace(second=0, microsecond=0)
     workspace = replace(workspace, now=last + MINUTE)
     for suite in ("events", "daily"):
-        say(workspace.guard(suite, "7d").summary)
+        print_note(workspace.guard(suite, "7d").summary)
     done = workspace.report("dashboard", out=out / "reports")
-    say("the dashboard, its exports and its manifest are in its folder:")
-    typer.echo(done.page)
+    print_note("the dashboard, its exports and its manifest are in its folder:")
+    print_text(str(done.page))

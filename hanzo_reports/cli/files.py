@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hanzo_reports.cli.ask import By, Every, Metrics, Range, Top, Where, emptiness
-from hanzo_reports.cli.options import Options, checked_format, listing, pairs, say, single, words
+from hanzo_reports.cli.options import Options, check_format, parse_pairs, parse_unique_pairs, split_words
+from hanzo_reports.cli.output import print_note, print_rows
 from hanzo_reports.errors import UnreadableError
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ def ingest(
     A load that was stopped can just be done again.
     """
     options: Options = context.obj
-    checked_format(format_, ("table", "json"))
-    constants = single(set_ or (), "--set")
+    check_format(format_, ("table", "json"))
+    constants = parse_unique_pairs(set_ or (), "--set")
     from hanzo_reports.ingest.mapping import load_source
 
     load_source(source, map_, constants)
@@ -74,18 +75,18 @@ def report_load(loaded: "Loaded", fmt: str) -> None:
     counted = ("read", "accepted", "duplicates", "quarantined", "unpriced", "price_differences")
     row: dict[str, Any] = {name: getattr(loaded, name) for name in counted}
     if fmt == "json":
-        listing(
+        print_rows(
             [row | {"load_id": loaded.load_id, "source": loaded.source, "reasons": loaded.reasons}], "json", counted
         )
     else:
-        listing([{name: f"{value:,}" for name, value in row.items()}], "table", counted)
+        print_rows([{name: f"{value:,}" for name, value in row.items()}], "table", counted)
     checks = loaded.verdict.checks if loaded.verdict else ()
     stakes = {f"guard {check.id}": f"; ${check.at_stake:,.2f} at stake" for check in checks if check.at_stake}
     for reason, rows in list(loaded.reasons.items())[:10]:
-        say(f"quarantined: {rows:,} x {reason}{stakes.get(reason.partition(':')[0], '')}")
+        print_note(f"quarantined: {rows:,} x {reason}{stakes.get(reason.partition(':')[0], '')}")
     for check in checks:
         if check.state == "error" or (check.state == "failed" and check.severity == "warning"):
-            say(f"{check.severity}: {check.description}: {check.observed}")
+            print_note(f"{check.severity}: {check.description}: {check.observed}")
 
 
 def export(
@@ -110,26 +111,26 @@ def export(
     options: Options = context.obj
     from hanzo_reports.export.tables import FORMATS
 
-    checked_format(format_, (*FORMATS, "focus"))
+    check_format(format_, (*FORMATS, "focus"))
     workspace = options.workspace()
-    kept = pairs(where or (), "--where")
+    kept = parse_pairs(where or (), "--where")
     window = workspace.window(range_)
     rows = workspace.export(
         output,
         format_,
         window,
-        metrics=words(metrics or ()),
-        by=words(by or ()),
+        metrics=split_words(metrics or ()),
+        by=split_words(by or ()),
         every=every or None,
         where=kept,
         top=top,
     )
-    say(f"{output}: {rows:,} rows")
+    print_note(f"{output}: {rows:,} rows")
     if format_ == "focus":
         missing = workspace.usage(window, ["unpriced_requests"], where=kept).rows()[0]["unpriced_requests"]
-        say(f"{missing:,} requests without a price are in no charge") if missing else None
+        print_note(f"{missing:,} requests without a price are in no charge") if missing else None
     if not rows:
-        say(emptiness(workspace, window))
+        print_note(emptiness(workspace, window))
 
 
 def doctor(
@@ -138,15 +139,15 @@ def doctor(
 ) -> None:
     """The store's rows and their age; versions."""
     options: Options = context.obj
-    checked_format(format_, ("table", "json"))
+    check_format(format_, ("table", "json"))
     found = versions()
     try:
         found = options.workspace().condition() | found
     finally:
         if format_ == "json":
-            listing([found], "json", tuple(found))
+            print_rows([found], "json", tuple(found))
         else:
-            listing([{"what": name, "found": value} for name, value in found.items()], "table", ("what", "found"))
+            print_rows([{"what": name, "found": value} for name, value in found.items()], "table", ("what", "found"))
 
 
 def versions() -> dict[str, Any]:

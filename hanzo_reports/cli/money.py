@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hanzo_reports.cli.ask import By, Format, Where
-from hanzo_reports.cli.options import Options, checked_format, listing, money_listing, pairs, say, single, words
+from hanzo_reports.cli.options import Options, check_format, parse_pairs, parse_unique_pairs, split_words
+from hanzo_reports.cli.output import print_money_rows, print_note, print_rows
 from hanzo_reports.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,17 +49,19 @@ def forecast(
 ) -> None:
     """How the month's spend will end: p10, p50, p90, and when a limit is reached."""
     options: Options = context.obj
-    checked_format(format_)
+    check_format(format_)
     workspace = options.workspace()
     if scorecard:
         from hanzo_reports.forecast.scorecard import scorecard as judged
 
         rows = judged(workspace.budgets.state, workspace.events, workspace.now)
-        money_listing(rows, format_)
+        print_money_rows(rows, format_)
         if not rows[0]["forecasts"]:
-            say("no issued forecast can be judged yet: a month must be over by two days; `forecast` issues one a day")
+            print_note(
+                "no issued forecast can be judged yet: a month must be over by two days; `forecast` issues one a day"
+            )
         return
-    groups = words(by or ())
+    groups = split_words(by or ())
     known = _charges(charge or (), groups)
     from hanzo_reports.parse_values import parse_money
 
@@ -66,7 +69,7 @@ def forecast(
         msg = "--limit is for the whole; with --by project the limits are those of `hanzo-reports budgets`"
         raise UsageError(msg)
     limits: dict[tuple[str | None, ...], Decimal] | None = {(): parse_money(limit, "--limit")} if limit else None
-    made = workspace.forecasts(groups, where=pairs(where or (), "--where"), limits=limits, charges=known)
+    made = workspace.forecasts(groups, where=parse_pairs(where or (), "--where"), limits=limits, charges=known)
     if path:
         rows = [
             dict(zip(groups, told.key, strict=True)) | {"day": day.day, "p10": day.p10, "p50": day.p50, "p90": day.p90}
@@ -75,9 +78,9 @@ def forecast(
         ]
     else:
         rows = [dict(zip(groups, told.key, strict=True)) | told.row for told in made]
-    money_listing(rows, format_)
+    print_money_rows(rows, format_)
     if not made:
-        say("no events in the last 400 days: nothing to forecast from")
+        print_note("no events in the last 400 days: nothing to forecast from")
 
 
 def _charges(given: "list[str] | tuple[()]", groups: list[str]) -> "Mapping[date, Decimal]":
@@ -90,7 +93,7 @@ def _charges(given: "list[str] | tuple[()]", groups: list[str]) -> "Mapping[date
         msg = "--charge is for the whole: leave --by out, or choose one group with --where"
         raise UsageError(msg)
     found = {}
-    for day, usd in single(given, "--charge").items():
+    for day, usd in parse_unique_pairs(given, "--charge").items():
         try:
             known = date.fromisoformat(day)
         except ValueError:
@@ -120,22 +123,22 @@ def backtest(
 ) -> None:
     """How good forecasts would have been, against simpler ones, in the past of your own data."""
     options: Options = context.obj
-    checked_format(format_)
+    check_format(format_)
     from hanzo_reports.forecast.backtest import DAYS, public_series
     from hanzo_reports.forecast.backtest import backtest as evaluated
 
-    wrong = [word for word in words(days or ()) if not word.isdigit()]
+    wrong = [word for word in split_words(days or ()) if not word.isdigit()]
     if wrong:
         msg = f"--days {wrong[0]!r} is no day; give for example --days 5,10,15,20"
         raise UsageError(msg)
-    asked = tuple(map(int, words(days or ()))) or DAYS
-    rows = evaluated(public_series() if shipped else options.workspace().daily(words(by or ())), asked)
-    money_listing(rows, format_)
+    asked = tuple(map(int, split_words(days or ()))) or DAYS
+    rows = evaluated(public_series() if shipped else options.workspace().daily(split_words(by or ())), asked)
+    print_money_rows(rows, format_)
     if chart is not None:
         from hanzo_reports.html.errors_chart import write_errors_chart
 
         write_errors_chart(rows, chart)
-        say(f"{chart}: errors by day of the period")
+        print_note(f"{chart}: errors by day of the period")
 
 
 def anomalies(
@@ -149,11 +152,13 @@ def anomalies(
 ) -> None:
     """Days on which spend was out of line, the money at stake, and which group moved it."""
     options: Options = context.obj
-    checked_format(format_)
+    check_format(format_)
     from hanzo_reports.parse_values import parse_money
 
-    groups, least = words(by or ["project"]), parse_money(stake, "--stake")
-    found = options.workspace().anomalies(groups, days, where=pairs(where or (), "--where"), score=score, stake=least)
+    groups, least = split_words(by or ["project"]), parse_money(stake, "--stake")
+    found = options.workspace().anomalies(
+        groups, days, where=parse_pairs(where or (), "--where"), score=score, stake=least
+    )
     rows: list[dict[str, Any]] = [
         {"day": each.day.isoformat()} | dict(zip(groups, each.key, strict=True))
         | {"spent": each.spent, "expected": each.expected, "stake": each.stake}
@@ -162,7 +167,7 @@ def anomalies(
     ]  # fmt: skip
     listing_columns = ("day", *groups, "spent", "expected", "stake", "score", "why")
     if rows:
-        money_listing(rows, format_)
+        print_money_rows(rows, format_)
     else:
-        listing(rows, format_, listing_columns)
-        say(f"no day of the last {days} is out of line by {score} spreads and ${least}")
+        print_rows(rows, format_, listing_columns)
+        print_note(f"no day of the last {days} is out of line by {score} spreads and ${least}")

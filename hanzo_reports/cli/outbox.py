@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from hanzo_reports.cli.ask import Format
-from hanzo_reports.cli.options import Options, checked_format, listing, say
+from hanzo_reports.cli.options import Options, check_format
+from hanzo_reports.cli.output import print_note, print_rows
 from hanzo_reports.errors import ReportsError, StoreError, UsageError
 
 Once = Annotated[bool, typer.Option("--once", help="Once, which is what happens without --watch.")]
@@ -45,7 +46,7 @@ def check(
     from hanzo_reports.alerts.run import CLOCK_TOLERANCE
     from hanzo_reports.parse_values import parse_duration
 
-    checked_format(format_)
+    check_format(format_)
     if context.obj.now and context.obj.instant() > datetime.now(UTC) + CLOCK_TOLERANCE:
         msg = f"--now {context.obj.now} lies ahead of the clock: every check before it would do nothing; leave it out"
         raise UsageError(msg)
@@ -68,14 +69,14 @@ def deliver(context: typer.Context, watch: Watch = "", format_: Format = "table"
     """Send what is due in the outbox."""
     from hanzo_reports.parse_values import parse_duration
 
-    checked_format(format_)
+    check_format(format_)
     apart = parse_duration(watch, "--watch") if watch else None
 
     def run() -> None:
         done = asdict(context.obj.deployment.deliver())
         for failure in done.pop("failures"):
-            say(failure)
-        listing([done], format_, tuple(done))
+            print_note(failure)
+        print_rows([done], format_, tuple(done))
 
     _repeated(run, context.obj, apart, once=once)
 
@@ -94,8 +95,8 @@ def _run_pass(options: Options, interval: timedelta, format_: str, *, send: bool
         deliver=deployment.deliver if send else None,
     )
     for line in (*result.notes, *(result.delivery.failures if result.delivery else ())):
-        say(line)
-    listing([result.counts], format_, tuple(result.counts))
+        print_note(line)
+    print_rows([result.counts], format_, tuple(result.counts))
     if result.failures:
         msg = f"{len(result.failures)} kinds of failure, alerts stay as they were: {'; '.join(result.failures)}"
         raise StoreError(msg)
@@ -116,7 +117,7 @@ def _repeated(run: "Callable[[], None]", options: Options, apart: timedelta | No
         except ReportsError as error:
             if isinstance(error, UsageError) and not turn:
                 raise
-            say(f"hanzo-reports: {error}")
+            print_note(f"hanzo-reports: {error}")
         time.sleep(max(apart.total_seconds() - (time.monotonic() - started), 0))
 
 
@@ -130,12 +131,12 @@ def list_(
     format_: Format = "table",
 ) -> None:
     """Messages, newest first."""
-    checked_format(format_)
+    check_format(format_)
     from hanzo_reports.delivery.admin import messages
 
     with context.obj.deployment.engine.connect() as connection:
         rows = messages(connection, state, channel, limit)
-    listing([{name: row[name] for name in _LINE} for row in rows], format_, _LINE)
+    print_rows([{name: row[name] for name in _LINE} for row in rows], format_, _LINE)
 
 
 def show(
@@ -144,20 +145,20 @@ def show(
     format_: Format = "table",
 ) -> None:
     """One message whole: its body and each attempt."""
-    checked_format(format_, ("table", "json"))
+    check_format(format_, ("table", "json"))
     from hanzo_reports.delivery.admin import message
 
     with context.obj.deployment.engine.connect() as connection:
         whole = message(connection, message_id)
     whole["body"] = bytes(whole["body"]).decode()
     if format_ == "json":
-        listing([whole], "json", tuple(whole))
+        print_rows([whole], "json", tuple(whole))
         return
     tried = [
         f"{line['at']:%Y-%m-%d %H:%M:%S} {line['status'] or ''} {line['error'] or 'ok'}" for line in whole["tried"]
     ]
     whole["tried"] = "\n".join(tried) or "-"
-    listing([{"what": name, "found": value} for name, value in whole.items()], "table", ("what", "found"))
+    print_rows([{"what": name, "found": value} for name, value in whole.items()], "table", ("what", "found"))
 
 
 def resend(
@@ -184,10 +185,12 @@ def resend(
             msg = f"the channel {name} is disabled; first: hanzo-reports alerts channels enable {name}"
             raise UsageError(msg)
     if resent.over:
-        say(f"{resent.over} messages stay as they are: what they told of has been resolved since")
+        print_note(f"{resent.over} messages stay as they are: what they told of has been resolved since")
     for name in resent.disabled:
-        say(f"{name} is disabled, so its messages stay as they are; first: hanzo-reports alerts channels enable {name}")
-    say(f"{resent.due} messages are due again; `hanzo-reports deliver` sends them")
+        print_note(
+            f"{name} is disabled, so its messages stay as they are; first: hanzo-reports alerts channels enable {name}"
+        )
+    print_note(f"{resent.due} messages are due again; `hanzo-reports deliver` sends them")
 
 
 def purge(
@@ -204,4 +207,4 @@ def purge(
     states = ("sent", "superseded", *(["dead"] if dead else []))
     with deployment.engine.begin() as connection:
         number = removed(connection, deployment.now() - parse_duration(older_than, "--older-than"), states)
-    say(f"{number} messages removed")
+    print_note(f"{number} messages removed")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hanzo_reports.cli.ask import Format
-from hanzo_reports.cli.options import Options, checked_format, listing, money_listing, say, single
+from hanzo_reports.cli.options import Options, check_format, parse_unique_pairs
+from hanzo_reports.cli.output import print_money_rows, print_note, print_rows, print_text
 from hanzo_reports.errors import QualityError, UnreadableError
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def guard(
     The verdict is kept beside the data, and shown on the pages of reports.
     """
     options: Options = context.obj
-    checked_format(format_, ("table", "json", "html"))
-    overrides = single(set_ or (), "--set")
+    check_format(format_, ("table", "json", "html"))
+    overrides = parse_unique_pairs(set_ or (), "--set")
     from hanzo_reports.quality.store_check import check_store
     from hanzo_reports.quality.suites import suite_names
 
@@ -56,7 +57,7 @@ def guard(
         from hanzo_reports.dashboards.quality import page
 
         meta = {"title": "Data quality", "generated": verdicts[-1].at, "window": window.name, "events": None}
-        typer.echo(page(verdicts, meta))
+        print_text(page(verdicts, meta))
     else:
         _tell(verdicts, format_)
     _stop(verdicts)
@@ -81,7 +82,7 @@ def bill(
 ) -> None:
     """Compare computed spend with what a provider billed; exit code 3 if it is off."""
     options: Options = context.obj
-    checked_format(format_)
+    check_format(format_)
     missing = [str(path) for path in files or () if not path.exists()]
     if missing:
         msg = f"no such file: {', '.join(missing)}"
@@ -89,7 +90,9 @@ def bill(
     workspace = options.workspace()
     if files:
         loaded = workspace.load_bills(files, model_column)
-        say(f"{loaded.files} files: {loaded.lines:,} lines of usage kept, {loaded.left_out:,} rows do not bill usage")
+        print_note(
+            f"{loaded.files} files: {loaded.lines:,} lines of usage kept, {loaded.left_out:,} rows do not bill usage"
+        )
     from hanzo_reports.billing.bill_lines import billed_days, select_lines
     from hanzo_reports.window import Window
 
@@ -101,18 +104,18 @@ def bill(
         for row in rows
     ]
     columns = ("day", "provider", "model", "requests", "billed_requests", "cost", "billed_cost", "difference", "off")
-    money_listing(rows if format_ == "json" else [{name: row[name] for name in columns} for row in shown], format_)
+    print_money_rows(rows if format_ == "json" else [{name: row[name] for name in columns} for row in shown], format_)
     verdict = workspace.guard("bill", window, tolerance=str(tolerance))
     for check in verdict.checks:
         if check.state in {"failed", "error"}:
             stake = "" if check.at_stake is None else f", {check.at_stake:,.2f} USD at stake"
-            say(f"{check.severity}: {check.description}: {check.observed}{stake}")
+            print_note(f"{check.severity}: {check.description}: {check.observed}{stake}")
     _, cut = select_lines(workspace.store, window)
     if cut:
         cost = ", ".join(f"{value:,.2f} {currency}" for currency, value in _costs(cut).items())
-        say(f"left out: {len(cut):,} lines of bills ({cost}) for days that the range holds only a part of; "
+        print_note(f"left out: {len(cut):,} lines of bills ({cost}) for days that the range holds only a part of; "
             "leave out --range to compare every billed day")  # fmt: skip
-    say(verdict.reason or f"bill: {verdict.status.value}, tolerance {tolerance:.2%}")
+    print_note(verdict.reason or f"bill: {verdict.status.value}, tolerance {tolerance:.2%}")
     _stop([verdict])
 
 
@@ -129,12 +132,12 @@ def _tell(verdicts: "Sequence[Verdict]", fmt: str) -> None:
     if fmt == "json":
         import json
 
-        typer.echo(json.dumps([json.loads(verdict.text()) for verdict in verdicts], indent=1, ensure_ascii=False))
+        print_text(json.dumps([json.loads(verdict.text()) for verdict in verdicts], indent=1, ensure_ascii=False))
         return
     rows: list[dict[str, Any]] = []
     for verdict in verdicts:
         if verdict.reason:
-            say(f"{verdict.suite}: skipped, {verdict.reason}")
+            print_note(f"{verdict.suite}: skipped, {verdict.reason}")
         for check in sorted(verdict.checks, key=lambda one: one.state not in {"failed", "error"}):
             stake = "" if check.at_stake is None or not check.unexpected else f"; {check.at_stake:,.2f} USD at stake"
             by = ", ".join(f"{group['value'] or 'unknown'} {group['rows']:,}" for group in check.groups[:5])
@@ -143,10 +146,10 @@ def _tell(verdicts: "Sequence[Verdict]", fmt: str) -> None:
                 "description": check.description, "seen": f"{check.observed}{stake}" + (f" ({by})" if by else ""),
             })  # fmt: skip
     if rows:
-        listing(rows, "table", COLUMNS)
+        print_rows(rows, "table", COLUMNS)
     for verdict in verdicts:
         if not verdict.reason:
-            say(verdict.summary)
+            print_note(verdict.summary)
 
 
 def _stop(verdicts: "Sequence[Verdict]") -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hanzo_reports.cli.ask import Format
-from hanzo_reports.cli.options import Options, checked_format, listing, say, single, words
+from hanzo_reports.cli.options import Options, check_format, parse_unique_pairs, split_words
+from hanzo_reports.cli.output import print_note, print_rows
 
 if TYPE_CHECKING:
     import ibis
@@ -36,12 +37,12 @@ def reasons(
     context: typer.Context, load: Load = "", source: Source = "", reason: Reason = "", format_: Format = "table"
 ) -> None:
     """Count the rows by reason."""
-    checked_format(format_)
+    check_format(format_)
     rows = _rows(context, load, source, reason)
     from hanzo_reports.quality.quarantine import count_reasons
 
-    listing(count_reasons(rows).to_pyarrow().to_pylist(), format_, ("rows", "source", "reason", "first", "last"))
-    say(f"{rows.count().to_pyarrow().as_py():,} rows in quarantine")
+    print_rows(count_reasons(rows).to_pyarrow().to_pylist(), format_, ("rows", "source", "reason", "first", "last"))
+    print_note(f"{rows.count().to_pyarrow().as_py():,} rows in quarantine")
 
 
 def show(
@@ -53,14 +54,14 @@ def show(
     format_: Format = "table",
 ) -> None:
     """Show the rows, each with its reason and its text."""
-    checked_format(format_)
+    check_format(format_)
     rows = _rows(context, load, source, reason)
     newest = rows.order_by(rows.quarantined_at.desc(), rows.file, rows.row).limit(limit).select(*COLUMNS)
     found = newest.to_pyarrow().to_pylist()
     if format_ == "table":
         found = [row | {"quarantine_id": row["quarantine_id"][:8]} for row in found]
-    listing(found, format_, COLUMNS[:6] if format_ == "table" else COLUMNS)
-    say(f"{rows.count().to_pyarrow().as_py():,} rows in quarantine")
+    print_rows(found, format_, COLUMNS[:6] if format_ == "table" else COLUMNS)
+    print_note(f"{rows.count().to_pyarrow().as_py():,} rows in quarantine")
 
 
 def export(
@@ -78,10 +79,10 @@ def export(
     """Write the rows to a file."""
     from hanzo_reports.export.tables import FORMATS, write_table
 
-    checked_format(format_, FORMATS)
+    check_format(format_, FORMATS)
     rows = _rows(context, load, source, reason)
     ordered = rows.order_by("quarantined_at", "file", "row").select(*COLUMNS)
-    say(f"{output}: {write_table(ordered, output, format_):,} rows")
+    print_note(f"{output}: {write_table(ordered, output, format_):,} rows")
 
 
 def release(
@@ -101,9 +102,9 @@ def release(
     format_: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table or json.")] = "table",
 ) -> None:
     """Check the rows again after a fix; what passes is loaded, once, and leaves."""
-    checked_format(format_, ("table", "json"))
+    check_format(format_, ("table", "json"))
     options: Options = context.obj
-    constants = single(set_ or (), "--set")
+    constants = parse_unique_pairs(set_ or (), "--set")
     done = options.workspace().release(
         mapping_file=map_,
         suite=guard,
@@ -111,12 +112,12 @@ def release(
         load=load,
         source=source,
         reason=reason,
-        ids=words(ids or ()),
+        ids=split_words(ids or ()),
     )
     columns = ("checked", "released", "accepted", "duplicates", "kept")
-    listing([{name: getattr(done, name) for name in columns}], format_, columns)
+    print_rows([{name: getattr(done, name) for name in columns}], format_, columns)
     for why in done.notes:
-        say(why)
+        print_note(why)
 
 
 def _rows(context: typer.Context, load: str, source: str, reason: str) -> "ibis.Table":

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from hanzo_reports.cli.options import Options, checked_format, listing, say, single
+from hanzo_reports.cli.options import Options, check_format, parse_unique_pairs
+from hanzo_reports.cli.output import print_note, print_rows, print_text
 
 Name = Annotated[str, typer.Argument(help="A report of `hanzo-reports report list`, or a notebook's path.")]
 Format = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table or json.")]
@@ -43,29 +44,29 @@ def run(
     from hanzo_reports.reports.run import report_parameters, run_report
     from hanzo_reports.settings import Settings
 
-    given = single(params or (), "-p")
+    given = parse_unique_pairs(params or (), "-p")
     known = {parameter.name for parameter in report_parameters(name)}
-    usual = {"store": options.place, "timezone": options.timezone}
+    usual = {"store": options.store_address, "timezone": options.timezone}
     chosen = {key: value for key, value in usual.items() if key in known} | given
     state = Settings.read(os.environ).state
     done = run_report(name, chosen, now=options.instant(), out=out, if_missing=if_missing, state=state)
-    say(f"{name}: {'there already' if not done.fresh else 'done'}")
-    typer.echo(done.page)
+    print_note(f"{name}: {'there already' if not done.fresh else 'done'}")
+    print_text(str(done.page))
 
 
 def list_(format_: Format = "table") -> None:
     """The reports there are."""
-    checked_format(format_, ("table", "json"))
+    check_format(format_, ("table", "json"))
     from hanzo_reports.reports.run import report_names
 
-    listing([{"report": name} for name in report_names()], format_, ("report",))
+    print_rows([{"report": name} for name in report_names()], format_, ("report",))
 
 
 def params(name: Name, format_: Format = "table") -> None:
     """A report's parameters: type, default, meaning."""
-    checked_format(format_, ("table", "json"))
+    check_format(format_, ("table", "json"))
     from hanzo_reports.reports.run import report_parameters
 
     columns = ("name", "type", "default", "help")
     rows = [{column: getattr(p, column) for column in columns} for p in report_parameters(name)]
-    listing(rows, format_, columns)
+    print_rows(rows, format_, columns)

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from hanzo_reports.cli.ask import Format, Where
-from hanzo_reports.cli.options import checked_format, listing, say, single
+from hanzo_reports.cli.options import check_format, parse_unique_pairs
+from hanzo_reports.cli.output import print_note, print_rows, print_text
 
 
 def register(group: typer.Typer) -> None:
@@ -33,17 +34,17 @@ def silence(
     deployment = context.obj.deployment
     now = deployment.now()
     end = parse_instant(until, deployment.timezone) if until else now + parse_duration(for_, "--for")
-    made = rule_store.Silence("", rule, single(where or (), "--where"), now, end, reason)
+    made = rule_store.Silence("", rule, parse_unique_pairs(where or (), "--where"), now, end, reason)
     with deployment.engine.begin() as connection:
         kept = rule_store.add_silence(connection, made)
     local_end = deployment.message_context.time(kept.ends_at)
-    say(f"silent until {local_end}; end it with `hanzo-reports alerts unsilence {kept.silence_id}`")
-    typer.echo(kept.silence_id)
+    print_note(f"silent until {local_end}; end it with `hanzo-reports alerts unsilence {kept.silence_id}`")
+    print_text(kept.silence_id)
 
 
 def silences(context: typer.Context, format_: Format = "table") -> None:
     """The silences that are not over."""
-    checked_format(format_)
+    check_format(format_)
     from hanzo_reports.alerts import rule_store
     from hanzo_reports.window import iso
 
@@ -58,7 +59,7 @@ def silences(context: typer.Context, format_: Format = "table") -> None:
         }
         for one in held
     ]  # fmt: skip
-    listing(rows, format_, columns)
+    print_rows(rows, format_, columns)
 
 
 def unsilence(
@@ -70,4 +71,4 @@ def unsilence(
     deployment = context.obj.deployment
     with deployment.engine.begin() as connection:
         rule_store.end_silence(connection, silence_id, deployment.now())
-    say(f"{silence_id}: over")
+    print_note(f"{silence_id}: over")

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from hanzo_reports.cli.files import progress
-from hanzo_reports.cli.options import Options, checked_format, listing, say
+from hanzo_reports.cli.options import Options, check_format
+from hanzo_reports.cli.output import print_note, print_rows
 from hanzo_reports.errors import StoreError
 
 DAYS = 5  # differing days that are named
@@ -30,9 +31,9 @@ def init(
     options: Options = context.obj
     from hanzo_reports.workspace import open as opened
 
-    made = opened(store or options.place, create=True).store
+    made = opened(store or options.store_address, create=True).store
     made.state.dispose()
-    say(f"{made.url}: ready")
+    print_note(f"{made.url}: ready")
 
 
 def copy(
@@ -47,7 +48,7 @@ def copy(
     when counts or sums differ at the end.
     """
     options: Options = context.obj
-    checked_format(format_, ("table", "json"))
+    check_format(format_, ("table", "json"))
     from hanzo_reports.store import open as opened
     from hanzo_reports.store.copying import copy_store
 
@@ -59,8 +60,8 @@ def copy(
         {"what": name, "from": value, "to": done.target[name], "equal": value == done.target[name]}
         for name, value in done.source.items()
     ]
-    listing(rows, format_, ("what", "from", "to", "equal"))
-    say(f"{done.accepted:,} events copied, {done.skipped:,} of days that were equal before")
+    print_rows(rows, format_, ("what", "from", "to", "equal"))
+    print_note(f"{done.accepted:,} events copied, {done.skipped:,} of days that were equal before")
     if not done.equal:
         days = ", ".join(map(str, done.days[:DAYS])) + (", ..." if len(done.days) > DAYS else "")
         what = f"on {len(done.days)} days ({days})" if done.days else "in the quarantine"

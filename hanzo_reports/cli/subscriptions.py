@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from hanzo_reports.cli.ask import Format
-from hanzo_reports.cli.options import checked_format, listing, say, store_channels
+from hanzo_reports.cli.options import check_format, store_channels
+from hanzo_reports.cli.output import print_note, print_rows
 
 
 def register(group: typer.Typer) -> None:
@@ -28,14 +29,14 @@ def subscribe(
     deployment = context.obj.deployment
     with deployment.engine.begin() as connection:
         kept(connection, topic, store_channels(deployment, connection, channel or (), literal=True))
-    say(f"{topic}: {len(channel or ())} channels are told")
+    print_note(f"{topic}: {len(channel or ())} channels are told")
 
 
 def subscriptions(context: typer.Context, format_: Format = "table") -> None:
     """Who is told of what."""
-    checked_format(format_)
+    check_format(format_)
     from hanzo_reports.alerts.spend_notices import subscriptions as held
 
     with context.obj.deployment.engine.connect() as connection:
         rows = held(connection)
-    listing(rows, format_, ("topic", "channel"))
+    print_rows(rows, format_, ("topic", "channel"))

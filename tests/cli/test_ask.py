@@ -31,7 +31,7 @@ def test_a_table_is_for_people(cli, noun):
     done = cli(noun, "--range", "7d", "--by", "model", "--top", "2")
     assert "claude" in done.stdout
     assert "other" in done.stdout
-    unpriced = "857 requests have no known price and are in no cost; `-m unpriced_requests --by model` names them\n"
+    unpriced = "Cost excludes 857 requests with no known price. List them with `-m unpriced_requests --by model`\n"
     assert done.stderr == ("" if noun == "health" else unpriced)
 
 

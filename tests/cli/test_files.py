@@ -132,8 +132,8 @@ def test_a_damaged_file_of_the_store_is_told_in_a_line(cli, sample_store, tmp_pa
         path.write_bytes(path.read_bytes()[:-100])
     for command in (("usage", "-r", "7d"), ("budgets", "set", "platform", "--monthly", "5"), ("doctor",)):
         told = cli(*command, store=tmp_path / "w", code=1).stderr
-        assert told.startswith("hanzo-reports: a file cannot be read: ")
-        assert told.endswith("; if it is of the store, restore it from a backup\n")
+        assert told.startswith("hanzo-reports: A file cannot be read: ")
+        assert told.endswith(". If it belongs to the store, restore it from a backup\n")
         assert "Traceback" not in told
 
 
@@ -142,8 +142,8 @@ def test_numbers_that_no_engine_can_add_up_are_told_in_a_line(cli, tmp_path):
     (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps({**row, "request_id": name}) for name in "ab"))
     cli("ingest", "litellm", tmp_path / "rows.jsonl", "--no-guard", store=tmp_path / "w")
     told = cli("usage", "-r", "all", store=tmp_path / "w", code=1).stderr
-    assert told.startswith("hanzo-reports: a number is too large for this question: ")
-    assert told.endswith("; leave its events out (--where, --range)\n")
+    assert told.startswith("hanzo-reports: Numeric overflow; narrow the query with --where or --range (")
+    assert told.endswith(")\n")
 
 
 @pytest.mark.parametrize("time", ["infinity", "-infinity", "12000-01-01T00:00:00Z", "0001-01-01T00:00:00Z"])
