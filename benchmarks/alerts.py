@@ -20,7 +20,7 @@ from events import write
 import hanzo_reports as hr
 from hanzo_reports.alerts import rule_store
 from hanzo_reports.alerts.parse import parse_rule
-from hanzo_reports.alerts.query import answers, questions
+from hanzo_reports.alerts.query import collect_queries, run_queries
 from hanzo_reports.alerts.rule_check import RuleCheck, check_rules
 
 if TYPE_CHECKING:
@@ -65,13 +65,13 @@ def timed(workspace: hr.Workspace, number: int) -> tuple[float, float, RuleCheck
     engine, events = workspace.store.state, workspace.store.events
     held = rules(number)
     with engine.begin() as connection:
-        rule_store.save_rules(connection, [(rule, ()) for rule in held], NOW, over=True)
+        rule_store.save_rules(connection, [(rule, ()) for rule in held], NOW, replace_existing=True)
     alone, whole = [], []
     done = RuleCheck()
     for round_ in range(ROUNDS):
         now = NOW + (round_ + 1 + ROUNDS * (number == RULES)) * MINUTE
         start = time.perf_counter()
-        answers(events, questions(held), now, MINUTE, "UTC")
+        run_queries(events, collect_queries(held), now, MINUTE, "UTC")
         alone.append(time.perf_counter() - start)
         start = time.perf_counter()
         done = check_rules(engine, events, now)

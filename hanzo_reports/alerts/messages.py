@@ -1,59 +1,58 @@
-"""What is said, to somebody who was asleep: what, how much against which limit, since when, who, what to do."""
+"""The notices of rules, made of the messages of the state machine."""
 
 from __future__ import annotations
 
-import json
-import shlex
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from hanzo_reports.alerts.alert_state import Kind, Message
-from hanzo_reports.alerts.rule import Condition
+from hanzo_reports.alerts.alert_state import MessageKind
+from hanzo_reports.alerts.message_facts import (
+    build_firing_facts,
+    build_health_facts,
+    build_health_title,
+    build_resolved_facts,
+    build_title,
+)
+from hanzo_reports.alerts.message_text import parse_group
 from hanzo_reports.delivery.notice import Action, Notice
-from hanzo_reports.formats import format_duration, format_value
 from hanzo_reports.units import Unit
 from hanzo_reports.window import iso, zone
 
 if TYPE_CHECKING:
-    from hanzo_reports.alerts.query import Contributor
+    from hanzo_reports.alerts.alert_state import HealthMessage, Message
+    from hanzo_reports.alerts.contributors import Contributor
+    from hanzo_reports.alerts.message_facts import Facts
     from hanzo_reports.alerts.rule import Rule
     from hanzo_reports.formats import Number
 
 _ACTIONS = {
-    Kind.FIRING: Action.TRIGGER, Kind.REMINDER: Action.TRIGGER, Kind.RESOLVED: Action.RESOLVE,
-    Kind.NO_DATA: Action.TRIGGER, Kind.ERROR: Action.TRIGGER, Kind.BACK: Action.RESOLVE,
+    MessageKind.FIRING: Action.TRIGGER, MessageKind.REMINDER: Action.TRIGGER, MessageKind.RESOLVED: Action.RESOLVE,
+    MessageKind.NO_DATA: Action.TRIGGER, MessageKind.ERROR: Action.TRIGGER, MessageKind.BACK: Action.RESOLVE,
 }  # fmt: skip
-_REASONS = {
-    "recovered": "it is good again",
-    "no_data": "there is no data any more, which the rule takes as good",
-    "rule_changed": "the rule was changed, so its state starts afresh",
-    "removed": "the rule was removed",
-    "disabled": "the rule was disabled",
-    "gone": "there have been no requests for 7 days, so it is no longer waited for",
-}
+_HEALTH_KINDS = {MessageKind.NO_DATA, MessageKind.ERROR, MessageKind.BACK}
 
 
 @dataclass(frozen=True)
 class MessageContext:
-    """How a deployment speaks.
+    """What the messages of a deployment share.
 
     Args:
         timezone: the IANA zone of the times in messages.
-        link: where its reports are served, or empty.
-        delay: how long before an evaluation its window ends.
+        link: the address of the reports; empty: none.
+        delay: how long events may take to arrive: the window of an evaluation ends so long before it.
     """
 
     timezone: str = "UTC"
     link: str = ""
     delay: timedelta = timedelta(seconds=60)
 
-    def time(self, instant: datetime) -> str:
-        """An instant as people say it, with its offset.
+    def format_time(self, instant: datetime) -> str:
+        """An instant in the zone of the messages, with its offset.
 
         >>> from datetime import UTC
-        >>> MessageContext("Europe/Berlin").time(datetime(2026, 3, 1, 2, 7, tzinfo=UTC))
+        >>> MessageContext("Europe/Berlin").format_time(datetime(2026, 3, 1, 2, 7, tzinfo=UTC))
         'Sun 1 March 03:07 (UTC+01:00)'
         """
         local = instant.astimezone(zone(self.timezone))
@@ -61,7 +60,7 @@ class MessageContext:
         return f"{local:%a} {local.day} {local:%B %H:%M} ({offset})"
 
 
-def build_notice(  # noqa: PLR0913  # what is said, of what, how, and what else is known
+def build_notice(  # noqa: PLR0913  # a rule, its group and message, and what else is known
     rule_id: str,
     rule: Rule,
     group: str,
@@ -69,34 +68,56 @@ def build_notice(  # noqa: PLR0913  # what is said, of what, how, and what else 
     context: MessageContext,
     *,
     samples: int | None = None,
-    suspect: Contributor | None = None,
+    contributor: Contributor | None = None,
 ) -> Notice:
-    """The notice of a message.
+    """The notice of a message about one group of a rule.
 
     Args:
         rule_id: the rule's id.
         rule: the rule.
-        group: the group's key; empty: the rule as a whole.
-        message: what the state machine says.
-        context: how the deployment speaks.
-        samples: requests in the window, if they are known.
-        suspect: who is behind it, if that is known.
+        group: the group's key.
+        message: the message of the state machine.
+        context: what the messages of the deployment share.
+        samples: requests in the window; None: not known.
+        contributor: the top contributor of a breach; None: not known.
     """
-    kind = message.kind.value + (f":{message.number}" if message.number else "")
-    health = message.kind in {Kind.NO_DATA, Kind.ERROR, Kind.BACK}
-    facts = _health_facts(message, context) if health else _facts(rule, group, message, context, samples, suspect)
+    is_health = message.kind in _HEALTH_KINDS
+    if is_health:
+        title = build_health_title(rule.name, group, message.kind, message.reason)
+        facts = build_health_facts(message.kind, message.at, message.state.health.since, message.reason, context)
+    else:
+        title = build_title(rule, group, message)
+        if message.kind is MessageKind.RESOLVED:
+            facts = build_resolved_facts(rule, group, message, context)
+        else:
+            facts = build_firing_facts(rule, group, message, context, samples, contributor)
     return Notice(
-        source=rule_id, group=f"health:{group}" if health else group, episode=message.episode, kind=kind,
-        action=_ACTIONS[message.kind], severity=rule.severity.value, at=message.at,
-        title=_title(rule, group, message), facts=tuple((label, text) for label, text in facts if text),
-        link=context.link,
-        data=_data(rule, group, message, samples) if group else {"rule": rule.name, "reason": message.reason},
+        source=rule_id, group=f"health:{group}" if is_health else group, episode=message.episode,
+        kind=_number_kind(message), action=_ACTIONS[message.kind], severity=rule.severity.value, at=message.at,
+        title=title, facts=_drop_empty(facts), link=context.link, data=_build_data(rule, group, message, samples),
+    )  # fmt: skip
+
+
+def build_health_notice(source: str, name: str, message: HealthMessage, context: MessageContext) -> Notice:
+    """The notice that a rule as a whole, all rules, budgets or anomalies cannot be evaluated, or can be again.
+
+    Args:
+        source: the id of what is evaluated.
+        name: its name, as the notice shows it.
+        message: the message of its health.
+        context: what the messages of the deployment share.
+    """
+    return Notice(
+        source=source, group="health:", episode=0, kind=_number_kind(message), action=_ACTIONS[message.kind],
+        severity="warning", at=message.at, title=build_health_title(name, "", message.kind, message.reason),
+        facts=_drop_empty(build_health_facts(message.kind, message.at, message.since, message.reason, context)),
+        link=context.link, data={"rule": name, "reason": message.reason},
     )  # fmt: skip
 
 
 def build_test_notice(rule_id: str, rule: Rule, now: datetime, *, over: bool) -> Notice:
-    """The notice that tries a rule's channels, and the one that takes it back, so that no incident stays open."""
-    facts = (("What", f"somebody tries the channels of the rule {rule.name}; nothing is wrong"),)
+    """The notice that tests a rule's channels, and the one that ends the test, so that no incident stays open."""
+    facts = (("Reason", f"the channels of the rule {rule.name} are tested; nothing is wrong"),)
     return Notice(
         source=rule_id, group="test", episode=int(now.timestamp()), kind="test-over" if over else "test",
         action=Action.RESOLVE if over else Action.TRIGGER, severity="info", at=now,
@@ -105,117 +126,29 @@ def build_test_notice(rule_id: str, rule: Rule, now: datetime, *, over: bool) ->
     )  # fmt: skip
 
 
-def _title(rule: Rule, group: str, message: Message) -> str:
-    state, metric = message.state, rule.definition
-    value = format_value(state.value, rule.unit, "message")
-    whom = f" · {_group(group)}" if _group(group) else ""
-    if message.kind in {Kind.FIRING, Kind.REMINDER}:
-        word = "FIRING" if message.kind is Kind.FIRING else "STILL FIRING"
-        return f"{word} {rule.name}: {metric.title.lower()} {value} {rule.limit}{whom}"
-    if message.kind is Kind.RESOLVED:
-        lasted = format_duration(message.at - (state.began or message.at))
-        if message.reason in {"recovered", "no_data"}:
-            return f"RESOLVED {rule.name}: {metric.title.lower()} {value} (limit {rule.limit}), after {lasted}{whom}"
-        return f"RESOLVED {rule.name}: {_REASONS[message.reason]}{whom}"
-    if message.kind is Kind.BACK:
-        return f"BACK {rule.name}: {_REASONS.get(message.reason, 'it can be evaluated again')}{whom}"
-    why = "no data" if message.kind is Kind.NO_DATA else message.reason
-    return f"CANNOT TELL {rule.name}: {why}{whom}"
+def _number_kind(message: Message | HealthMessage) -> str:
+    return f"{message.kind.value}:{message.number}" if message.number else message.kind.value
 
 
-def _facts(  # noqa: PLR0913, PLR0917
-    rule: Rule, group: str, message: Message, context: MessageContext, samples: int | None, suspect: Contributor | None
-) -> list[tuple[str, str]]:
-    state, metric = message.state, rule.definition
-    about = ", ".join(filter(None, (_group(group), _where(rule))))
-    burn = f"; the error budget goes {rule.burn_rate.normalize():f} times too fast" if rule.burn_rate else ""
-    facts = [("What", f"{metric.title} ({metric.meaning}){f' of {about}' if about else ''}{burn}")]
-    if message.kind is Kind.RESOLVED:
-        worst = f"worst {format_value(state.worst, rule.unit, 'message')}" if state.worst is not None else ""
-        return [
-            *facts,
-            ("Why", _REASONS[message.reason]),
-            ("Was", f"bad from {context.time(state.began or message.at)} to {context.time(message.at)}; {worst}"),
-        ]
-    windows = " and ".join(format_duration(window) for window in filter(None, (rule.window, rule.short_window)))
-    counted = f", {samples:,} requests" if samples is not None else ""
-    limit = f"{format_value(state.value, rule.unit, 'message')} over {windows}, limit {rule.limit}{counted}"
-    since = (
-        f"{context.time(state.began or message.at)}, {format_duration(message.at - (state.began or message.at))} ago"
-    )
-    return [
-        *facts,
-        ("How much", limit),
-        ("Since", since),
-        ("Worst", format_value(state.worst, rule.unit, "message") if message.kind is Kind.REMINDER else ""),
-        ("Most of it", _suspicion(suspect, rule) if suspect else ""),
-        ("Runbook", rule.runbook),
-        ("Resolves", _resolves(rule)),
-        ("Ask", _command(rule, group, message, context)),
-    ]
+def _drop_empty(facts: Facts) -> tuple[tuple[str, str], ...]:
+    return tuple((label, text) for label, text in facts if text)
 
 
-def _health_facts(message: Message, context: MessageContext) -> list[tuple[str, str]]:
-    state = message.state
-    if message.kind is Kind.BACK:
-        return [("Since", context.time(message.at))]
-    return [
-        ("Why", message.reason or "no requests, or fewer than the rule needs"),
-        ("Since", context.time(state.health_since or message.at)),
-        ("Meanwhile", "what fires goes on firing, and nothing new can: without data nothing changes"),
-        ("Resolves", "when there is data again" if message.kind is Kind.NO_DATA else "when the query works again"),
-    ]
-
-
-def _resolves(rule: Rule) -> str:
-    strict = rule.clear_threshold is None and rule.condition in {Condition.GTE, Condition.LTE}
-    clear = rule.threshold if rule.clear_threshold is None else rule.clear_threshold
-    side = (
-        ("below" if rule.condition.high else "above") if strict else ("at most" if rule.condition.high else "at least")
-    )
-    lasting = f" for {format_duration(rule.keep_firing_for)}" if rule.keep_firing_for else ""
-    return f"when it is {side} {format_value(clear, rule.unit, 'exact')}{lasting}"
-
-
-def _suspicion(suspect: Contributor, rule: Rule) -> str:
-    money = rule.unit is Unit.USD
-    part, whole = (format_value(v, Unit.USD if money else Unit.COUNT, "message") for v in (suspect.part, suspect.whole))
-    share = float(suspect.part) / float(suspect.whole)
-    return f"{suspect.dimension} {suspect.name or 'unknown'}: {part} of {whole} {suspect.what} ({share:.0%})"
-
-
-def _command(rule: Rule, group: str, message: Message, context: MessageContext) -> str:
-    end = message.at - context.delay
-    kept = {name: list(values) for name, values in rule.where}
-    kept |= {name: ["" if value is None else str(value)] for name, value in json.loads(group or "{}").items()}
-    where = "".join(
-        f" -w {shlex.quote(f'{name}={value}')}" for name, values in sorted(kept.items()) for value in values
-    )
-    return f"hanzo-reports usage -r {iso(end - rule.window)}..{iso(end)} -m {rule.metric},requests{where}"
-
-
-def _group(group: str) -> str:
-    found = json.loads(group or "{}")
-    return ", ".join(f"{name}={'unknown' if value is None else value}" for name, value in found.items())
-
-
-def _where(rule: Rule) -> str:
-    return ", ".join(f"{name}={'|'.join(value or 'unknown' for value in values)}" for name, values in rule.where)
-
-
-def _data(rule: Rule, group: str, message: Message, samples: int | None) -> dict[str, Any]:
+def _build_data(rule: Rule, group: str, message: Message, samples: int | None) -> dict[str, Any]:
+    """What machines read; names are exact, since JSON escapes them itself."""
     state = message.state
     return {
         "rule": rule.name, "metric": rule.metric, "unit": rule.unit.value, "condition": rule.condition.value,
-        "threshold": _plain(rule.threshold, rule.unit), "value": _plain(state.value, rule.unit),
-        "worst": _plain(state.worst, rule.unit), "window_seconds": int(rule.window.total_seconds()),
-        "group": json.loads(group or "{}"), "where": {name: list(values) for name, values in rule.where},
-        "requests": samples, "began": iso(state.began) if state.began else None, "reason": message.reason,
+        "threshold": _to_json(rule.threshold, rule.unit), "value": _to_json(state.last_value, rule.unit),
+        "worst": _to_json(state.worst_value, rule.unit), "window_seconds": int(rule.window.total_seconds()),
+        "group": parse_group(group), "where": {name: list(values) for name, values in rule.where},
+        "requests": samples, "began": iso(state.breach_since) if state.breach_since else None,
+        "reason": message.reason,
     }  # fmt: skip
 
 
-def _plain(value: Number | None, unit: Unit) -> str | int | float | None:
-    """A value for machines: money as a text, since JSON's numbers are no decimals."""
+def _to_json(value: Number | None, unit: Unit) -> str | int | float | None:
+    """A value for JSON: money as a text, since JSON numbers are not decimal."""
     if unit is Unit.USD and value is not None:
         return f"{value:f}" if isinstance(value, Decimal) else str(value)
     return float(value) if isinstance(value, Decimal) else value

@@ -1,4 +1,4 @@
-"""Rules as plain values: YAML, JSON or a command's options, read with a word on what is wrong."""
+"""Rules from plain values, as YAML, JSON or the options of a command give them."""
 
 from __future__ import annotations
 
@@ -19,62 +19,67 @@ if TYPE_CHECKING:
     from hanzo_reports.alerts.rule import Where
 
 N = TypeVar("N", int, Decimal)
-_SAMPLES = "min_samples is a whole number of requests"
-_BURN = "burn_rate is how many times too fast, a number above 0"
 _FIELDS = (
     "name", "metric", *Condition, "window", "short_window", "for", "keep_firing_for", "clear", "min_samples", "no_data",
     "where", "by", "repeat", "severity", "runbook", "burn_rate", "channels", "enabled",
 )  # fmt: skip
-
-
-def parse_rule(given: Mapping[str, Any], where: str = "") -> Rule:
-    """The rule that plain values describe, as YAML, JSON or a command's options give them.
-
-    Args:
-        given: `name`, `metric`, one of gt, gte, lt, lte, and what else differs from the defaults.
-        where: where the values stand, for messages.
-
-    Raises:
-        RuleError: a value cannot be read.
-        UnknownNameError: a field, metric or dimension is not known.
-    """
-    for name in given:
-        if name not in _FIELDS:
-            raise UnknownNameError("field", str(name), map(str, _FIELDS), where)
-    conditions = [condition for condition in Condition if given.get(condition) is not None]
-    metric, name = str(given.get("metric") or ""), str(given.get("name") or "")
-    if metric not in CATALOG:
-        raise UnknownNameError("metric", metric, CATALOG, where)
-    unit = CATALOG[metric].unit
-    if len(conditions) != 1:
-        msg = f"rule {name!r} on {metric} ({unit.value}) needs one threshold: one of gt, gte, lt, lte"
-        raise RuleError(msg)
-    spans: dict[str, Any] = {
-        what: _parse_duration(str(given[key]), f"rule {name!r}: {key}")
-        for what, key in _SPANS.items()
-        if given.get(key) is not None
-    }
-    if not isinstance(given.get("enabled", True), bool):
-        msg = f"rule {name!r}: enabled is true or false, not {given['enabled']!r}"
-        raise RuleError(msg)
-    clear, burn = given.get("clear"), given.get("burn_rate")
-    burn = None if burn is None else _number(Decimal, burn, f"rule {name!r}: {_BURN}")
-    return Rule(
-        name, metric, conditions[0], _parse_threshold(given[conditions[0].value], name, metric), **spans,
-        clear_threshold=None if clear is None else _parse_threshold(clear, name, metric),
-        min_samples=_number(int, given.get("min_samples", 0), f"rule {name!r}: {_SAMPLES}"),
-        no_data=NoData(_one_of("no_data", given.get("no_data", NoData.KEEP), NoData)),
-        severity=Severity(_one_of("severity", given.get("severity", Severity.WARNING), Severity)),
-        where=_where(given.get("where"), name), by=tuple(select_dimensions(_words(given.get("by")))),
-        runbook=str(given.get("runbook") or ""), burn_rate=burn,
-        channels=tuple(_words(given.get("channels"))),
-    )  # fmt: skip
-
-
-_SPANS = {
+_DURATIONS = {  # the attribute of a rule and its field
     "window": "window", "short_window": "short_window", "for_": "for", "keep_firing_for": "keep_firing_for",
     "repeat": "repeat",
 }  # fmt: skip
+
+
+def parse_rule(fields: Mapping[str, Any], source: str = "") -> Rule:
+    """The rule that plain values describe.
+
+    Args:
+        fields: `name`, `metric`, one of gt, gte, lt, lte, and every field that differs from its default.
+        source: where the values come from, for error messages.
+
+    Raises:
+        RuleError: a value cannot be read, or the rule could never work.
+        UnknownNameError: a field, metric, dimension or word does not exist.
+    """
+    for field in fields:
+        if field not in _FIELDS:
+            raise UnknownNameError("field", str(field), map(str, _FIELDS), source)
+    conditions = [condition for condition in Condition if fields.get(condition) is not None]
+    metric, name = str(fields.get("metric") or ""), str(fields.get("name") or "")
+    if metric not in CATALOG:
+        raise UnknownNameError("metric", metric, CATALOG, source)
+    rule = f"rule {name!r}"
+    if len(conditions) != 1:
+        unit = CATALOG[metric].unit.value
+        msg = f"{rule} on {metric} ({unit}) needs one threshold: one of gt, gte, lt, lte; it has {len(conditions)}"
+        raise RuleError(msg)
+    if not isinstance(fields.get("enabled", True), bool):
+        msg = f"{rule}: enabled must be true or false, not {fields['enabled']!r}"
+        raise RuleError(msg)
+    durations: dict[str, Any] = {
+        attribute: _parse_duration(str(fields[field]), f"{rule}: {field}")
+        for attribute, field in _DURATIONS.items()
+        if fields.get(field) is not None
+    }
+    clear, burn_rate = fields.get("clear"), fields.get("burn_rate")
+    return Rule(
+        name, metric, conditions[0],
+        _parse_threshold(fields[conditions[0].value], f"{rule}: the threshold of {metric}", metric), **durations,
+        clear_threshold=(
+            None if clear is None else _parse_threshold(clear, f"{rule}: the clear threshold of {metric}", metric)
+        ),
+        min_samples=_parse_number(
+            int, fields.get("min_samples", 0), f"{rule}: min_samples must be a whole number of requests"
+        ),
+        no_data=NoData(_parse_word("no_data", fields.get("no_data", NoData.KEEP), NoData)),
+        severity=Severity(_parse_word("severity", fields.get("severity", Severity.WARNING), Severity)),
+        where=_parse_where(fields.get("where"), rule), by=tuple(select_dimensions(_parse_names(fields.get("by")))),
+        runbook=str(fields.get("runbook") or ""),
+        burn_rate=(
+            None if burn_rate is None
+            else _parse_number(Decimal, burn_rate, f"{rule}: burn_rate must be a number above 0")
+        ),
+        channels=tuple(_parse_names(fields.get("channels"))),
+    )  # fmt: skip
 
 
 def _parse_duration(text: str, what: str) -> timedelta:
@@ -84,41 +89,40 @@ def _parse_duration(text: str, what: str) -> timedelta:
         raise RuleError(str(error)) from None
 
 
-def _parse_threshold(value: object, rule: str, metric: str) -> Decimal:
+def _parse_threshold(value: object, what: str, metric: str) -> Decimal:
     try:
-        return parse_amount(str(value), f"rule {rule!r}: the threshold of {metric}", CATALOG[metric].unit)
+        return parse_amount(str(value), what, CATALOG[metric].unit)
     except UsageError as error:
         raise RuleError(str(error)) from None
 
 
-def _where(given: object, rule: str) -> Where:
-    given = given or {}
-    if not isinstance(given, dict):
-        msg = f"rule {rule!r}: where holds names with values, such as {{project: [search]}}, not {given!r}"
+def _parse_where(value: object, rule: str) -> Where:
+    value = value or {}
+    if not isinstance(value, dict):
+        msg = f"{rule}: where must map dimensions to values, for example {{project: [search]}}, not {value!r}"
         raise RuleError(msg)
-    named = {str(name): values for name, values in given.items()}
-    select_dimensions(named)
+    values = {str(name): each if isinstance(each, list | tuple) else [each] for name, each in value.items()}
+    select_dimensions(values)
     return tuple(
-        (name, tuple("" if v is None else str(v) for v in (values if isinstance(values, list | tuple) else [values])))
-        for name, values in sorted(named.items())
+        (name, tuple("" if item is None else str(item) for item in items)) for name, items in sorted(values.items())
     )
 
 
-def _words(given: object) -> list[str]:
-    if given is None:
+def _parse_names(value: object) -> list[str]:
+    if value is None:
         return []
-    return [str(word) for word in given] if isinstance(given, list | tuple) else [str(given)]
+    return [str(name) for name in value] if isinstance(value, list | tuple) else [str(value)]
 
 
-def _number(kind: type[N], given: object, what: str) -> N:
+def _parse_number(kind: type[N], value: object, requirement: str) -> N:
     try:
-        return kind(str(given))
+        return kind(str(value))
     except (ValueError, DecimalException):
-        msg = f"{what}, not {given!r}"
+        msg = f"{requirement}, not {value!r}"
         raise RuleError(msg) from None
 
 
-def _one_of(what: str, given: object, known: type[StrEnum]) -> str:
-    if str(given) not in set(known):
-        raise UnknownNameError(what, str(given), [member.value for member in known])
-    return str(given)
+def _parse_word(field: str, value: object, words: type[StrEnum]) -> str:
+    if str(value) not in set(words):
+        raise UnknownNameError(field, str(value), [word.value for word in words])
+    return str(value)

@@ -1,4 +1,4 @@
-"""Rules: what is watched, when it is bad, for how long, and who is told; `reading` makes them of plain values."""
+"""Alert rules: which metric is watched, its threshold, and who is notified; `parse_rule` makes them of plain values."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 Where = tuple[tuple[str, tuple[str, ...]], ...]
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-LONGEST = 90 * DAY
+MAX_DURATION = 90 * DAY
 _OPERATORS = {"gt": "gt", "gte": "ge", "lt": "lt", "lte": "le"}
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}", re.IGNORECASE)
+_NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}", re.IGNORECASE)
 
 
 class Condition(StrEnum):
-    """How a value must stand to the threshold to be bad."""
+    """How a value compares with the threshold when it breaches it."""
 
     GT = "gt"
     GTE = "gte"
@@ -42,18 +42,18 @@ class Condition(StrEnum):
     LTE = "lte"
 
     @property
-    def sign(self) -> str:
-        """As people write it."""
+    def symbol(self) -> str:
+        """The sign of the comparison: ``>``, ``>=``, ``<`` or ``<=``."""
         return {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}[self.value]
 
     @property
-    def high(self) -> bool:
-        """Whether large values are the bad ones."""
+    def is_upper_bound(self) -> bool:
+        """Whether large values breach the threshold."""
         return self in {Condition.GT, Condition.GTE}
 
 
 class NoData(StrEnum):
-    """What a window without data means: nothing, something to be told of, or that all is well."""
+    """What a window without data does: keep the state, send a notice, or count as ok."""
 
     KEEP = "keep"
     ALERT = "alert"
@@ -61,7 +61,7 @@ class NoData(StrEnum):
 
 
 class Severity(StrEnum):
-    """How soon somebody should look."""
+    """How urgent an alert is."""
 
     CRITICAL = "critical"
     WARNING = "warning"
@@ -70,31 +70,31 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """One condition on one metric; checked when it is made.
+    """One condition on one metric, validated on creation.
 
     Args:
-        name: unique, of letters, digits, dots, dashes and underscores.
-        metric: a name of the catalogue.
+        name: unique; letters, digits, dots, dashes and underscores.
+        metric: a metric of the catalogue.
         condition: gt, gte, lt or lte.
         threshold: in the metric's unit; shares are 0-1.
-        window: how much time each evaluation looks at.
-        short_window: a second, shorter window that must be bad too (burn rates); None: none.
-        for_: how long it must be bad before it fires.
-        keep_firing_for: how long it must be good before it resolves.
-        clear_threshold: what a value must be past to be good again; None: the threshold.
-        min_samples: fewer requests than this are no data.
-        no_data: what no data means.
+        window: the length of time that each evaluation covers.
+        short_window: a second, shorter window that must breach the threshold too (burn rates); None: none.
+        for_: how long the threshold must be breached before the alert fires.
+        keep_firing_for: how long the value must be clear before the alert resolves.
+        clear_threshold: the value that must be reached to be clear again; None: the threshold.
+        min_samples: a window with fewer requests counts as no data.
+        no_data: what no data does.
         where: for each dimension the values to keep.
         by: dimensions; each group has a state of its own.
-        repeat: time between reminders while it fires; zero: none.
+        repeat: the time between reminders while the alert fires; zero: no reminders.
         severity: critical, warning or info.
-        runbook: an address to be shown in messages, or empty.
+        runbook: an address that messages show; empty: none.
         burn_rate: how many times too fast the error budget is used at the threshold; None: not a burn-rate rule.
-        channels: names of the endpoints that are told.
+        channels: names of the channels that are notified.
 
     Raises:
-        RuleError: it could never fire, never clear, or is not finite; the message names the unit.
-        UnknownNameError: the metric or a dimension is not known.
+        RuleError: the rule could never fire or never clear, or a value is out of range; the message names the unit.
+        UnknownNameError: the metric or a dimension does not exist.
     """
 
     name: str
@@ -117,35 +117,39 @@ class Rule:
     channels: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            msg = f"the rule name {self.name!r} should be letters, digits, dots, dashes and underscores, up to 100"
+        if not _NAME_PATTERN.fullmatch(self.name):
+            msg = (
+                f"rule name {self.name!r} is not valid: use up to 100 letters, digits, dots, dashes and underscores, "
+                "starting with a letter or digit"
+            )
             raise RuleError(msg)
         select_dimensions(self.by)
         select_dimensions(name for name, _ in self.where)
         for number in (self.threshold, self.clear_threshold):
             if number is not None and not number.is_finite():
-                msg = f"rule {self.name!r}: a threshold in {self.unit.value} must be a finite number, not {number}"
+                msg = f"rule {self.name!r}: a threshold ({self.unit.value}) must be a finite number, not {number}"
                 raise RuleError(msg)
         if self.burn_rate is not None and not (self.burn_rate.is_finite() and self.burn_rate > 0):
-            msg = f"rule {self.name!r}: burn_rate is how many times too fast, a number above 0, not {self.burn_rate}"
+            msg = f"rule {self.name!r}: burn_rate must be a number above 0, not {self.burn_rate}"
             raise RuleError(msg)
-        self._check_spans()
+        self._check_durations()
         self._check_clear()
         if self.min_samples < 0:
-            msg = f"rule {self.name!r}: min_samples is a number of requests, at least 0, not {self.min_samples}"
+            msg = f"rule {self.name!r}: min_samples must be a number of requests, at least 0, not {self.min_samples}"
             raise RuleError(msg)
 
-    def _check_spans(self) -> None:
-        spans = {"window": self.window, "for": self.for_, "keep_firing_for": self.keep_firing_for}
-        for what, length in spans.items():
-            least = timedelta(seconds=1) if what == "window" else timedelta()
-            if not least <= length <= LONGEST:
-                bounds = f"{format_duration(least)} and {format_duration(LONGEST)}"
-                msg = f"rule {self.name!r}: {what} must be between {bounds}"
+    def _check_durations(self) -> None:
+        durations = {"window": self.window, "for": self.for_, "keep_firing_for": self.keep_firing_for}
+        for name, length in durations.items():
+            shortest = timedelta(seconds=1) if name == "window" else timedelta()
+            if not shortest <= length <= MAX_DURATION:
+                limits = f"between {format_duration(shortest)} and {format_duration(MAX_DURATION)}"
+                msg = f"rule {self.name!r}: {name} must be {limits}, not {format_duration(length)}"
                 raise RuleError(msg)
         if self.short_window is not None and not timedelta() < self.short_window < self.window:
             msg = (
-                f"rule {self.name!r}: the short window must be shorter than the window, {format_duration(self.window)}"
+                f"rule {self.name!r}: short_window {format_duration(self.short_window)} must be shorter than window "
+                f"{format_duration(self.window)}, and longer than 0"
             )
             raise RuleError(msg)
         if timedelta() < self.repeat < MINUTE:
@@ -154,27 +158,27 @@ class Rule:
 
     def _check_clear(self) -> None:
         highest = Decimal(1) if self.unit is Unit.SHARE else None
-        never = {
+        never_breached = {
             Condition.GT: highest is not None and self.threshold >= highest,
             Condition.LT: self.threshold <= 0,
             Condition.LTE: self.threshold < 0,
             Condition.GTE: highest is not None and self.threshold > highest,
         }[self.condition]
-        if never:
-            msg = f"rule {self.name!r}: {self.metric} ({self.unit.value}) can never be {self.limit}"
+        if never_breached:
+            msg = f"rule {self.name!r} could never fire: {self.metric} ({self.unit.value}) is never {self.breach_text}"
             raise RuleError(msg)
         clear = self.clear_threshold
-        if clear is not None and (clear > self.threshold if self.condition.high else clear < self.threshold):
-            side = "at most" if self.condition.high else "at least"
-            clear_text, threshold = (format_value(value, self.unit, "exact") for value in (clear, self.threshold))
+        if clear is not None and (clear > self.threshold if self.condition.is_upper_bound else clear < self.threshold):
+            side = "at most" if self.condition.is_upper_bound else "at least"
             msg = (
-                f"rule {self.name!r}: the clear threshold {clear_text} must be {side} "
-                f"the threshold {threshold}, or it could fire and be clear at once"
+                f"rule {self.name!r}: the clear threshold {format_value(clear, self.unit, 'exact')} must be {side} the "
+                f"threshold {format_value(self.threshold, self.unit, 'exact')}, or a value could be a breach and clear "
+                "at once"
             )
             raise RuleError(msg)
 
     @cached_property
-    def definition(self) -> Metric:
+    def metric_definition(self) -> Metric:
         """The metric's entry in the catalogue."""
         if self.metric not in CATALOG:
             raise UnknownNameError("metric", self.metric, CATALOG)
@@ -182,28 +186,28 @@ class Rule:
 
     @cached_property
     def comparison(self) -> tuple[Callable[[Number, Number], bool], Decimal, float]:
-        """How a value is compared, and with what: the exact threshold, or its float for floats."""
+        """The comparison, the threshold for exact values, and the threshold for floats."""
         return getattr(operator, _OPERATORS[self.condition]), self.threshold, float(self.threshold)
 
     @property
     def unit(self) -> Unit:
         """The metric's unit."""
-        return self.definition.unit
+        return self.metric_definition.unit
 
     @property
-    def limit(self) -> str:
+    def breach_text(self) -> str:
         """The condition as people write it: ``> 1%``."""
-        return f"{self.condition.sign} {format_value(self.threshold, self.unit, 'exact')}"
+        return f"{self.condition.symbol} {format_value(self.threshold, self.unit, 'exact')}"
 
     @cached_property
     def fingerprint(self) -> str:
-        """What is compared to see that a rule has changed: all but its name, its channels and how it is told."""
-        told = {"name", "repeat", "severity", "runbook", "channels"}
-        meant = {name: value for name, value in self.to_dict().items() if name not in told}
-        return hashlib.sha256(json.dumps(meant, sort_keys=True).encode()).hexdigest()[:16]
+        """A hash of what the rule evaluates: all but its name and what concerns only its messages."""
+        message_fields = {"name", "repeat", "severity", "runbook", "channels"}
+        evaluated = {name: value for name, value in self.to_dict().items() if name not in message_fields}
+        return hashlib.sha256(json.dumps(evaluated, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """The rule as plain values, those that differ from the defaults; `reading.read` reads it back."""
+        """The rule as plain values, without those that equal the defaults; `parse_rule` reads it back."""
         plain: dict[str, Any] = {
             "name": self.name, "metric": self.metric, self.condition.value: f"{self.threshold.normalize():f}",
             "window": format_duration(self.window),

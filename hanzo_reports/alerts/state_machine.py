@@ -2,11 +2,12 @@
 
 ::
 
-    inactive --bad--> pending --bad for `for`--> firing --good--> recovering --good for `keep_firing_for`--> inactive
-                         |                         ^                  |
-                         +--not bad--> inactive    +--not good--------+
+    inactive --breach--> pending --for `for_`--> firing --clear--> recovering --for `keep_firing_for`--> inactive
+                            |                      ^                   |
+                            +--clear--> inactive   +--not clear--------+
 
-No data and failed queries change none of this; they only restart the clock of `pending`.
+Missing data and failed queries keep the phase; they only restart the clock of `pending`. Whether the alert can be
+evaluated is its health, see `hanzo_reports.alerts.health`.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from hanzo_reports.alerts.alert_state import Health, Kind, Message, Phase, State
-from hanzo_reports.alerts.rule import NoData
+from hanzo_reports.alerts.alert_state import AlertState, Health, Message, MessageKind, Phase
+from hanzo_reports.alerts.health import close_health, step_health
+from hanzo_reports.alerts.rule import MINUTE, NoData
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,36 +28,34 @@ if TYPE_CHECKING:
     from hanzo_reports.alerts.rule import Rule
     from hanzo_reports.formats import Number
 
-HEALTH_NOTICE_DELAY = timedelta(minutes=15)  # of bad health, before it is told
-MIN_GAP = timedelta(seconds=120)
-MINUTE = timedelta(minutes=1)
+MIN_GAP = timedelta(seconds=120)  # a shorter time between evaluations never restarts the clock of `pending`
 
-Stepped = tuple[State, tuple[Message, ...]]
+Step = tuple[AlertState, tuple[Message, ...]]
 
 
 def step(  # noqa: PLR0913  # two of them are switches
     rule: Rule,
-    state: State,
+    state: AlertState,
     now: datetime,
-    seen: Observation,
+    observation: Observation,
     *,
     interval: timedelta = MINUTE,
     silenced: bool = False,
-) -> Stepped:
-    """The state after one evaluation, and what is to be told.
+) -> Step:
+    """The state after one evaluation, and the messages to send.
 
     Args:
         rule: the rule as it is now.
-        state: what was remembered.
-        now: the instant of evaluation; not after the last one: nothing happens.
-        seen: what the queries gave.
-        interval: how often evaluations are meant to happen. A gap of more than twice that, and of more than two
-            minutes, restarts the clock of `pending`.
-        silenced: nothing new is told; what was told before is still resolved. What is still firing when a silence ends
-            is told then.
+        state: the state before.
+        now: the instant of evaluation; nothing happens unless it is after the last one.
+        observation: what the queries returned.
+        interval: the intended time between evaluations. A gap of more than twice that, and of more than two minutes,
+            restarts the clock of `pending`.
+        silenced: whether new messages are muted; what was reported before still resolves. An alert that still fires
+            when a silence ends is reported then.
     """
-    last = state.last_evaluated
-    if last is not None and now <= last:
+    previous = state.last_evaluated
+    if previous is not None and now <= previous:
         return state, ()
     messages: tuple[Message, ...] = ()
     if state.fingerprint != rule.fingerprint:
@@ -63,137 +63,137 @@ def step(  # noqa: PLR0913  # two of them are switches
             state, messages = close(state, now, "rule_changed")
         state = replace(state, fingerprint=rule.fingerprint)
     state = replace(state, last_evaluated=now)
-    if state.phase is Phase.PENDING and last is not None and now - last > max(2 * interval, MIN_GAP):
-        state = replace(state, since=now)
-    state, told = _health(rule, state, now, seen, silenced=silenced)
-    messages += told
-    if _missing(rule, seen):
+    if state.phase is Phase.PENDING and previous is not None and now - previous > max(2 * interval, MIN_GAP):
+        state = replace(state, phase_since=now)
+    state, new_messages = _step_health(rule, state, now, observation, silenced=silenced)
+    messages += new_messages
+    if _reported_health(rule, observation) is not Health.OK:
         if state.phase is Phase.PENDING:
-            state = replace(state, since=now)
+            state = replace(state, phase_since=now)
     else:
-        state, told = _moved(rule, state, now, seen)
-        messages += told
-    state, told = _told(rule, state, now, silenced=silenced)
-    return state, messages + told
+        state, new_messages = _step_phase(rule, state, now, observation)
+        messages += new_messages
+    state, new_messages = _report_firing(rule, state, now, silenced=silenced)
+    return state, messages + new_messages
 
 
-def close(state: State, now: datetime, reason: str) -> Stepped:
-    """The state of a rule that was changed, disabled or removed: inactive; what was told is resolved with a reason."""
-    fresh = State(episode=state.episode, notices=state.notices, last_evaluated=state.last_evaluated)
-    told = [(Kind.BACK, state.notices)] if state.health_told else []
-    told += [(Kind.RESOLVED, 0)] if state.notified_at is not None else []
-    return fresh, tuple(Message(kind, state.episode, number, now, state, reason) for kind, number in told)
+def close(state: AlertState, now: datetime, reason: str) -> Step:
+    """The state of a rule that was changed, disabled or removed: inactive; what was reported resolves with a reason."""
+    health, back = close_health(state.health, now, reason)
+    fresh = AlertState(health=health, episode=state.episode, last_evaluated=state.last_evaluated)
+    messages = [Message(back.kind, state.episode, back.number, now, state, reason)] if back else []
+    if state.notified_at is not None:
+        messages.append(Message(MessageKind.RESOLVED, state.episode, 0, now, state, reason))
+    return fresh, tuple(messages)
 
 
-def is_quiet(rule: Rule, seen: Observation) -> bool:
-    """Whether an observation is good and whole, so that a state that says nothing goes on saying nothing."""
-    return _health_of(rule, seen) is Health.OK and not _bad(rule, seen)
+def is_quiet(rule: Rule, observation: Observation) -> bool:
+    """Whether an observation has data and no breach, so that an inactive alert stays inactive."""
+    return _observed_health(rule, observation) is Health.OK and not _is_breach(rule, observation)
 
 
-def breached(rule: Rule, value: Number) -> bool:
-    """Whether a value is bad: compared as floats with a float, since 1 error in 100 is not above 0.01."""
-    against, exact, rounded = rule.comparison
-    return against(value, rounded if isinstance(value, float) else exact)
+def _breaches(rule: Rule, value: Number) -> bool:
+    """Whether a value breaches the threshold; floats are compared as floats: 1 error in 100 is not over 0.01."""
+    compare, exact, rounded = rule.comparison
+    return compare(value, rounded if isinstance(value, float) else exact)
 
 
-def _bad(rule: Rule, seen: Observation) -> bool:
-    if seen.value is None or not breached(rule, seen.value):
+def _is_breach(rule: Rule, observation: Observation) -> bool:
+    if observation.value is None or not _breaches(rule, observation.value):
         return False
-    return rule.short_window is None or (seen.short is not None and breached(rule, seen.short))
+    if rule.short_window is None:
+        return True
+    return observation.short_value is not None and _breaches(rule, observation.short_value)
 
 
-def _good(rule: Rule, seen: Observation) -> bool:
-    """Past the clear threshold, in one of its windows: the short one is good again first."""
+def _is_clear(rule: Rule, observation: Observation) -> bool:
+    """Whether a value is past the clear threshold in one of the windows; the short one clears first."""
     clear = rule.clear_threshold
     if clear is None:
-        return not _bad(rule, seen)
+        return not _is_breach(rule, observation)
+    values = (observation.value,) if rule.short_window is None else (observation.value, observation.short_value)
     return any(
-        value is not None and not breached(rule, value) and _past(rule, clear, value) for value in _values(rule, seen)
+        value is not None and not _breaches(rule, value) and _is_past_clear(rule, clear, value) for value in values
     )
 
 
-def _past(rule: Rule, clear: Decimal, value: Number) -> bool:
-    limit: Number = float(clear) if isinstance(value, float) else clear
-    return value <= limit if rule.condition.high else value >= limit
+def _is_past_clear(rule: Rule, clear: Decimal, value: Number) -> bool:
+    threshold: Number = float(clear) if isinstance(value, float) else clear
+    return value <= threshold if rule.condition.is_upper_bound else value >= threshold
 
 
-def _values(rule: Rule, seen: Observation) -> tuple[Number | None, ...]:
-    return (seen.value,) if rule.short_window is None else (seen.value, seen.short)
-
-
-def _health_of(rule: Rule, seen: Observation) -> Health:
-    if seen.error:
+def _observed_health(rule: Rule, observation: Observation) -> Health:
+    if observation.error:
         return Health.ERROR
-    if seen.samples < rule.min_samples or seen.value is None or (rule.short_window and seen.short is None):
+    if observation.value is None or observation.samples < rule.min_samples:
         return Health.NO_DATA
-    return Health.OK
+    return Health.NO_DATA if rule.short_window and observation.short_value is None else Health.OK
 
 
-def _missing(rule: Rule, seen: Observation) -> bool:
-    """Whether the evaluation says nothing; a rule may say that no data is good."""
-    health = _health_of(rule, seen)
-    return health is Health.ERROR or (health is Health.NO_DATA and rule.no_data is not NoData.OK)
+def _reported_health(rule: Rule, observation: Observation) -> Health:
+    """The observed health; a rule may say that no data is ok."""
+    health = _observed_health(rule, observation)
+    return Health.OK if health is Health.NO_DATA and rule.no_data is NoData.OK else health
 
 
-def _health(rule: Rule, state: State, now: datetime, seen: Observation, *, silenced: bool) -> Stepped:
-    health = _health_of(rule, seen) if _missing(rule, seen) else Health.OK
-    if health is Health.OK:
-        if state.health is Health.OK:
-            return state, ()
-        fresh = replace(state, health=Health.OK, health_since=None, health_told=False)
-        back = Message(Kind.BACK, state.episode, state.notices, now, state)
-        return fresh, (back,) if state.health_told else ()
-    if health is not state.health:
-        state = replace(state, health=health, health_since=now)
-    since = state.health_since or now
-    wanted = health is Health.ERROR or rule.no_data is NoData.ALERT
-    if not wanted or silenced or state.health_told or now - since < HEALTH_NOTICE_DELAY:
+def _step_health(rule: Rule, state: AlertState, now: datetime, observation: Observation, *, silenced: bool) -> Step:
+    health = _reported_health(rule, observation)
+    notify = health is Health.ERROR or rule.no_data is NoData.ALERT
+    after, message = step_health(state.health, now, health, reason=observation.error, notify=notify, silenced=silenced)
+    if after == state.health:
         return state, ()
-    state = replace(state, health_told=True, notices=state.notices + 1)
-    return state, (Message(Kind(health.value), state.episode, state.notices, now, state, seen.error),)
+    changed = replace(state, health=after)
+    if message is None:
+        return changed, ()
+    reported = state if message.kind is MessageKind.BACK else changed
+    return changed, (Message(message.kind, state.episode, message.number, now, reported, message.reason),)
 
 
-def _moved(rule: Rule, state: State, now: datetime, seen: Observation) -> Stepped:
-    """The transitions of a value that is there."""
-    empty = _health_of(rule, seen) is not Health.OK
-    bad, good = not empty and _bad(rule, seen), empty or _good(rule, seen)
+def _step_phase(rule: Rule, state: AlertState, now: datetime, observation: Observation) -> Step:
+    """The transitions of an observation that has data, or of one without data if the rule treats that as ok."""
+    empty = _observed_health(rule, observation) is not Health.OK
+    breach = not empty and _is_breach(rule, observation)
+    clear = empty or _is_clear(rule, observation)
     if state.phase is Phase.INACTIVE:
-        if not bad:
+        if not breach:
             return state, ()
-        state = replace(state, phase=Phase.PENDING, since=now, began=now, worst=None, notified_at=None)
-    state = replace(state, value=seen.value, worst=_worse(rule, state.worst, seen.value))
+        state = replace(
+            state, phase=Phase.PENDING, phase_since=now, breach_since=now, worst_value=None, notified_at=None
+        )
+    worst = _worse_value(rule, state.worst_value, observation.value)
+    state = replace(state, last_value=observation.value, worst_value=worst)
     if state.phase is Phase.PENDING:
-        if not bad:
-            return replace(state, phase=Phase.INACTIVE, since=now), ()
-        if now - (state.since or now) >= rule.for_:
-            state = replace(state, phase=Phase.FIRING, since=now, episode=state.episode + 1, reminders=0)
+        if not breach:
+            return replace(state, phase=Phase.INACTIVE, phase_since=now), ()
+        if now - (state.phase_since or now) >= rule.for_:
+            state = replace(state, phase=Phase.FIRING, phase_since=now, episode=state.episode + 1, reminder_count=0)
         return state, ()
-    if not good:
-        return (state if state.phase is Phase.FIRING else replace(state, phase=Phase.FIRING, since=now)), ()
+    if not clear:
+        return (state if state.phase is Phase.FIRING else replace(state, phase=Phase.FIRING, phase_since=now)), ()
     if state.phase is Phase.FIRING:
-        state = replace(state, phase=Phase.RECOVERING, since=now)
-    if now - (state.since or now) < rule.keep_firing_for:
+        state = replace(state, phase=Phase.RECOVERING, phase_since=now)
+    if now - (state.phase_since or now) < rule.keep_firing_for:
         return state, ()
-    done = replace(state, phase=Phase.INACTIVE, since=now, notified_at=None)
+    after = replace(state, phase=Phase.INACTIVE, phase_since=now, notified_at=None)
     reason = "no_data" if empty else "recovered"
-    resolved = Message(Kind.RESOLVED, state.episode, 0, now, state, reason)
-    return done, (resolved,) if state.notified_at is not None else ()
+    resolved = Message(MessageKind.RESOLVED, state.episode, 0, now, state, reason)
+    return after, (resolved,) if state.notified_at is not None else ()
 
 
-def _worse(rule: Rule, worst: Number | None, value: Number | None) -> Number | None:
+def _worse_value(rule: Rule, worst: Number | None, value: Number | None) -> Number | None:
     if worst is None or value is None:
         return worst if value is None else value
-    return max(worst, value) if rule.condition.high else min(worst, value)
+    return max(worst, value) if rule.condition.is_upper_bound else min(worst, value)
 
 
-def _told(rule: Rule, state: State, now: datetime, *, silenced: bool) -> Stepped:
-    """The firing that nobody knows of yet, or the reminder that is due."""
+def _report_firing(rule: Rule, state: AlertState, now: datetime, *, silenced: bool) -> Step:
+    """The message of a firing that was not reported yet, or the reminder that is due."""
     if state.phase is not Phase.FIRING or silenced:
         return state, ()
     if state.notified_at is None:
         state = replace(state, notified_at=now)
-        return state, (Message(Kind.FIRING, state.episode, 0, now, state),)
+        return state, (Message(MessageKind.FIRING, state.episode, 0, now, state),)
     if not rule.repeat or now - state.notified_at < rule.repeat:
         return state, ()
-    state = replace(state, notified_at=now, reminders=state.reminders + 1)
-    return state, (Message(Kind.REMINDER, state.episode, state.reminders, now, state),)
+    state = replace(state, notified_at=now, reminder_count=state.reminder_count + 1)
+    return state, (Message(MessageKind.REMINDER, state.episode, state.reminder_count, now, state),)

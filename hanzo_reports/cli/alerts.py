@@ -110,13 +110,12 @@ def list_(context: typer.Context, format_: Format = "table") -> None:
 
     deployment = context.obj.deployment
     with deployment.engine.connect() as connection:
-        firing = Counter(
-            rule for (rule, _), (state, _) in load_states(connection, None).items() if state.phase in FIRING_PHASES
-        )
+        alerts = load_states(connection, None).alerts
+        firing = Counter(key.rule_id for key, alert in alerts.items() if alert.state.phase in FIRING_PHASES)
         held = rule_store.list_rules(connection)
     rows = [
         {
-            **one.rule.to_dict(), "limit": one.rule.limit, "enabled": one.enabled, "by": ",".join(one.rule.by),
+            **one.rule.to_dict(), "limit": one.rule.breach_text, "enabled": one.enabled, "by": ",".join(one.rule.by),
             "firing": firing[one.rule_id],
             "channels": ",".join(one.rule.channels),
         }
@@ -139,7 +138,7 @@ def show(context: typer.Context, name: Name, format_: Format = "table") -> None:
         told = [row for row in listed(connection) if row["endpoint_id"] in held.endpoints]
         phases = _phases(connection).get(held.rule_id, {})
     whole = {
-        **held.rule.to_dict(), "limit": held.rule.limit, "enabled": held.enabled, "rule_id": held.rule_id,
+        **held.rule.to_dict(), "limit": held.rule.breach_text, "enabled": held.enabled, "rule_id": held.rule_id,
         "channels": [f"{row['name']}: {row['kind']} {row['label']}" for row in told],
         "groups": {
             group: phase for group, phase in phases.items() if group and set(json.loads(group)) == set(held.rule.by)
@@ -237,14 +236,14 @@ def import_(
     now = deployment.now()
     with deployment.engine.begin() as connection:
         put = [(rule, store_channels(deployment, connection, rule.channels, literal=False)) for rule in rules]
-        changed = rule_store.save_rules(connection, put, now, over=True)
+        changed = rule_store.save_rules(connection, put, now, replace_existing=True)
         held = {one.rule.name: one.enabled for one in rule_store.list_rules(connection)}
         gone = sorted(held.keys() - off.keys()) if prune else []
         for name in gone:
             rule_store.remove_rule(connection, name, now, deployment.message_context)
         for name, disabled in off.items():
             if held[name] is disabled:
-                rule_store.set_rule_enabled(connection, name, now, deployment.message_context, on=not disabled)
+                rule_store.set_rule_enabled(connection, name, now, deployment.message_context, enabled=not disabled)
     print_note(f"{len(rules)} rules, {len(changed)} new or changed, {len(gone)} removed")
 
 
@@ -270,10 +269,10 @@ def _put(deployment: "Deployment", given: list[tuple[Any, Any]], *, over: bool) 
         texts = dict.fromkeys(text for _, channels in given for text in channels)
         ids = dict(zip(texts, store_channels(deployment, connection, texts, literal=True), strict=True))
         rules = [(rule, [ids[text] for text in channels]) for rule, channels in given]
-        changed = rule_store.save_rules(connection, rules, deployment.now(), over=over)
+        changed = rule_store.save_rules(connection, rules, deployment.now(), replace_existing=over)
     for rule, _ in given:
         state = "kept" if rule.name in changed else "there already"
-        print_note(f"{rule.name}: {rule.metric} {rule.limit} over {rule.to_dict()['window']}, {state}")
+        print_note(f"{rule.name}: {rule.metric} {rule.breach_text} over {rule.to_dict()['window']}, {state}")
 
 
 def _enable(context: typer.Context, name: str, *, on: bool) -> None:
@@ -281,7 +280,7 @@ def _enable(context: typer.Context, name: str, *, on: bool) -> None:
 
     deployment = context.obj.deployment
     with deployment.engine.begin() as connection:
-        told = rule_store.set_rule_enabled(connection, name, deployment.now(), deployment.message_context, on=on)
+        told = rule_store.set_rule_enabled(connection, name, deployment.now(), deployment.message_context, enabled=on)
     print_note(f"{name}: {'enabled' if on else f'disabled; {told} messages to send'}")
 
 
@@ -290,8 +289,9 @@ def _phases(connection: "sqlalchemy.Connection") -> dict[str, dict[str, str]]:
     from hanzo_reports.alerts import state_store
 
     found: dict[str, dict[str, str]] = {}
-    for (rule_id, group), (state, _) in state_store.load_states(connection, None).items():
-        word = state.phase.value if state.health.value == "ok" else f"{state.phase.value} ({state.health.value})"
+    for (rule_id, group), (state, _) in state_store.load_states(connection, None).alerts.items():
+        health = state.health.health.value
+        word = state.phase.value if health == "ok" else f"{state.phase.value} ({health})"
         found.setdefault(rule_id, {})[group] = word
     return found
 

@@ -27,17 +27,17 @@ def silence(
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; shown in the list.", show_default=False)] = "",
 ) -> None:
     """Say nothing new for a while; what was told is still resolved."""
-    from hanzo_reports.alerts import rule_store
+    from hanzo_reports.alerts import silences as silence_store
     from hanzo_reports.parse_values import parse_duration
     from hanzo_reports.window import parse_instant
 
     deployment = context.obj.deployment
     now = deployment.now()
     end = parse_instant(until, deployment.timezone) if until else now + parse_duration(for_, "--for")
-    made = rule_store.Silence("", rule, parse_unique_pairs(where or (), "--where"), now, end, reason)
+    made = silence_store.Silence("", rule, parse_unique_pairs(where or (), "--where"), now, end, reason)
     with deployment.engine.begin() as connection:
-        kept = rule_store.add_silence(connection, made)
-    local_end = deployment.message_context.time(kept.ends_at)
+        kept = silence_store.add_silence(connection, made)
+    local_end = deployment.message_context.format_time(kept.ends_at)
     print_note(f"silent until {local_end}; end it with `hanzo-reports alerts unsilence {kept.silence_id}`")
     print_text(kept.silence_id)
 
@@ -45,12 +45,12 @@ def silence(
 def silences(context: typer.Context, format_: Format = "table") -> None:
     """The silences that are not over."""
     check_format(format_)
-    from hanzo_reports.alerts import rule_store
+    from hanzo_reports.alerts import silences as silence_store
     from hanzo_reports.window import iso
 
     deployment = context.obj.deployment
     with deployment.engine.connect() as connection:
-        held = rule_store.list_silences(connection, deployment.now())
+        held = silence_store.list_silences(connection, deployment.now())
     columns = ("id", "rule", "where", "until", "reason")
     rows = [
         {
@@ -66,9 +66,9 @@ def unsilence(
     context: typer.Context, silence_id: Annotated[str, typer.Argument(help="As `alerts silences` lists it.")]
 ) -> None:
     """End a silence; what still fires is told at the next check."""
-    from hanzo_reports.alerts import rule_store
+    from hanzo_reports.alerts import silences as silence_store
 
     deployment = context.obj.deployment
     with deployment.engine.begin() as connection:
-        rule_store.end_silence(connection, silence_id, deployment.now())
+        silence_store.end_silence(connection, silence_id, deployment.now())
     print_note(f"{silence_id}: over")

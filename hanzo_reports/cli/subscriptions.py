@@ -24,19 +24,19 @@ def subscribe(
     ] = None,
 ) -> None:
     """Tell channels of budgets or anomalies, in place of those before."""
-    from hanzo_reports.alerts.spend_notices import subscribe as kept
+    from hanzo_reports.alerts.subscriptions import set_subscribers
 
     deployment = context.obj.deployment
     with deployment.engine.begin() as connection:
-        kept(connection, topic, store_channels(deployment, connection, channel or (), literal=True))
+        set_subscribers(connection, topic, store_channels(deployment, connection, channel or (), literal=True))
     print_note(f"{topic}: {len(channel or ())} channels are told")
 
 
 def subscriptions(context: typer.Context, format_: Format = "table") -> None:
     """Who is told of what."""
     check_format(format_)
-    from hanzo_reports.alerts.spend_notices import subscriptions as held
+    from hanzo_reports.alerts.subscriptions import list_subscriptions
 
     with context.obj.deployment.engine.connect() as connection:
-        rows = held(connection)
+        rows = list_subscriptions(connection)
     print_rows(rows, format_, ("topic", "channel"))

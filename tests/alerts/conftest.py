@@ -12,10 +12,11 @@ from budget_fixtures import address, budgets, lake, spend
 from cryptography.fernet import Fernet
 
 from hanzo_reports import store
-from hanzo_reports.alerts import rule_store, state_store
 from hanzo_reports.alerts.messages import MessageContext
 from hanzo_reports.alerts.parse import parse_rule
 from hanzo_reports.alerts.rule_check import check_rules
+from hanzo_reports.alerts.rule_store import save_rules
+from hanzo_reports.alerts.state_store import load_states
 from hanzo_reports.delivery.endpoints import keep, parse
 from hanzo_reports.delivery.sealing import Vault
 from hanzo_reports.delivery.ssrf import Guard
@@ -83,7 +84,7 @@ def house(state_database, traffic, clock):
         def rule(self, *endpoints, over=False, **given):
             plain = {"name": "errors", "metric": "error_rate", "gt": "0.05", "window": "1m"} | given
             with self.engine.begin() as connection:
-                return rule_store.save_rules(connection, [(parse_rule(plain), endpoints)], clock.now, over=over)
+                return save_rules(connection, [(parse_rule(plain), endpoints)], clock.now, replace_existing=over)
 
         def check(self, **options):
             events = options.pop("events", traffic.store.events)
@@ -104,7 +105,7 @@ def house(state_database, traffic, clock):
         def phases(self):
             with self.engine.connect() as connection:
                 return {
-                    key[1]: state.phase.value for key, (state, _) in state_store.load_states(connection, None).items()
+                    key.group: alert.state.phase.value for key, alert in load_states(connection, None).alerts.items()
                 }
 
     return House()

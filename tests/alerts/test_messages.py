@@ -1,4 +1,4 @@
-"""What people read at night, word for word."""
+"""The text of every notice, word for word."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from hanzo_reports.alerts.alert_state import Kind, Message, Phase, State
+from hanzo_reports.alerts.alert_state import AlertState, HealthState, Message, MessageKind, Phase
+from hanzo_reports.alerts.contributors import Contributor
 from hanzo_reports.alerts.messages import MessageContext, build_notice, build_test_notice
 from hanzo_reports.alerts.parse import parse_rule
-from hanzo_reports.alerts.query import Contributor
 from hanzo_reports.delivery.notice import body, markdown, plain
 
 BEGAN = datetime(2026, 3, 1, 2, 7, tzinfo=UTC)
@@ -23,147 +23,159 @@ RULE = parse_rule(
     }
 )  # fmt: skip
 GROUP = '{"project":"search"}'
-VOICE = MessageContext("Europe/Berlin", "https://reports.example/latest")
-STATE = State(Phase.FIRING, episode=1, since=FIRED, began=BEGAN, notified_at=FIRED, value=0.0421, worst=0.061)
-SUSPECT = Contributor("model", "gpt-4o", 48, 52, "errors")
+CONTEXT = MessageContext("Europe/Berlin", "https://reports.example/latest")
+STATE = AlertState(
+    Phase.FIRING,
+    episode=1,
+    phase_since=FIRED,
+    breach_since=BEGAN,
+    notified_at=FIRED,
+    last_value=0.0421,
+    worst_value=0.061,
+)
+CONTRIBUTOR = Contributor("model", "gpt-4o", 48, 52, "errors")
 
 
-def told(kind, state=STATE, at=FIRED, reason="", number=0, **more):
-    return build_notice("r1", RULE, GROUP, Message(kind, 1, number, at, state, reason), VOICE, **more)
+def build(kind, state=STATE, at=FIRED, reason="", number=0, **more):
+    return build_notice("r1", RULE, GROUP, Message(kind, 1, number, at, state, reason), CONTEXT, **more)
 
 
-def read_out(made):
-    return f"{made.title}\n{plain(made)}"
+def render(notice):
+    return f"{notice.title}\n{plain(notice)}"
 
 
 def test_firing():
     assert (
-        read_out(told(Kind.FIRING, samples=1240, suspect=SUSPECT))
+        render(build(MessageKind.FIRING, samples=1240, contributor=CONTRIBUTOR))
         == """\
 FIRING search-errors: error rate 4.21% > 1% · project=search
-What: Error rate (status >= 400 / requests) of project=search, environment=production
-How much: 4.21% over 5m, limit > 1%, 1,240 requests
+Metric: Error rate (status >= 400 / requests) for project=search, environment=production
+Value: 4.21% over 5m, threshold > 1%, 1,240 requests
 Since: Sun 1 March 03:07 (UTC+01:00), 5m ago
-Most of it: model gpt-4o: 48 of 52 errors (92%)
+Top contributor: model gpt-4o: 48 of 52 errors (92%)
 Runbook: https://wiki.example/errors
 Resolves: when it is at most 0.5% for 10m
-Ask: hanzo-reports usage -r 2026-03-01T02:06:00Z..2026-03-01T02:11:00Z -m error_rate,requests \
+Query: hanzo-reports usage -r 2026-03-01T02:06:00Z..2026-03-01T02:11:00Z -m error_rate,requests \
 -w environment=production -w project=search
 Look: https://reports.example/latest"""
     )
 
 
 def test_reminder():
-    later = told(Kind.REMINDER, at=FIRED + timedelta(hours=4), number=1, samples=900)
+    later = build(MessageKind.REMINDER, at=FIRED + timedelta(hours=4), number=1, samples=900)
     assert (later.kind, later.title) == (
         "reminder:1",
         "STILL FIRING search-errors: error rate 4.21% > 1% · project=search",
     )
-    assert "Since: Sun 1 March 03:07 (UTC+01:00), 4h5m ago\nWorst: 6.1%\n" in plain(later)
+    assert "Since: Sun 1 March 03:07 (UTC+01:00), 4h5m ago\nWorst value: 6.1%\n" in plain(later)
 
 
 def test_resolved():
-    state = replace(STATE, value=0.004)
+    state = replace(STATE, last_value=0.004)
     assert (
-        read_out(told(Kind.RESOLVED, state, BEGAN + timedelta(minutes=47), "recovered"))
+        render(build(MessageKind.RESOLVED, state, BEGAN + timedelta(minutes=47), "recovered"))
         == """\
-RESOLVED search-errors: error rate 0.4% (limit > 1%), after 47m · project=search
-What: Error rate (status >= 400 / requests) of project=search, environment=production
-Why: it is good again
-Was: bad from Sun 1 March 03:07 (UTC+01:00) to Sun 1 March 03:54 (UTC+01:00); worst 6.1%
+RESOLVED search-errors: error rate 0.4% (threshold > 1%), after 47m · project=search
+Metric: Error rate (status >= 400 / requests) for project=search, environment=production
+Reason: the value has recovered
+Breach: from Sun 1 March 03:07 (UTC+01:00) to Sun 1 March 03:54 (UTC+01:00); worst value 6.1%
 Look: https://reports.example/latest"""
     )
-    assert told(Kind.RESOLVED, reason="rule_changed").title == (
-        "RESOLVED search-errors: the rule was changed, so its state starts afresh · project=search"
+    assert build(MessageKind.RESOLVED, reason="rule_changed").title == (
+        "RESOLVED search-errors: the rule was changed, so its state starts over · project=search"
     )
 
 
 def test_health():
-    state = replace(STATE, health_since=BEGAN)
+    state = replace(STATE, health=HealthState(since=BEGAN))
     assert (
-        read_out(told(Kind.NO_DATA, state, number=1))
+        render(build(MessageKind.NO_DATA, state, number=1))
         == """\
-CANNOT TELL search-errors: no data · project=search
-Why: no requests, or fewer than the rule needs
+CANNOT EVALUATE search-errors: no data · project=search
+Reason: no requests, or fewer than the rule needs
 Since: Sun 1 March 03:07 (UTC+01:00)
-Meanwhile: what fires goes on firing, and nothing new can: without data nothing changes
+Effect: alerts that fire keep firing, and no new alert fires
 Resolves: when there is data again
 Look: https://reports.example/latest"""
     )
-    failed = told(Kind.ERROR, state, number=2, reason="StoreError: the lake is gone")
-    assert failed.title == "CANNOT TELL search-errors: StoreError: the lake is gone · project=search"
-    assert told(Kind.BACK, number=2).title == "BACK search-errors: it can be evaluated again · project=search"
+    failed = build(MessageKind.ERROR, state, number=2, reason="StoreError: the lake is gone")
+    assert failed.title == "CANNOT EVALUATE search-errors: StoreError: the lake is gone · project=search"
+    assert build(MessageKind.BACK, number=2).title == "BACK search-errors: it can be evaluated again · project=search"
 
 
 def test_burn_rates_and_money():
     burn = replace(RULE, burn_rate=Decimal("14.4"), short_window=timedelta(minutes=2), by=(), where=(), runbook="")
-    text = plain(build_notice("r1", burn, "{}", Message(Kind.FIRING, 1, 0, FIRED, STATE), MessageContext()))
+    text = plain(build_notice("r1", burn, "{}", Message(MessageKind.FIRING, 1, 0, FIRED, STATE), MessageContext()))
     assert (
         text
         == """\
-What: Error rate (status >= 400 / requests); the error budget goes 14.4 times too fast
-How much: 4.21% over 5m and 2m, limit > 1%
+Metric: Error rate (status >= 400 / requests); the error budget is used 14.4 times too fast at the threshold
+Value: 4.21% over 5m and 2m, threshold > 1%
 Since: Sun 1 March 02:07 (UTC), 5m ago
 Resolves: when it is at most 0.5% for 10m
-Ask: hanzo-reports usage -r 2026-03-01T02:06:00Z..2026-03-01T02:11:00Z -m error_rate,requests"""
+Query: hanzo-reports usage -r 2026-03-01T02:06:00Z..2026-03-01T02:11:00Z -m error_rate,requests"""
     )
     spend = parse_rule({"name": "spend", "metric": "cost", "gte": "$50", "window": "1d"})
-    state = replace(STATE, value=Decimal("61.25"), worst=Decimal("61.25"))
-    suspect = Contributor("project", None, Decimal(40), Decimal("61.25"), "cost")
-    made = build_notice("r1", spend, "{}", Message(Kind.FIRING, 1, 0, FIRED, state), MessageContext(), suspect=suspect)
-    assert made.title == "FIRING spend: cost $61.25 >= $50.00"
-    assert "Most of it: project unknown: $40.00 of $61.25 cost (65%)\n" in plain(made)
-    assert "Resolves: when it is below $50.00\n" in plain(made)
-    assert (made.data["value"], made.data["threshold"]) == ("61.25", "50")
+    state = replace(STATE, last_value=Decimal("61.25"), worst_value=Decimal("61.25"))
+    contributor = Contributor("project", None, Decimal(40), Decimal("61.25"), "cost")
+    notice = build_notice(
+        "r1", spend, "{}", Message(MessageKind.FIRING, 1, 0, FIRED, state), MessageContext(), contributor=contributor
+    )
+    assert notice.title == "FIRING spend: cost $61.25 >= $50.00"
+    assert "Top contributor: project unknown: $40.00 of $61.25 cost (65%)\n" in plain(notice)
+    assert "Resolves: when it is below $50.00\n" in plain(notice)
+    assert (notice.data["value"], notice.data["threshold"]) == ("61.25", "50")
 
 
 def test_markdown():
     assert (
-        markdown(told(Kind.RESOLVED, reason="recovered"))
-        == r"""**RESOLVED search-errors: error rate 4.21% (limit \> 1%), after 5m · project=search**
+        markdown(build(MessageKind.RESOLVED, reason="recovered"))
+        == r"""**RESOLVED search-errors: error rate 4.21% (threshold \> 1%), after 5m · project=search**
 
-- **What:** Error rate (status \>= 400 / requests) of project=search, environment=production
-- **Why:** it is good again
-- **Was:** bad from Sun 1 March 03:07 (UTC+01:00) to Sun 1 March 03:12 (UTC+01:00); worst 6.1%
+- **Metric:** Error rate (status \>= 400 / requests) for project=search, environment=production
+- **Reason:** the value has recovered
+- **Breach:** from Sun 1 March 03:07 (UTC+01:00) to Sun 1 March 03:12 (UTC+01:00); worst value 6.1%
 - **Look:** <https://reports.example/latest>"""
     )
 
 
 def test_slack():
-    sent = json.loads(body("slack", told(Kind.FIRING)))
+    sent = json.loads(body("slack", build(MessageKind.FIRING)))
     assert sent["text"] == "FIRING search-errors: error rate 4.21% &gt; 1% · project=search"
     assert [block["type"] for block in sent["blocks"]] == ["header", "section", "context"]
     assert sent["blocks"][0]["text"]["text"].startswith(":red_circle: FIRING")
-    assert "*How much:* 4.21% over 5m, limit &gt; 1%\n" in sent["blocks"][1]["text"]["text"]
+    assert "*Value:* 4.21% over 5m, threshold &gt; 1%\n" in sent["blocks"][1]["text"]["text"]
     assert sent["blocks"][2]["elements"][0]["text"] == "<https://reports.example/latest|Open the report>"
 
 
 def test_slack_and_pagerduty_take_no_more_than_they_can():
-    long = replace(told(Kind.FIRING), title="x" * 2000, facts=(("What", "y" * 9000),))
+    long = replace(build(MessageKind.FIRING), title="x" * 2000, facts=(("What", "y" * 9000),))
     blocks = json.loads(body("slack", long))["blocks"]
     assert [len(blocks[0]["text"]["text"]), len(blocks[1]["text"]["text"])] == [150, 3000]
     assert len(json.loads(body("pagerduty", long))["payload"]["summary"]) == 1024
 
 
 def test_a_group_that_is_named_like_a_command_calls_nobody():
-    made = build_notice("r1", RULE, '{"project":"<!channel> *x*"}', Message(Kind.FIRING, 1, 0, FIRED, STATE), VOICE)
-    sent = json.loads(body("slack", made))
+    notice = build_notice(
+        "r1", RULE, '{"project":"<!channel> *x*"}', Message(MessageKind.FIRING, 1, 0, FIRED, STATE), CONTEXT
+    )
+    sent = json.loads(body("slack", notice))
     assert "<!channel>" not in sent["text"] + sent["blocks"][1]["text"]["text"]
     assert sent["blocks"][0]["text"]["type"] == "plain_text"
-    assert r"\<!channel\>" in markdown(made)
-    assert "-w 'project=<!channel> *x*'" in plain(made)
+    assert r"\<!channel\>" in markdown(notice)
+    assert "-w 'project=<!channel> *x*'" in plain(notice)
 
 
 def test_pagerduty_opens_and_closes_one_incident():
-    opened = json.loads(body("pagerduty", told(Kind.FIRING)))
-    again = json.loads(body("pagerduty", told(Kind.REMINDER, number=1)))
-    closed = json.loads(body("pagerduty", told(Kind.RESOLVED, reason="recovered")))
+    opened = json.loads(body("pagerduty", build(MessageKind.FIRING)))
+    again = json.loads(body("pagerduty", build(MessageKind.REMINDER, number=1)))
+    closed = json.loads(body("pagerduty", build(MessageKind.RESOLVED, reason="recovered")))
     assert [one["event_action"] for one in (opened, again, closed)] == ["trigger", "trigger", "resolve"]
     assert len({one["dedup_key"] for one in (opened, again, closed)}) == 1
     assert opened["dedup_key"].startswith("hanzo:r1:")
     assert opened["payload"]["severity"] == "critical"
     assert opened["payload"]["custom_details"]["Runbook"] == "https://wiki.example/errors"
-    assert json.loads(body("pagerduty", told(Kind.NO_DATA, number=1)))["dedup_key"] != opened["dedup_key"]
+    assert json.loads(body("pagerduty", build(MessageKind.NO_DATA, number=1)))["dedup_key"] != opened["dedup_key"]
 
 
 def test_a_test_says_that_it_is_one():

@@ -38,7 +38,7 @@ def test_defaults_are_not_written():
         ({"gt": None}, "needs one threshold: one of gt, gte, lt, lte"),
         ({"lt": "1%"}, "needs one threshold"),
         ({"gt": "5"}, "a share, at least 0 and at most 1"),
-        ({"gt": "100%"}, "can never be > 100%"),
+        ({"gt": "100%"}, "could never fire: error_rate (share) is never > 100%"),
         (
             {"gt": "5 ms"},
             "the threshold of error_rate must be in the unit share, and '5 ms' is not; give for example 0.01 or 1%",
@@ -54,7 +54,7 @@ def test_defaults_are_not_written():
         ({"window": "5 minutes"}, "window '5 minutes' is not a duration"),
         ({"window": "0"}, "window must be between 1s and 90d"),
         ({"for": "91d"}, "for must be between 0 and 90d"),
-        ({"short_window": "5m"}, "short window must be shorter"),
+        ({"short_window": "5m"}, "short_window 5m must be shorter than window 5m"),
         ({"repeat": "1s"}, "repeat must be at least 1m"),
         ({"min_samples": "-1"}, "at least 0"),
         ({"min_samples": "some"}, "whole number of requests"),
@@ -63,14 +63,14 @@ def test_defaults_are_not_written():
         ({"by": ["modle"]}, "unknown dimension 'modle'; did you mean 'model'?"),
         ({"where": {"projct": "x"}}, "did you mean 'project'?"),
         ({"name": "my rule"}, "letters, digits"),
-        ({"burn_rate": "fast"}, "how many times too fast, a number above 0, not 'fast'"),
+        ({"burn_rate": "fast"}, "burn_rate must be a number above 0, not 'fast'"),
         ({"burn_rate": float("nan")}, "a number above 0, not NaN"),
         ({"burn_rate": 0}, "a number above 0, not 0"),
-        ({"where": ["project"]}, "where holds names with values"),
+        ({"where": ["project"]}, "where must map dimensions to values"),
         ({"where": {5: "x"}}, "unknown dimension '5'"),
         ({"no_data": ["keep"]}, "unknown no_data \"['keep']\""),
         ({"severity": {"a": 1}}, "unknown severity"),
-        ({"enabled": "false"}, "enabled is true or false, not 'false'"),
+        ({"enabled": "false"}, "enabled must be true or false, not 'false'"),
         ({"metric": "cost", "gt": "1e99999"}, "too large or too small"),
         ({"metric": "cost", "gt": "1e-99999"}, "too large or too small"),
         ({"window": "999999w" * 9}, "longer than a century"),
@@ -84,12 +84,12 @@ def test_a_rule_that_could_never_work_is_refused(given, said):
 
 
 def test_a_threshold_that_is_not_finite_is_refused_however_it_comes():
-    with pytest.raises(RuleError, match="threshold in USD must be a finite number"):
+    with pytest.raises(RuleError, match=r"threshold \(USD\) must be a finite number"):
         Rule("a", "cost", Condition.GT, Decimal("NaN"))
 
 
 def test_the_defaults_are_the_limits_of_the_catalogue():
-    assert {(rule.metric, rule.limit) for rule in build_default_rules()} == {
+    assert {(rule.metric, rule.breach_text) for rule in build_default_rules()} == {
         ("error_rate", "> 1%"),
         ("availability", "< 99.9%"),
         ("latency_p50", "> 200 ms"),
@@ -150,4 +150,4 @@ def test_how_a_rule_is_told_does_not_change_what_it_is():
     ],
 )
 def test_a_limit_is_shown_as_it_is_compared(metric, condition, limit):
-    assert parse_rule({"name": "a", "metric": metric} | condition).limit == limit
+    assert parse_rule({"name": "a", "metric": metric} | condition).breach_text == limit

@@ -9,7 +9,7 @@ import pytest
 
 from hanzo_reports.alerts import rule_check
 from hanzo_reports.alerts.run import run_pass
-from hanzo_reports.alerts.spend_notices import subscribe
+from hanzo_reports.alerts.subscriptions import set_subscribers
 from hanzo_reports.budgets.budget import Budget, Budgets
 from hanzo_reports.delivery.worker import Delivered
 from hanzo_reports.errors import RuleError
@@ -43,7 +43,7 @@ def search(house, traffic, clock, receiver):
     channel = house.channel(f"hook=webhook:{receiver.url}")
     house.rule(channel)
     with house.engine.begin() as connection:
-        subscribe(connection, "budgets", [channel])
+        set_subscribers(connection, "budgets", [channel])
     Budgets(house.engine).set(Budget("search", Decimal(100)), clock.now)
     traffic.put(clock.now + MINUTE, 10, bad=5, cost=Decimal(6))
 
@@ -77,10 +77,10 @@ def test_events_that_cannot_be_read_are_a_failure_of_rules_and_budgets_and_stop_
 
 @pytest.mark.usefixtures("search")
 def test_a_failed_evaluation_is_returned_and_delivery_goes_on(one_pass, monkeypatch):
-    monkeypatch.setattr(rule_check, "PATIENCE", 0)
+    monkeypatch.setattr(rule_check, "RETRY_LIMIT", 0)
     result = one_pass()
     assert (result.rules, result.counts) == (None, {"sent": 7, "retried": 0, "dead": 0})
-    assert "0 other passes" in result.failures[0]
+    assert "0 other checks" in result.failures[0]
 
 
 def test_a_wrong_argument_is_raised_and_nothing_is_delivered(one_pass, monkeypatch):

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from hanzo_reports.alerts import rule_store, state_store
+from hanzo_reports.alerts import rule_store, silences, state_store
 from hanzo_reports.errors import StoreError
 from hanzo_reports.state.alert_tables import STATES
 
@@ -167,15 +167,15 @@ def test_a_group_without_data_is_told_and_after_a_week_no_longer_waited_for(hous
     house.minute(project="b")
     house.minute(project="b")
     assert receiver.types[1:] == ["alert.back"]
-    assert "no longer waited for" in receiver.got[1].json["data"]["title"]
+    assert "no longer tracked" in receiver.got[1].json["data"]["title"]
     house.minute(project="a", bad=BAD)
     assert receiver.types[2:] == ["alert.firing"]
 
 
 def test_only_so_many_groups_are_remembered_and_none_by_a_rule_that_misses_none(house, hook, monkeypatch):
-    from hanzo_reports.alerts import rule_check  # noqa: PLC0415  # to have it remember fewer
+    from hanzo_reports.alerts import evaluation  # noqa: PLC0415  # to have it remember fewer
 
-    monkeypatch.setattr(rule_check, "MOST", 2)
+    monkeypatch.setattr(evaluation, "MAX_IDLE_GROUPS", 2)
     house.rule(hook, by=["project"])
     house.minute(project="a")
     assert house.phases() == {}
@@ -209,7 +209,7 @@ def test_who_is_slow_is_judged_by_each_rules_own_limit(house, hook, receiver, cl
     traffic.put(clock.now, 5, model="b", latency_ms=4000.0)
     house.check()
     house.deliver()
-    most = [got.json["data"]["text"].partition("Most of it: ")[2].splitlines()[0] for got in receiver.got]
+    most = [got.json["data"]["text"].partition("Top contributor: ")[2].splitlines()[0] for got in receiver.got]
     assert most == ["model a: 10 of 15 slow requests (67%)", "model b: 5 of 5 slow requests (100%)"]
 
 
@@ -284,9 +284,9 @@ def test_silences(house, hook, receiver, clock):
     house.rule(hook, by=["project"])
 
     def silence(**groups):
-        made = rule_store.Silence("", "errors", groups, clock.now, clock.now + timedelta(minutes=3), "deploy")
+        made = silences.Silence("", "errors", groups, clock.now, clock.now + timedelta(minutes=3), "deploy")
         with house.engine.begin() as connection:
-            return rule_store.add_silence(connection, made).silence_id
+            return silences.add_silence(connection, made).silence_id
 
     silence(project="a")
     house.minute(bad=BAD, project="a")
@@ -298,19 +298,19 @@ def test_silences(house, hook, receiver, clock):
     house.minute(bad=0, project="b")
     assert receiver.types[-1] == "alert.resolved"
     with house.engine.begin() as connection:
-        rule_store.end_silence(connection, ended, clock.now)
-        assert rule_store.list_silences(connection, clock.now) == []
+        silences.end_silence(connection, ended, clock.now)
+        assert silences.list_silences(connection, clock.now) == []
 
 
 def test_a_rule_that_is_disabled_resolves_and_says_why(house, hook, receiver, clock):
     house.rule(hook)
     minutes(house, BAD)
     with house.engine.begin() as connection:
-        assert rule_store.set_rule_enabled(connection, "errors", clock.now, house.message_context, on=False) == 1
+        assert rule_store.set_rule_enabled(connection, "errors", clock.now, house.message_context, enabled=False) == 1
     minutes(house, BAD)
     assert [got.json["data"]["reason"] for got in receiver.got] == ["", "disabled"]
     with house.engine.begin() as connection:
-        rule_store.set_rule_enabled(connection, "errors", clock.now, house.message_context, on=True)
+        rule_store.set_rule_enabled(connection, "errors", clock.now, house.message_context, enabled=True)
     minutes(house, BAD)
     assert receiver.types == ["alert.firing", "alert.resolved", "alert.firing"]
 
@@ -352,4 +352,4 @@ def test_the_message_names_who_is_behind_it(house, hook, receiver, clock, traffi
     traffic.put(clock.now, 1, 1, model="ugly")
     house.check()
     house.deliver()
-    assert "Most of it: model bad: 9 of 10 errors (90%)" in receiver.got[0].json["data"]["text"]
+    assert "Top contributor: model bad: 9 of 10 errors (90%)" in receiver.got[0].json["data"]["text"]

@@ -12,7 +12,8 @@ import pytest
 
 from hanzo_reports.alerts import spend_notices as money
 from hanzo_reports.alerts.spend_check import check_spend
-from hanzo_reports.alerts.spend_notices import notify_anomalies, notify_budgets, subscribe, subscriptions
+from hanzo_reports.alerts.spend_notices import notify_anomalies, notify_budgets
+from hanzo_reports.alerts.subscriptions import list_subscriptions, set_subscribers
 from hanzo_reports.budgets.budget import Budget, Budgets
 from hanzo_reports.errors import UnknownNameError
 
@@ -23,8 +24,8 @@ def told(house, traffic, clock, receiver):
     clock.now = datetime(2026, 3, 1, tzinfo=UTC)
     hook = house.channel(f"hook=webhook:{receiver.url}")
     with house.engine.begin() as connection:
-        subscribe(connection, "budgets", [hook])
-        subscribe(connection, "anomalies", [hook])
+        set_subscribers(connection, "budgets", [hook])
+        set_subscribers(connection, "anomalies", [hook])
     Budgets(house.engine).set(Budget("search", Decimal(100)), clock.now)
 
     class Told:
@@ -92,10 +93,14 @@ def test_a_record_without_its_message_is_no_record(told, house, traffic, clock, 
 def test_a_project_may_have_subscribers_of_its_own(told, house, receiver):
     other = house.channel(f"other=webhook:{receiver.url}/other")
     with house.engine.begin() as connection:
-        subscribe(connection, "budgets", [])
-        subscribe(connection, "budgets:search", [other])
-        subscribe(connection, "budgets:chat", [told.channel])
-        assert [row["topic"] for row in subscriptions(connection)] == ["anomalies", "budgets:chat", "budgets:search"]
+        set_subscribers(connection, "budgets", [])
+        set_subscribers(connection, "budgets:search", [other])
+        set_subscribers(connection, "budgets:chat", [told.channel])
+        assert [row["topic"] for row in list_subscriptions(connection)] == [
+            "anomalies",
+            "budgets:chat",
+            "budgets:search",
+        ]
     assert told.spend(60) == 1
     house.deliver()
     assert [got.path.endswith("/other") for got in receiver.got] == [True]
@@ -104,7 +109,7 @@ def test_a_project_may_have_subscribers_of_its_own(told, house, receiver):
 @pytest.mark.parametrize("topic", ["budget", "anomalies:search", "rules"])
 def test_a_topic_that_is_none_is_named(house, topic):
     with pytest.raises(UnknownNameError, match="unknown topic"), house.engine.begin() as connection:
-        subscribe(connection, topic, [])
+        set_subscribers(connection, topic, [])
 
 
 @pytest.fixture
@@ -124,7 +129,7 @@ def test_an_anomaly_is_told_once_with_who_moved_it(month, house, traffic, clock,
     assert looks == [1, 0, 0]
     [title] = month.titles
     assert title.startswith("ANOMALY search: $804.00 on 29 March, expected $2")
-    assert "\nWhy: model dear: +$780.00 on the same weekday before\n" in receiver.got[0].json["data"]["text"]
+    assert "\nCause: model dear: +$780.00 on the same weekday before\n" in receiver.got[0].json["data"]["text"]
     clock.pass_(days=1)
     assert notify_anomalies(house.engine, traffic.store.events, clock.now, house.message_context) == 0
     assert not house.check().skipped  # the row that says when anomalies were looked for is none of a pass's

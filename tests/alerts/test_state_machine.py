@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanzo_reports.alerts.alert_state import Health, Kind, Observation, Phase, State
+from hanzo_reports.alerts.alert_state import AlertState, Health, MessageKind, Observation, Phase
 from hanzo_reports.alerts.parse import parse_rule
 from hanzo_reports.alerts.state_machine import close, step
 
@@ -23,7 +23,7 @@ NOTHING, BROKEN = Observation(), Observation(error="the store cannot be read")
 
 def run(rule, seen, state=None, *, start=START, every=MINUTE, **options):
     """The states and messages of evaluations one minute apart."""
-    state, states, told = state or State(), [], []
+    state, states, told = state or AlertState(), [], []
     for n, observation in enumerate(seen):
         state, messages = step(rule, state, start + n * every, observation, **options)
         states.append(state)
@@ -44,7 +44,7 @@ def test_without_for_it_fires_at_once_and_resolves_at_once():
 def test_for_has_to_pass_and_a_single_good_minute_starts_it_anew():
     states, told = run(rule(**{"for": "3m"}), [BAD, BAD, GOOD, BAD, BAD, BAD, BAD])
     assert told == [(6, "firing")]
-    assert states[-1].began == START + 3 * MINUTE
+    assert states[-1].breach_since == START + 3 * MINUTE
 
 
 def test_flapping_within_keep_firing_for_is_one_episode():
@@ -73,7 +73,7 @@ def test_no_data_and_errors_never_resolve_and_restart_the_clock_of_pending():
 def test_a_rule_may_say_that_no_data_is_good():
     states, told = run(rule(no_data="ok"), [BAD, NOTHING])
     assert told == [(0, "firing"), (1, "resolved")]
-    assert states[-1].health is Health.OK
+    assert states[-1].health.health is Health.OK
     _, told = run(rule(no_data="ok"), [BAD, BROKEN])
     assert told == [(0, "firing")]
 
@@ -81,7 +81,7 @@ def test_a_rule_may_say_that_no_data_is_good():
 def test_too_few_samples_are_no_data():
     states, told = run(rule(min_samples=20), [Observation(1.0, 19), Observation(1.0, 20)])
     assert told == [(1, "firing")]
-    assert states[0].health is Health.NO_DATA
+    assert states[0].health.health is Health.NO_DATA
 
 
 @pytest.mark.parametrize(
@@ -114,23 +114,23 @@ def test_a_gap_restarts_pending_and_leaves_firing():
     assert told == []
     _, told = run(waiting, [BAD, BAD, BAD], every=timedelta(minutes=3), interval=timedelta(minutes=3))
     assert told == [(1, "firing")]
-    state, _ = step(rule(), State(), START, BAD)
+    state, _ = step(rule(), AlertState(), START, BAD)
     later, told = step(rule(), state, START + timedelta(hours=1), BAD)
     assert (later.phase, told) == (Phase.FIRING, ())
 
 
 def test_a_clock_that_goes_back_changes_nothing():
-    state, _ = step(rule(), State(), START, BAD)
+    state, _ = step(rule(), AlertState(), START, BAD)
     for now in (START, START - MINUTE):
         assert step(rule(), state, now, GOOD) == (state, ())
 
 
 def test_a_changed_rule_resolves_what_was_told_and_starts_fresh():
-    state, _ = step(rule(), State(), START, BAD)
+    state, _ = step(rule(), AlertState(), START, BAD)
     again, told = step(rule(gt="0.08"), state, START + MINUTE, BAD)
     assert [(m.kind, m.episode, m.reason) for m in told] == [
-        (Kind.RESOLVED, 1, "rule_changed"),
-        (Kind.FIRING, 2, ""),
+        (MessageKind.RESOLVED, 1, "rule_changed"),
+        (MessageKind.FIRING, 2, ""),
     ]
     assert again.episode == 2
     quiet, told = step(rule(repeat="1h"), state, START + MINUTE, BAD)
@@ -139,22 +139,22 @@ def test_a_changed_rule_resolves_what_was_told_and_starts_fresh():
 
 def test_what_was_told_of_bad_health_is_taken_back_too():
     states, _ = run(rule(), [BROKEN] * 17)
-    assert [message.kind for message in close(states[-1], START, "removed")[1]] == [Kind.BACK]
+    assert [message.kind for message in close(states[-1], START, "removed")[1]] == [MessageKind.BACK]
 
 
 def test_a_silence_mutes_and_what_still_fires_at_its_end_is_told_then():
-    silent, told = step(rule(), State(), START, BAD, silenced=True)
+    silent, told = step(rule(), AlertState(), START, BAD, silenced=True)
     assert (silent.phase, told) == (Phase.FIRING, ())
     _, told = step(rule(), silent, START + MINUTE, BAD)
-    assert [message.kind for message in told] == [Kind.FIRING]
+    assert [message.kind for message in told] == [MessageKind.FIRING]
     _, told = step(rule(), silent, START + MINUTE, GOOD)
     assert told == ()
 
 
 def test_a_silence_does_not_mute_the_resolve_of_what_was_told():
-    state, _ = step(rule(), State(), START, BAD)
+    state, _ = step(rule(), AlertState(), START, BAD)
     _, told = step(rule(), state, START + MINUTE, GOOD, silenced=True)
-    assert [message.kind for message in told] == [Kind.RESOLVED]
+    assert [message.kind for message in told] == [MessageKind.RESOLVED]
 
 
 def test_burn_rates_need_both_windows_and_end_with_the_short_one():
@@ -187,7 +187,7 @@ def test_money_is_compared_exactly():
 
 def test_the_worst_value_of_the_episode_is_kept():
     states, _ = run(rule(), [Observation(v, 9) for v in (0.06, 0.2, 0.1)])
-    assert (states[-1].value, states[-1].worst) == (0.1, 0.2)
+    assert (states[-1].last_value, states[-1].worst_value) == (0.1, 0.2)
 
 
 RULES = st.builds(
@@ -211,7 +211,7 @@ STEPS = st.lists(st.tuples(SEEN, st.integers(-3, 20), st.booleans()), max_size=6
 
 def history(rule, steps):
     """Every state, observation and message of a run with gaps, clocks that go back, and silences."""
-    now, state, told = START, State(), []
+    now, state, told = START, AlertState(), []
     for seen, minutes, silenced in steps:
         now += minutes * MINUTE
         before = state
@@ -223,10 +223,12 @@ def history(rule, steps):
 @given(RULES, STEPS)
 def test_firings_and_resolves_alternate(rule, steps):
     kinds = [m.kind for *_, messages in history(rule, steps) for m in messages]
-    episode = [kind for kind in kinds if kind in {Kind.FIRING, Kind.RESOLVED}]
-    assert episode[::2] == [Kind.FIRING] * len(episode[::2])
-    assert episode[1::2] == [Kind.RESOLVED] * len(episode[1::2])
-    health = [kind is Kind.BACK for kind in kinds if kind in {Kind.NO_DATA, Kind.ERROR, Kind.BACK}]
+    episode = [kind for kind in kinds if kind in {MessageKind.FIRING, MessageKind.RESOLVED}]
+    assert episode[::2] == [MessageKind.FIRING] * len(episode[::2])
+    assert episode[1::2] == [MessageKind.RESOLVED] * len(episode[1::2])
+    health = [
+        kind is MessageKind.BACK for kind in kinds if kind in {MessageKind.NO_DATA, MessageKind.ERROR, MessageKind.BACK}
+    ]
     assert health == [bool(n % 2) for n in range(len(health))]
 
 
@@ -248,7 +250,7 @@ def test_missing_data_and_errors_never_resolve(rule, steps):
     for before, state, _, seen, _, messages in history(rule, steps):
         missing = seen.value is None or seen.samples < rule.min_samples
         if seen.error or (missing and rule.no_data.value != "ok"):
-            assert Kind.RESOLVED not in {message.kind for message in messages}
+            assert MessageKind.RESOLVED not in {message.kind for message in messages}
             assert before.phase is state.phase
 
 
@@ -256,7 +258,7 @@ def test_missing_data_and_errors_never_resolve(rule, steps):
 def test_silenced_steps_tell_only_what_takes_back(rule, steps):
     for *_, silenced, messages in history(rule, steps):
         if silenced:
-            assert {message.kind for message in messages} <= {Kind.RESOLVED, Kind.BACK}
+            assert {message.kind for message in messages} <= {MessageKind.RESOLVED, MessageKind.BACK}
 
 
 @given(RULES, STEPS)
@@ -266,18 +268,18 @@ def test_firing_needs_a_bad_value_for_as_long_as_the_rule_says(rule, steps):
         if state.episode > before.episode:
             assert not seen.error
             assert seen.value > 0.05
-            assert now - state.began >= rule.for_
+            assert now - state.breach_since >= rule.for_
 
 
 @given(RULES, STEPS, st.integers(0, 60))
 def test_a_restart_changes_nothing(rule, steps, cut):
     """A state that was written down and read back goes on as if nothing had been."""
-    from hanzo_reports.alerts.state_store import row_of, state_of  # noqa: PLC0415  # only this test writes states down
+    from hanzo_reports.alerts.state_store import state_from_row, state_to_row  # noqa: PLC0415  # only this test writes states down
 
     def written(state):
-        return replace(state_of(row_of(state)), last_evaluated=state.last_evaluated)
+        return replace(state_from_row(state_to_row(state)), last_evaluated=state.last_evaluated)
 
-    now, state, other = START, State(), State()
+    now, state, other = START, AlertState(), AlertState()
     for n, (seen, minutes, silenced) in enumerate(steps):
         now += minutes * MINUTE
         other = written(other) if n == cut else other

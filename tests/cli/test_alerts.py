@@ -23,10 +23,10 @@ def test_from_a_rule_to_its_message_and_back(run, receiver):
     done = json.loads(run("check", "-f", "json", link="https://reports.example").stdout)
     assert done == [{"rules": 1, "queries": 1, "firing": 1, "messages": 1, "sent": 1, "retried": 0, "dead": 0}]
     text = receiver.got[0].json["data"]["text"]
-    assert "How much: 20% over 5m, limit > 5%, 100 requests" in text
-    assert "Most of it: model gpt-4o: 20 of 20 errors (100%)" in text
+    assert "Value: 20% over 5m, threshold > 5%, 100 requests" in text
+    assert "Top contributor: model gpt-4o: 20 of 20 errors (100%)" in text
     assert "Look: https://reports.example" in text
-    ask = text.partition("Ask: hanzo-reports ")[2].splitlines()[0].split()
+    ask = text.partition("Query: hanzo-reports ")[2].splitlines()[0].split()
     assert json.loads(run(*ask, "-f", "json").stdout)["data"][0]["error_rate"] == 0.2
     listed = json.loads(run("alerts", "list", "-f", "json").stdout)[0]
     assert (listed["firing"], listed["channels"], listed["limit"]) == (1, "oncall", "> 5%")
@@ -102,11 +102,11 @@ def test_rules_go_to_git_and_come_back(run, tmp_path, receiver):
             "slack:${NAME}",
         ),
         ("rules: [{name: a, metric: cost, gt: 5, channels: ['slack:${NOT_SET}']}]", "NOT_SET of the environment"),
-        ("rules: [{name: a, metric: cost, gt: 5}, {name: a, metric: cost, gt: 6}]", "there is a rule 'a' already"),
+        ("rules: [{name: a, metric: cost, gt: 5}, {name: a, metric: cost, gt: 6}]", "a rule 'a' already exists"),
         ("rules: [{name: a, metric: cost, gt: 5, burn_rate: fast}]", "a number above 0, not 'fast'"),
-        ("rules: [{name: a, metric: cost, gt: 5, where: [project]}]", "where holds names with values"),
+        ("rules: [{name: a, metric: cost, gt: 5, where: [project]}]", "where must map dimensions to values"),
         ("rules: [{name: a, metric: cost, gt: 5, no_data: [keep]}]", "unknown no_data"),
-        ("rules: [{name: a, metric: cost, gt: 5, enabled: 'false'}]", "enabled is true or false"),
+        ("rules: [{name: a, metric: cost, gt: 5, enabled: 'false'}]", "enabled must be true or false"),
         ("- 5", "should hold a list `rules:`"),
         ("rules: [", "cannot be read as YAML"),
     ],
