@@ -1,9 +1,9 @@
-"""Load a folder of logs, guard them, make the dashboard, tell of alerts: `python pipelines/nightly.py SOURCE FOLDER`.
+"""Loads logs, checks them, runs the dashboard, evaluates alerts: `python pipelines/nightly.py SOURCE FOLDER`.
 
-Any scheduler can call it, as often as it likes: what is loaded already is skipped, and the day's report, which ends at
-midnight UTC, is made again only when there is something new in it. The store is the one of HANZO_REPORTS_STORE, else
-./warehouse. A step that fails does not keep the next ones from their work: a page says itself that its data cannot be
-trusted. The exit code is the first that is not 0.
+Any scheduler can call it, as often as it likes: files that are loaded already are skipped, and the day's report, which
+ends at midnight UTC, runs again only if there is new data in it. The store is HANZO_REPORTS_STORE, else ./warehouse.
+A step that fails does not prevent the next ones: a page itself says that its data cannot be trusted. The exit code is
+the first that is not 0.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ COMMAND = str(Path(sys.executable).with_name("hanzo-reports"))
 
 
 def main(source: str, folder: str) -> int:
-    """The steps in their order, each in a process of its own; the first exit code that is not 0."""
+    """Runs the steps in order, each in its own process; returns the first exit code that is not 0."""
     codes = []
     store = os.environ.get("HANZO_REPORTS_STORE", "./warehouse")
     steps = (
         ("ingest", source, folder),
         ("guard", "daily"),
         ("report", "run", "dashboard", "--if-missing", "-p", f"window_end={datetime.now(UTC).date()}"),
-        ("check", "--interval", "1d"),  # so far apart: a rule that must be bad `for` some time needs two nights
+        ("check", "--interval", "1d"),  # a rule with `for` fires on its second bad night
     )
     for step in steps:
         print(f"-- hanzo-reports {' '.join(step)}", file=sys.stderr)

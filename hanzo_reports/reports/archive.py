@@ -1,4 +1,4 @@
-"""The runs of one report on disk: a folder each, whole or marked as failed, and pointers to the latest."""
+"""The runs of one report on disk: one complete folder a run, failed ones marked, and links to the latest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FAILED = ".failed"
 
 @dataclass(frozen=True)
 class Draft:
-    """A run that is being made.
+    """A run in progress.
 
     Args:
         id: its name.
@@ -33,13 +33,13 @@ class Draft:
     id: str
     partial: Path
 
-    def place(self, *, failed: bool = False) -> Path:
-        """The folder that it will have."""
+    def final_path(self, *, failed: bool = False) -> Path:
+        """The folder that the run gets when it ends."""
         return self.partial.with_name(f"{self.id}{FAILED if failed else ''}")
 
-    def keep(self, *, failed: bool = False) -> Path:
-        """The folder, renamed into its place as a whole."""
-        return self.partial.rename(self.place(failed=failed))
+    def publish(self, *, failed: bool = False) -> Path:
+        """Renames the hidden folder to its final path, which it returns."""
+        return self.partial.rename(self.final_path(failed=failed))
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,15 @@ class Archive:
     """The runs of one report.
 
     Args:
-        folder: where they are.
+        folder: the folder of all runs of the report.
     """
 
     folder: Path
 
-    def found(self, key: str) -> dict[str, Any] | None:
-        """The manifest of the newest good run with that key, or None."""
+    def find_run(self, key: str) -> dict[str, Any] | None:
+        """The manifest of the newest completed run with a key, or None."""
         for path in sorted(self.folder.glob(f"*-{key[:8]}*/{MANIFEST}"), reverse=True):
-            manifest = read(path.parent)
+            manifest = read_manifest(path.parent)
             if (
                 not path.parent.name.startswith(".")
                 and manifest.get("key") == key
@@ -66,36 +66,36 @@ class Archive:
 
     @contextmanager
     def draft(self, now: datetime, key: str) -> Iterator[Draft]:
-        """A new run, while no other of this report is made; unless it is kept nothing of it stays.
+        """Starts a run while no other run of this report is in progress; unless it is published, it is removed.
 
         Raises:
-            LockedError: another process makes this report.
+            LockedError: another process is running this report.
             ReportsError: the folder cannot be written to.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / ".lock", timeout=0):
-                self._sweep()
+                self._remove_leftovers()
                 draft = self._draft(f"{now:%Y%m%dT%H%M%SZ}-{key[:8]}")
                 try:
                     yield draft
                 finally:
                     shutil.rmtree(draft.partial, ignore_errors=True)
         except Timeout:
-            msg = f"the report {self.folder.name!r} is being made by another process in {self.folder}; try again later"
+            msg = f"the report {self.folder.name!r} is being run by another process in {self.folder}; try again later"
             raise LockedError(msg) from None
         except OSError as error:
             msg = f"{self.folder} cannot be written to: {error.strerror or error}; give another folder with --out"
             raise ReportsError(msg) from error
 
     def point(self, pointer: str, run: str) -> None:
-        """A pointer moved to a run: a relative link, replaced in one step."""
+        """Points a relative link to a run, atomically."""
         link = self.folder / f".{pointer}.partial"
         link.symlink_to(run)
         link.replace(self.folder / pointer)
 
     def _draft(self, name: str) -> Draft:
-        """A draft of that name, numbered where there is a run of the same second already."""
+        """A draft of that name, numbered if a run of the same second exists."""
         numbered = (name if number == 1 else f"{name}-{number}" for number in range(1, 10_000))
         taken = {path.name.removesuffix(FAILED) for path in self.folder.iterdir()}
         free = next(candidate for candidate in numbered if candidate not in taken)
@@ -103,8 +103,8 @@ class Archive:
         partial.mkdir()
         return Draft(free, partial)
 
-    def _sweep(self) -> None:
-        """What killed runs left behind, removed."""
+    def _remove_leftovers(self) -> None:
+        """Removes what killed runs left behind."""
         for path in self.folder.glob(".*.partial"):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
@@ -112,8 +112,8 @@ class Archive:
                 path.unlink(missing_ok=True)
 
 
-def read(folder: Path) -> dict[str, Any]:
-    """A run's manifest; empty where there is none that can be read."""
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A run's manifest; empty if it does not exist or cannot be read."""
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):

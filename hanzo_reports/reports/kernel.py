@@ -1,4 +1,4 @@
-"""The kernel that runs a report: this very Python, whatever kernels the machine has installed."""
+"""The kernel that runs a report: the current Python, whatever kernels the machine has installed."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from types import FrameType
 
 NAME = "python3"
-WARM = "from hanzo_reports.reports.warm import warm; warm(get_ipython()); del warm"
+WARM = "from hanzo_reports.reports.preload import preload; preload(get_ipython()); del preload"
 ARGV = [
     sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
     "--HistoryManager.enabled=False", f"--IPKernelApp.exec_lines=[{WARM!r}]",
 ]  # fmt: skip
-POLL = 0.01  # seconds between two looks whether it is gone
-PATIENCE = 2.0  # seconds; a kernel that misses its shutdown message, as some do, is terminated after half of them
-ENCRYPTED = {"supported_encryption": ["curve"]}  # what is said to it stays between the two
+POLL_INTERVAL = 0.01  # seconds between checks whether the kernel has ended
+SHUTDOWN_TIMEOUT = 2.0  # seconds; a kernel that misses the shutdown message is terminated after half of them
+ENCRYPTED = {"supported_encryption": ["curve"]}  # encrypts the connection to the kernel
 
 
-class ThisPython(KernelSpecManager):
-    """Knows one kernel: the interpreter that asks.
+class CurrentPython(KernelSpecManager):
+    """Knows one kernel: the current interpreter.
 
     Args:
         store: the address of the store that the notebook will open.
@@ -42,26 +42,26 @@ class ThisPython(KernelSpecManager):
         secret = store != redact_password(store)
         self._environment = {"HANZO_REPORTS_STORE": store.replace("$", "$$")} if secret else {}
 
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002  # there is no other
-        """How to start it."""
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002  # only one is known
+        """The command and environment that start it."""
         return KernelSpec(
             argv=ARGV, env=self._environment, display_name="Python 3", language="python", metadata=ENCRYPTED
         )
 
 
 @contextmanager
-def kernel(store: str = "") -> Iterator[AsyncKernelManager]:
-    """A kernel that is starting; whoever asked can do other things meanwhile. At the end it is gone.
+def start_kernel(store: str = "") -> Iterator[AsyncKernelManager]:
+    """Starts a kernel without waiting for it; it is shut down at the end of the block.
 
     Args:
-        store: the address of the notebook's store. One with a password goes into the kernel's environment, where
-            `hanzo_reports.open` finds it by the address without.
+        store: the address of the notebook's store. If it has a password, it is put into the kernel's environment,
+            where `hanzo_reports.open` finds it by the address without the password.
     """
     manager = AsyncKernelManager(
         kernel_name=NAME,
-        kernel_spec_manager=ThisPython(store),
+        kernel_spec_manager=CurrentPython(store),
         transport_encryption="required",
-        shutdown_wait_time=PATIENCE,
+        shutdown_wait_time=SHUTDOWN_TIMEOUT,
     )
     run_sync(manager.start_kernel)()
     try:
@@ -116,14 +116,14 @@ def _raise_for(number: int) -> None:
     raise KeyboardInterrupt
 
 
-def leave(manager: AsyncKernelManager) -> None:
-    """The kernel told to end; it takes a moment, in which the runner can do other things."""
+def request_shutdown(manager: AsyncKernelManager) -> None:
+    """Asks the kernel to shut down, without waiting for it."""
     if run_sync(manager.is_alive)():
         run_sync(manager.request_shutdown)()
 
 
-def gone(manager: AsyncKernelManager) -> None:
-    """The kernel waited for: what it had to write is written now."""
+def wait_for_shutdown(manager: AsyncKernelManager) -> None:
+    """Waits until the kernel has ended and has written its files."""
     if manager.has_kernel:
-        run_sync(manager.finish_shutdown)(pollinterval=POLL)
+        run_sync(manager.finish_shutdown)(pollinterval=POLL_INTERVAL)
         run_sync(manager.cleanup_resources)()

@@ -1,4 +1,4 @@
-"""The manifest: what a run was asked, what it saw, what it made, with what; enough to repeat and to verify it."""
+"""The manifest of a run: parameters, data, files and versions; enough to repeat and to verify it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ DATA = {".csv", ".json", ".jsonl", ".parquet"}
 
 
 def fingerprint(*parts: object) -> str:
-    """The key of a run: the SHA-256 of what it depends on."""
+    """The SHA-256 of what a run depends on, which is the key of the run."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def window_json(window: Window | None) -> dict[str, Any] | None:
-    """A window with the one it is compared with."""
+    """A window and its previous period, as JSON."""
     if window is None:
         return None
     previous = window.previous()
@@ -40,15 +40,15 @@ def window_json(window: Window | None) -> dict[str, Any] | None:
     }
 
 
-def kpis(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The key figures that parts carry, together."""
-    found: dict[str, Any] = {}
+def collect_kpis(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The key figures of all parts, merged."""
+    kpis: dict[str, Any] = {}
     for part in parts:
-        found |= part.get("kpis") or {}
-    return found
+        kpis |= part.get("kpis") or {}
+    return kpis
 
 
-def files(folder: Path) -> list[dict[str, Any]]:
+def describe_files(folder: Path) -> list[dict[str, Any]]:
     """Name, size in bytes and SHA-256 of each file in a folder."""
     return [
         {
@@ -61,24 +61,28 @@ def files(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def exports(folder: Path, parts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The data files in a folder; rows and columns as the parts that made them say, else None."""
-    said: dict[str, Mapping[str, Any]] = {file["name"]: file for part in parts for file in part.get("files") or ()}
+def describe_exports(folder: Path, parts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The data files in a folder; rows and columns as reported by the parts that wrote them, else None."""
+    reported: dict[str, Mapping[str, Any]] = {file["name"]: file for part in parts for file in part.get("files") or ()}
     names: Sequence[str] = sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in DATA
     )
     return [
-        {"name": name, "rows": said.get(name, {}).get("rows"), "columns": said.get(name, {}).get("columns")}
+        {"name": name, "rows": reported.get(name, {}).get("rows"), "columns": reported.get(name, {}).get("columns")}
         for name in names
     ]
 
 
-def versions() -> dict[str, str | None]:
+def package_versions() -> dict[str, str | None]:
     """The versions of Python, of the packages that a report depends on, and of the price data."""
-    return {"python": sys.version.split()[0], **{name: _version(name) for name in PACKAGES}, "prices": _version(PRICES)}
+    return {
+        "python": sys.version.split()[0],
+        **{name: _package_version(name) for name in PACKAGES},
+        "prices": _package_version(PRICES),
+    }
 
 
-def _version(package: str) -> str | None:
+def _package_version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:

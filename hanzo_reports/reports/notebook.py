@@ -1,4 +1,4 @@
-"""Notebooks as files: where the reports are, and what they say before they run."""
+"""Notebooks as files: where they are, and their title, question and parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.errors import UnknownNameError, UnreadableError
-from hanzo_reports.reports.parameters import declared
+from hanzo_reports.reports.parameters import parse_parameters
 
 if TYPE_CHECKING:
     from hanzo_reports.reports.parameters import Parameter
@@ -21,7 +21,7 @@ TAG = "parameters"
 
 @dataclass(frozen=True)
 class Notebook:
-    """One notebook, read but not run.
+    """A notebook that has been read, not run.
 
     Args:
         name: the report's name: the file's name without its ending.
@@ -38,20 +38,21 @@ class Notebook:
         """Its cells.
 
         Raises:
-            UnreadableError: the file is no notebook of format 4.
+            UnreadableError: the file is not a notebook of format 4.
         """
         try:
             cells = json.loads(self.content)["cells"]
             return [cell | {"source": "".join(cell["source"])} for cell in cells]
         except (ValueError, LookupError, TypeError) as error:
-            msg = f"{self.path} is no notebook of format 4 ({error}); open and save it in Jupyter, or give another"
+            msg = f"{self.path} is not a notebook of format 4 ({error}); open and save it in Jupyter, or name another"
             raise UnreadableError(msg) from None
 
     @cached_property
     def parameters(self) -> list[Parameter]:
-        """What its cell tagged `parameters` declares; none without such a cell."""
-        tagged = (cell for cell in self.cells if TAG in cell.get("metadata", {}).get("tags", ()))
-        return next((declared(cell["source"], str(self.path)) for cell in tagged if cell["cell_type"] == "code"), [])
+        """The parameters that its cell tagged `parameters` declares; empty without such a cell."""
+        tagged = [cell for cell in self.cells if TAG in cell.get("metadata", {}).get("tags", ())]
+        cell = next((cell for cell in tagged if cell["cell_type"] == "code"), None)
+        return parse_parameters(cell["source"], str(self.path)) if cell else []
 
     @property
     def title(self) -> str:
@@ -78,12 +79,12 @@ class Notebook:
         return self.name.replace("_", " ").capitalize()
 
 
-def names() -> list[str]:
+def notebook_names() -> list[str]:
     """The reports that come with the package."""
     return sorted(path.stem for path in _folder().glob("*.ipynb"))
 
 
-def found(name: str) -> Notebook:
+def load_notebook(name: str) -> Notebook:
     """The notebook of a report.
 
     Args:
@@ -91,11 +92,11 @@ def found(name: str) -> Notebook:
 
     Raises:
         UnknownNameError: there is no such report.
-        UnreadableError: the file is not there, or cannot be read.
+        UnreadableError: the file does not exist or cannot be read.
     """
     path = Path(name).expanduser() if name.endswith(".ipynb") else _folder() / f"{name}.ipynb"
-    if not name.endswith(".ipynb") and name not in names():
-        raise UnknownNameError("report", name, names())
+    if not name.endswith(".ipynb") and name not in notebook_names():
+        raise UnknownNameError("report", name, notebook_names())
     try:
         return Notebook(path.stem, path, path.read_bytes())
     except OSError as error:
@@ -104,6 +105,6 @@ def found(name: str) -> Notebook:
 
 
 def _folder() -> Path:
-    """Inside the package where it was installed, beside it where it is worked on."""
+    """The notebooks folder: inside an installed package, beside the package in a checkout."""
     inside = PACKAGE / "notebooks"
     return inside if inside.is_dir() else PACKAGE.parent / "notebooks"

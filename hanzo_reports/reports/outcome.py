@@ -1,4 +1,4 @@
-"""What an executed notebook says: its parts, and where and why it stopped."""
+"""What an executed notebook produced: its parts, and where and why it failed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _LINE = re.compile(r"(?:Cell In\[\d+\], line |<cell line: |File <ipython-input[^
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a notebook did not reach its end.
+    """Why a notebook did not run to its end.
 
     Args:
         cell: the number of the code cell, counted from 1, as in ``In [1]``; None: before the first one.
         line: the line in it; None: not known.
         code: that line's text.
         error: kind and message.
-        traceback: as Python printed it, without colours; empty: there is none.
+        traceback: as Python printed it, without colours; may be empty.
     """
 
     cell: int | None
@@ -47,8 +47,8 @@ class Failure:
         return {"cell": self.cell, "line": self.line, "code": self.code, "error": self.error}
 
 
-def parts(notebook: NotebookNode) -> list[dict[str, Any]]:
-    """The parts that cells gave out, in order; the text of any other result is a part of its own."""
+def collect_parts(notebook: NotebookNode) -> list[dict[str, Any]]:
+    """The parts that cells displayed, in order; any other result becomes a text part."""
     return [
         dict(data[MIME]) if MIME in data else {"kind": "text", "title": "", "width": "full", "text": data["text/plain"]}
         for cell in _code(notebook)
@@ -57,24 +57,23 @@ def parts(notebook: NotebookNode) -> list[dict[str, Any]]:
     ]
 
 
-def failure(notebook: NotebookNode, stopped: Exception | None) -> Failure | None:
-    """Where and why it stopped, or None: each cell ran, and to its end.
+def find_failure(notebook: NotebookNode, interruption: Exception | None) -> Failure | None:
+    """Finds where and why a notebook failed; None if every cell ran to its end.
 
     Args:
         notebook: executed by papermill.
-        stopped: what kept its execution from going on, other than an exception in a cell.
+        interruption: what ended its execution, other than an exception in a cell.
     """
     cells = list(_code(notebook))
     number = sum(1 for cell in cells if cell.metadata.papermill.get("start_time"))  # cells start in order
-    if stopped is not None:
-        error = (
-            "the kernel died; a cell killed it, or memory ran out" if number else f"the kernel did not start: {stopped}"
-        )
-        return _at(cells, number, error, "") if number else Failure(None, None, "", error, "")
+    if interruption is not None:
+        if not number:
+            return Failure(None, None, "", f"the kernel did not start: {interruption}", "")
+        return _at(cells, number, "the kernel died; a cell killed it, or memory ran out", "")
     for position, cell in enumerate(cells, 1):
         if cell.metadata.papermill.get("exception"):
-            found = next((output for output in cell.outputs if output.output_type == "error"), None)
-            return _raised(cells, position, found or {})
+            output = next((each for each in cell.outputs if each.output_type == "error"), None)
+            return _raised(cells, position, output or {})
     for position, cell in enumerate(cells, 1):
         if cell.execution_count is None and cell.source.strip() and SKIPPED not in cell.metadata.get("tags", ()):
             return _at(cells, position, "it never ran", "")
@@ -91,8 +90,8 @@ def _raised(cells: list[NotebookNode], position: int, output: Mapping[str, Any])
 
 def _at(cells: list[NotebookNode], position: int, error: str, traceback: str) -> Failure:
     lines = cells[position - 1].source.splitlines()
-    found = _LINE.search(traceback)
-    line = int(found[1]) if found and 0 < int(found[1]) <= len(lines) else 1 if len(lines) == 1 else None
+    match = _LINE.search(traceback)
+    line = int(match[1]) if match and 0 < int(match[1]) <= len(lines) else 1 if len(lines) == 1 else None
     return Failure(position, line, lines[line - 1].strip() if line else "", error, traceback)
 
 

@@ -1,4 +1,4 @@
-"""A notebook's parameters: read from its tagged cell without running it, typed, and checked before a kernel starts."""
+"""A notebook's parameters: parsed from its tagged cell without running it, and checked before a kernel starts."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 Value: TypeAlias = str | int | float | bool
-OUT_DIR = "out_dir"  # the run sets it: the folder in which it is built
-STORE = "store"  # its password, if it has one, goes to the kernel and nowhere else
+OUT_DIR = "out_dir"  # set by the run: the folder in which it is built
+STORE = "store"  # a password in it is passed to the kernel and written nowhere
 _TYPES = {"str": "text", "int": "a whole number", "float": "a number", "bool": "true or false"}
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _PRIVATE = {"credential", "credentials", "passphrase", "passwd", "password", "secret", "secrets", "token"}
@@ -39,7 +39,7 @@ class Parameter:
     Args:
         name: its name.
         type: ``str``, ``int``, ``float`` or ``bool``.
-        default: what it is when it is not given.
+        default: its value when none is passed.
         help: the comment beside it.
     """
 
@@ -49,10 +49,10 @@ class Parameter:
     help: str
 
 
-def declared(source: str, where: str) -> list[Parameter]:
+def parse_parameters(source: str, where: str) -> list[Parameter]:
     """The parameters that a cell declares: annotated literals, with a comment on the line as help.
 
-    >>> declared("top: int = 5  # how many", "x.ipynb")
+    >>> parse_parameters("top: int = 5  # how many", "x.ipynb")
     [Parameter(name='top', type='int', default=5, help='how many')]
 
     Args:
@@ -60,12 +60,12 @@ def declared(source: str, where: str) -> list[Parameter]:
         where: the notebook, for the error.
 
     Raises:
-        UnreadableError: the cell is no valid Python.
+        UnreadableError: the cell is not valid Python.
     """
     try:
         steps = ast.parse(source).body
     except SyntaxError as error:
-        msg = f"{where}: the cell tagged `parameters` is no valid Python: {error.msg}, line {error.lineno}"
+        msg = f"{where}: the cell tagged `parameters` is not valid Python: {error.msg}, line {error.lineno}"
         raise UnreadableError(msg) from None
     comments = {
         token.start[0]: token.string.lstrip("# ").rstrip()
@@ -74,7 +74,7 @@ def declared(source: str, where: str) -> list[Parameter]:
     }
     return [
         Parameter(name, kind, default, comments.get(line, ""))
-        for name, kind, default, line in (found for step in steps for found in _literals(step))
+        for name, kind, default, line in (entry for step in steps for entry in _literals(step))
     ]
 
 
@@ -94,12 +94,12 @@ def _literals(step: ast.stmt) -> Iterator[tuple[str, str, Value, int]]:
         yield targets[0].id, kind, default, step.end_lineno or step.lineno
 
 
-def checked(parameters: Sequence[Parameter], given: Mapping[str, Any], where: str) -> dict[str, Value]:
-    """The value of each parameter, as its type; texts are read, as a command line gives them.
+def check_parameters(parameters: Sequence[Parameter], overrides: Mapping[str, Any], where: str) -> dict[str, Value]:
+    """Returns the value of each parameter in its type; text is converted, as on a command line.
 
     Args:
-        parameters: those of the notebook.
-        given: the values that differ from the defaults.
+        parameters: the parameters of the notebook.
+        overrides: the values that differ from the defaults.
         where: the report, for the error.
 
     Raises:
@@ -107,24 +107,26 @@ def checked(parameters: Sequence[Parameter], given: Mapping[str, Any], where: st
         ParameterError: a value is not of its parameter's type, or looks like a secret.
     """
     known = {parameter.name: parameter for parameter in parameters}
-    for name in given:
+    for name in overrides:
         if name not in known:
             raise UnknownNameError("parameter", name, known, f"the report {where!r}")
-    if given.get(OUT_DIR):
-        msg = f"{OUT_DIR} is the folder of the run, which the run itself chooses; say where runs go with --out"
+    if overrides.get(OUT_DIR):
+        msg = f"{OUT_DIR} is the folder of the run, which the run chooses; pass --out to choose where runs go"
         raise ParameterError(msg)
-    values = {name: typed(parameter, given.get(name, parameter.default)) for name, parameter in known.items()}
+    values = {
+        name: convert_value(parameter, overrides.get(name, parameter.default)) for name, parameter in known.items()
+    }
     for name, value in values.items():
         if isinstance(value, str) and value:
             _refuse_secret(name, redact_password(value) if name == STORE else value)
     return values
 
 
-def typed(parameter: Parameter, value: object) -> Value:
-    """A value as its parameter's type.
+def convert_value(parameter: Parameter, value: object) -> Value:
+    """Converts a value to its parameter's type.
 
     Raises:
-        ParameterError: it cannot be read as that.
+        ParameterError: the value cannot be converted.
     """
     try:
         return _read(parameter.type, value)
@@ -158,7 +160,7 @@ def _text(value: object) -> str:
 
 
 def _refuse_secret(name: str, value: str) -> None:
-    """A secret would stand in the executed notebook and the manifest, for everyone who reads the report."""
+    """Raises for a value that looks like a secret: everyone who reads the report would see it."""
     if _LOGIN.search(value):
         msg = f"the parameter {name!r} holds a password, which the report would show; leave it out"
         raise ParameterError(msg)

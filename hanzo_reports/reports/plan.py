@@ -1,4 +1,4 @@
-"""A run before it starts: everything that can be known, and that can be wrong, by then."""
+"""The plan of a run: everything that is known, and every error that can be found, before a kernel starts."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from hanzo_reports.reports.parameters import Value
     from hanzo_reports.store.base import Store
 
-EVERYTHING = "all"  # the range from the first event to the last
+UNBOUNDED = "all"  # the range from the first event to the last
 END = "window_end"
 LATEST = "latest"
-NOT_WHAT = {STORE, END, OUT_DIR}  # parameters that say where and when, not what
+PLACEMENT_PARAMETERS = {STORE, END, OUT_DIR}  # where and when, not what: no part of the pointer
 _STORE = "./warehouse"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A notebook and its parameters, made fit to be repeated: where the store is, and when the window ends.
+class RunRequest:
+    """A notebook and its parameters, with the store's address and the end of the window resolved.
 
     Args:
         notebook: what to run.
-        values: each of its parameters.
+        values: the value of each of its parameters.
         now: the instant of the run, UTC.
         end: the instant that ranges end at, UTC.
-        backfill: whether that end was given.
-        address: the store's, with its password; the values have none.
+        backfill: whether `window_end` was passed.
+        address: the store's address with its password, which the values do not have.
     """
 
     notebook: Notebook
@@ -51,33 +51,33 @@ class Asked:
 
     @property
     def timezone(self) -> str:
-        """The zone in which days are cut."""
+        """The IANA zone in which days are cut."""
         return str(self.values.get("timezone") or "UTC")
 
     @property
     def pointer(self) -> str:
-        """The pointer that follows its schedule: `latest` with the notebook's own parameters, else one of their own."""
+        """The link that its runs move: `latest` with default parameters, else one with a fingerprint of the others."""
         own = {
             parameter.name: self.values[parameter.name]
             for parameter in self.notebook.parameters
-            if parameter.name not in NOT_WHAT and self.values[parameter.name] != parameter.default
+            if parameter.name not in PLACEMENT_PARAMETERS and self.values[parameter.name] != parameter.default
         }
         return f"{LATEST}-{fingerprint(own)[:8]}" if own else LATEST
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked, and the data it is asked of.
+    """A request and the data that it is about.
 
     Args:
-        asked: the notebook and its parameters.
-        store: the store; None: the notebook has no such parameter.
-        window: the window; None: the notebook has no such parameter.
+        request: the notebook and its parameters.
+        store: the store; None if the notebook has no such parameter.
+        window: the window; None if the notebook has no such parameter.
         version: the store's version.
-        synthetic: whether made-up events are in the store.
+        synthetic: whether the store holds synthetic events.
     """
 
-    asked: Asked
+    request: RunRequest
     store: Store | None
     window: Window | None
     version: str | None
@@ -85,87 +85,87 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """What the result depends on, as a SHA-256."""
-        values = {name: value for name, value in self.asked.values.items() if name not in {END, OUT_DIR}}
+        """The SHA-256 of what the result depends on."""
+        values = {name: value for name, value in self.request.values.items() if name not in {END, OUT_DIR}}
         return fingerprint(
-            self.asked.notebook.digest, values, window_json(self.window), self.version, version("hanzo-reports")
+            self.request.notebook.digest, values, window_json(self.window), self.version, version("hanzo-reports")
         )
 
-    def rows(self, figures: Mapping[str, Any]) -> int | None:
-        """The events in the window: as the key figures say, else counted; None: without a store or a window."""
+    def rows(self, kpis: Mapping[str, Any]) -> int | None:
+        """The events in the window: as the key figures report it, else counted; None without a store or a window."""
         if self.store is None or self.window is None:
             return None
-        known = figures.get(self.window.name)
-        if isinstance(known, dict) and isinstance(known.get("requests"), int):
-            return int(known["requests"])
+        figures = kpis.get(self.window.name)
+        if isinstance(figures, dict) and isinstance(figures.get("requests"), int):
+            return int(figures["requests"])
         events = self.store.events(self.window.start, self.window.end)
         inside = (events.timestamp >= self.window.start) & (events.timestamp < self.window.end)
         return int(events.filter(inside).count().to_pyarrow().as_py())
 
 
-def asked(notebook: Notebook, values: Mapping[str, Value], now: datetime) -> Asked:
-    """The parameters with the window's end and the store's place as they are meant now.
+def build_request(notebook: Notebook, values: Mapping[str, Value], now: datetime) -> RunRequest:
+    """Resolves the end of the window and the address of the store.
 
     Raises:
         WindowError: the window or its end cannot be read, or `now` carries no offset.
         UnknownNameError: the zone is not known.
     """
-    where = str(values.get("timezone") or "UTC")
-    zone(where)
+    timezone = str(values.get("timezone") or "UTC")
+    zone(timezone)
     if now.tzinfo is None:
         msg = "`now` must carry a UTC offset"
         raise WindowError(msg)
-    given = str(values.get(END) or "").strip()
-    end = parse_instant(given, where) if given else now
-    fixed: dict[str, Value] = {}
-    place = ""
+    window_end = str(values.get(END) or "").strip()
+    end = parse_instant(window_end, timezone) if window_end else now
+    resolved: dict[str, Value] = {}
+    address = ""
     if STORE in values:
-        place = str(values[STORE] or _STORE)
-        place = place if "://" in place else str(Path(place).expanduser().absolute())
-        fixed[STORE] = redact_password(place)
+        address = str(values[STORE] or _STORE)
+        address = address if "://" in address else str(Path(address).expanduser().absolute())
+        resolved[STORE] = redact_password(address)
     if END in values:
-        fixed[END] = iso(end)
-    found = Asked(notebook, {**values, **fixed}, now, end, bool(given), place)
-    if "window" in values and not _whole(found):
-        _window(found)
-    return found
+        resolved[END] = iso(end)
+    request = RunRequest(notebook, {**values, **resolved}, now, end, bool(window_end), address)
+    if "window" in values and not _is_unbounded(request):
+        _window(request)
+    return request
 
 
-def planned(asked: Asked, state: str = "") -> Plan:
-    """What is asked, with the store that it is asked of; `state` as in `store.open`.
+def plan_run(request: RunRequest, state: str = "") -> Plan:
+    """Opens the store of a request and resolves its window; `state` as in `store.open`.
 
     Raises:
-        StoreError: the store is none.
+        StoreError: there is no store at the address.
     """
     store = None
-    if asked.address:
+    if request.address:
         from hanzo_reports import store as stores  # noqa: PLC0415  # a notebook without one needs none
 
-        store = stores.open(asked.address, state=state)
+        store = stores.open(request.address, state=state)
     window = None
-    if "window" in asked.values:
-        window = _everything(asked, store) if _whole(asked) else _window(asked)
-    made_up = any(load.get("source") == "sample" for load in store.loads()) if store else False
-    return Plan(asked, store, window, store.version if store else None, made_up)
+    if "window" in request.values:
+        window = _window_of_store(request, store) if _is_unbounded(request) else _window(request)
+    is_synthetic = any(load.get("source") == "sample" for load in store.loads()) if store else False
+    return Plan(request, store, window, store.version if store else None, is_synthetic)
 
 
-def _whole(asked: Asked) -> bool:
-    return str(asked.values["window"]).strip().lower() == EVERYTHING
+def _is_unbounded(request: RunRequest) -> bool:
+    return str(request.values["window"]).strip().lower() == UNBOUNDED
 
 
-def _window(asked: Asked) -> Window:
-    return Window.parse(str(asked.values["window"]), now=asked.end, timezone=asked.timezone)
+def _window(request: RunRequest) -> Window:
+    return Window.parse(str(request.values["window"]), now=request.end, timezone=request.timezone)
 
 
-def _everything(asked: Asked, store: Store | None) -> Window | None:
+def _window_of_store(request: RunRequest, store: Store | None) -> Window | None:
     """The window from the first event to the last."""
     if store is None:
         return None
     from hanzo_reports.metrics.dialect import earliest, latest  # noqa: PLC0415  # the kernel starts first
 
     events = store.events()
-    span = events.aggregate(first=earliest(events.timestamp), last=latest(events.timestamp))
-    first, last = span.to_pyarrow().to_pylist()[0].values()
+    bounds = events.aggregate(first=earliest(events.timestamp), last=latest(events.timestamp))
+    first, last = bounds.to_pyarrow().to_pylist()[0].values()
     if first is None:
-        return Window(asked.end, asked.end, asked.timezone, asked.end, EVERYTHING)
-    return Window(first, last + timedelta(microseconds=1), asked.timezone, asked.end, EVERYTHING)
+        return Window(request.end, request.end, request.timezone, request.end, UNBOUNDED)
+    return Window(first, last + timedelta(microseconds=1), request.timezone, request.end, UNBOUNDED)

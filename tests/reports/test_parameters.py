@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanzo_reports.errors import ParameterError, UnknownNameError, UnreadableError
-from hanzo_reports.reports.parameters import Parameter, checked, declared
+from hanzo_reports.reports.parameters import Parameter, check_parameters, parse_parameters
 
 CELL = """# the shared ones
 store: str = ""  # the folder, for example a=b
@@ -24,16 +24,16 @@ first = second = 1
 a.b = 2
 nothing: int
 """
-PARAMETERS = declared(CELL, "x.ipynb")
+PARAMETERS = parse_parameters(CELL, "x.ipynb")
 
 
 def value(name, given):
     """What a parameter is, when that is given for it."""
-    return checked(PARAMETERS, {name: given}, "x")[name]
+    return check_parameters(PARAMETERS, {name: given}, "x")[name]
 
 
 def test_a_cell_declares_its_plain_literals():
-    found = declared(CELL, "x.ipynb")
+    found = parse_parameters(CELL, "x.ipynb")
     assert found == [
         Parameter("store", "str", "", "the folder, for example a=b"),
         Parameter("top", "int", -3, "how many"),
@@ -45,8 +45,8 @@ def test_a_cell_declares_its_plain_literals():
 
 
 def test_a_cell_that_is_no_python_is_named_with_its_line():
-    with pytest.raises(UnreadableError, match=r"x\.ipynb: the cell tagged `parameters` is no valid Python: .*line 2"):
-        declared("a = 1\nb = = 2", "x.ipynb")
+    with pytest.raises(UnreadableError, match=r"x\.ipynb: the cell tagged `parameters` is not valid Python: .*line 2"):
+        parse_parameters("a = 1\nb = = 2", "x.ipynb")
 
 
 @pytest.mark.parametrize(
@@ -78,9 +78,9 @@ def test_a_wrong_type_is_named_with_an_example(name, text, said):
 
 def test_an_unknown_parameter_is_named_with_the_nearest():
     with pytest.raises(UnknownNameError, match="unknown parameter 'tops' in the report 'x'; did you mean 'top'"):
-        checked(PARAMETERS, {"tops": 1}, "x")
+        check_parameters(PARAMETERS, {"tops": 1}, "x")
     with pytest.raises(UnknownNameError, match="known: none"):
-        checked([], {"window": "7d"}, "x")
+        check_parameters([], {"window": "7d"}, "x")
 
 
 SECRETS = (
@@ -97,10 +97,10 @@ def test_what_looks_like_a_secret_is_refused_and_not_repeated(secret):
 
 
 def test_a_secret_by_its_name_is_refused_a_limit_of_tokens_is_none():
-    found = declared('slack_token: str = ""\nmax_tokens: int = 5\napi_key: str = ""', "x")
+    found = parse_parameters('slack_token: str = ""\nmax_tokens: int = 5\napi_key: str = ""', "x")
     with pytest.raises(ParameterError, match=r"'slack_token' looks like a secret.*from the environment"):
-        checked(found, {"slack_token": "harmless"}, "x")
-    assert checked(found, {"max_tokens": "7", "api_key": "key-search-a"}, "x") == {
+        check_parameters(found, {"slack_token": "harmless"}, "x")
+    assert check_parameters(found, {"max_tokens": "7", "api_key": "key-search-a"}, "x") == {
         "slack_token": "", "max_tokens": 7, "api_key": "key-search-a",
     }  # fmt: skip
 
@@ -113,10 +113,16 @@ def test_the_store_may_have_a_password_which_is_kept_apart():
 
 def test_the_folder_of_a_run_is_not_given():
     with pytest.raises(ParameterError, match=r"out_dir is the folder of the run.*--out"):
-        checked(declared('out_dir: str = ""', "x"), {"out_dir": "."}, "x")
+        check_parameters(parse_parameters('out_dir: str = ""', "x"), {"out_dir": "."}, "x")
 
 
 @given(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans())
 def test_what_is_printed_reads_back(top, level, deep):
     given = {"top": str(top), "level": repr(level), "deep": str(deep)}
-    assert checked(PARAMETERS, given, "x") == {"store": "", "plain": "x", "top": top, "level": level, "deep": deep}
+    assert check_parameters(PARAMETERS, given, "x") == {
+        "store": "",
+        "plain": "x",
+        "top": top,
+        "level": level,
+        "deep": deep,
+    }

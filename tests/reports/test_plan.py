@@ -9,20 +9,25 @@ import pytest
 
 import hanzo_reports as hr
 from hanzo_reports.errors import WindowError
-from hanzo_reports.reports.notebook import found
-from hanzo_reports.reports.parameters import checked
-from hanzo_reports.reports.plan import asked, planned
+from hanzo_reports.reports.notebook import load_notebook
+from hanzo_reports.reports.parameters import check_parameters
+from hanzo_reports.reports.plan import build_request, plan_run
 
 
 @pytest.fixture(scope="module")
 def plan(notebook, empty_store, now):
     """A function that plans a run of a small notebook."""
-    small = found(str(notebook("small")))
+    small = load_notebook(str(notebook("small")))
 
     def make(later=timedelta(), **params):
-        return planned(asked(small, checked(small.parameters, {"store": empty_store, **params}, "small"), now + later))
+        return plan_run(request_for(small, now + later, store=empty_store, **params))
 
     return make
+
+
+def request_for(notebook, now, **params):
+    """The request that a notebook, parameters and an instant make."""
+    return build_request(notebook, check_parameters(notebook.parameters, params, notebook.name), now)
 
 
 def test_the_same_question_has_the_same_key(plan):
@@ -46,7 +51,7 @@ def test_a_window_end_repeats_a_run_later(plan, now):
     early, late = (plan(timedelta(days=days), window_end="2025-06-08T09:30:00Z") for days in (0, 3))
     assert early.key == late.key == plan().key
     assert late.window.end == now
-    assert late.asked.values["window_end"] == "2025-06-08T09:30:00Z"
+    assert late.request.values["window_end"] == "2025-06-08T09:30:00Z"
 
 
 def test_a_window_end_without_an_offset_is_in_the_zone(plan):
@@ -55,46 +60,46 @@ def test_a_window_end_without_an_offset_is_in_the_zone(plan):
 
 def test_new_events_are_another_run(notebook, tmp_path, now):
     workspace = hr.open(str(tmp_path / "warehouse"), now=now, create=True)
-    small = found(str(notebook("small")))
-    wanted = asked(small, checked(small.parameters, {"store": tmp_path / "warehouse", "window": "all"}, "small"), now)
-    before = planned(wanted)
+    small = load_notebook(str(notebook("small")))
+    request = request_for(small, now, store=tmp_path / "warehouse", window="all")
+    before = plan_run(request)
     assert (before.rows({}), before.synthetic, before.window.name) == (0, False, "all")
     workspace.sample(days=2, per_day=50)
-    after = planned(wanted)
+    after = plan_run(request)
     assert after.key != before.key
     assert after.synthetic
     held = workspace.usage("all", ["requests"]).rows()[0]["requests"]
     assert after.rows({}) == held > 0
     assert after.rows({"all": {"requests": 7}}) == 7
-    day = planned(asked(small, checked(small.parameters, {"store": tmp_path / "warehouse"}, "small"), now))
+    day = plan_run(request_for(small, now, store=tmp_path / "warehouse"))
     assert day.rows({}) == workspace.usage("24h", ["requests"]).rows()[0]["requests"] < held
 
 
 def test_only_the_notebooks_own_parameters_have_the_plain_pointer(plan):
     usual = (plan(), plan(timedelta(days=1)), plan(window_end="2025-06-01"), plan(top="5"))
-    assert {found.asked.pointer for found in usual} == {"latest"}
+    assert {found.request.pointer for found in usual} == {"latest"}
     other = [
-        plan(window="7d").asked.pointer,
-        plan(project="a").asked.pointer,
-        plan(timezone="Asia/Tokyo").asked.pointer,
+        plan(window="7d").request.pointer,
+        plan(project="a").request.pointer,
+        plan(timezone="Asia/Tokyo").request.pointer,
     ]
     assert all(re.fullmatch(r"latest-[0-9a-f]{8}", pointer) for pointer in other)
     assert len(set(other)) == 3
-    assert plan(timedelta(days=1), window="7d").asked.pointer == other[0]
+    assert plan(timedelta(days=1), window="7d").request.pointer == other[0]
 
 
 def test_a_notebook_may_need_neither_store_nor_window(notebook, now):
-    plain = found(str(notebook("plain", parameters="top: int = 5")))
-    plan = planned(asked(plain, checked(plain.parameters, {}, "plain"), now))
+    plain = load_notebook(str(notebook("plain", parameters="top: int = 5")))
+    plan = plan_run(build_request(plain, check_parameters(plain.parameters, {}, "plain"), now))
     assert (plan.store, plan.window, plan.version, plan.rows({})) == (None, None, None, None)
-    assert plan.key != planned(asked(plain, checked(plain.parameters, {"top": 6}, "plain"), now)).key
+    assert plan.key != plan_run(build_request(plain, check_parameters(plain.parameters, {"top": 6}, "plain"), now)).key
 
 
 def test_the_store_is_the_same_from_everywhere(notebook, now, empty_store, monkeypatch):
-    small = found(str(notebook("small")))
+    small = load_notebook(str(notebook("small")))
     monkeypatch.chdir(empty_store.parent)
     for given in ("", "warehouse", "./warehouse", str(empty_store)):
-        wanted = asked(small, checked(small.parameters, {"store": given}, "small"), now)
+        wanted = build_request(small, check_parameters(small.parameters, {"store": given}, "small"), now)
         assert wanted.values["store"] == str(empty_store)
 
 

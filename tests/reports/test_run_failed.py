@@ -49,7 +49,7 @@ def said(folder):
 def test_a_failed_run_is_kept_with_what_there_is_of_it(run, notebook, tmp_path):
     text, folder = failed(run, notebook("broken", PART, BROKEN, "1 + 1"), tmp_path)
     where = "cell 4, line 4 `share(1, 0)`: ZeroDivisionError: division by zero"
-    assert text == f"the report 'broken' failed in {where}; what there is of it is in {folder}"
+    assert text == f"Report 'broken' failed in {where}; its partial output is in {folder}"
     assert {path.name for path in folder.iterdir()} == {"report.html", "notebook.ipynb", "manifest.json"}
     found = said(folder)
     assert found["status"] == "failed"
@@ -114,7 +114,7 @@ def test_one_at_a_time(run, notebook, tmp_path):
     command = [sys.executable, "-c", holder, str(tmp_path / "busy" / ".lock")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(LockedError, match=r"'busy' is being made by another process in .*busy; try again later"):
+        with pytest.raises(LockedError, match=r"'busy' is being run by another process in .*busy; try again later"):
             run(notebook("busy"), tmp_path)
         other.communicate("\n")
     assert [path.name for path in (tmp_path / "busy").iterdir()] == [".lock"]

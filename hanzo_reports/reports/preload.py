@@ -1,4 +1,4 @@
-"""What a report's kernel does while its runner is still busy."""
+"""Imports in a report's kernel, done while the runner is still connecting."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ if TYPE_CHECKING:
 MODULES = ("hanzo_reports.dashboards.overview", "hanzo_reports.store.delta", "ibis.backends.duckdb")
 
 
-def warm(shell: InteractiveShell) -> None:
-    """What most reports need, imported while the kernel and its runner still greet each other; cells wait for it."""
-    loading = Thread(target=_load)
+def preload(shell: InteractiveShell) -> None:
+    """Imports what most reports need in a thread; the first cell waits for it."""
+    loading = Thread(target=_import_modules)
     loading.start()
     shell.events.register("pre_run_cell", lambda _cell: loading.join())
 
 
-def _load() -> None:
-    """The modules, of which nothing is garbage, ever.
+def _import_modules() -> None:
+    """Imports the modules with garbage collection off, and excludes them from later collections.
 
-    A collector that looks at them again and again costs a tenth of the imports, and a third of a second when the
-    kernel ends.
+    Collections would add a tenth to the imports and a third of a second to the end of the kernel.
     """
     gc.disable()
     for module in MODULES:
