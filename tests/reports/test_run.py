@@ -51,7 +51,7 @@ def no_kernel(monkeypatch):
     def start(*_):
         pytest.fail("a kernel was started")
 
-    monkeypatch.setattr(runner, "kernel", start)
+    monkeypatch.setattr(runner, "start_kernel", start)
 
 
 def said(folder):
@@ -178,7 +178,7 @@ def test_what_is_no_notebook_is_named(tmp_path, now):
         report_parameters(str(tmp_path / "none.ipynb"))
     for text in ("", "[]", '{"worksheets": []}'):
         (tmp_path / "odd.ipynb").write_text(text)
-        with pytest.raises(UnreadableError, match=r"odd\.ipynb is no notebook of format 4"):
+        with pytest.raises(UnreadableError, match=r"odd\.ipynb is not a notebook of format 4"):
             report_parameters(str(tmp_path / "odd.ipynb"))
 
 
