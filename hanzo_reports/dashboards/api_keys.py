@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hanzo_reports.dashboards.base import Desk, Row, cell, table
 from hanzo_reports.dashboards.overview_panels import sparkline
-from hanzo_reports.dashboards.overview_totals import answer
+from hanzo_reports.dashboards.overview_sums import answer
 from hanzo_reports.formats import UNKNOWN, Change, describe_change, format_short
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.units import Unit

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from hanzo_reports.dashboards.overview import attached
 from hanzo_reports.dashboards.overview_panels import sparkline
-from hanzo_reports.dashboards.overview_totals import answer
+from hanzo_reports.dashboards.overview_sums import answer
 from hanzo_reports.export import tables as export
 from hanzo_reports.formats import describe_change, format_short, format_value
 from hanzo_reports.html.charts import Chart, drawn

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.dashboards.base import Desk, Row, cell
-from hanzo_reports.dashboards.overview_totals import answer
+from hanzo_reports.dashboards.overview_sums import answer
 from hanzo_reports.formats import (
     describe_change,
     format_difference,

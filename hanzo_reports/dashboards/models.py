@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hanzo_reports.dashboards.base import Desk, Row, cell
 from hanzo_reports.dashboards.costs import dollars
-from hanzo_reports.dashboards.overview_totals import answer
+from hanzo_reports.dashboards.overview_sums import answer
 from hanzo_reports.errors import UnknownNameError
 from hanzo_reports.formats import describe_change, format_short, format_value
 from hanzo_reports.html.charts import Chart, Line

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.atomic_write import write_bytes
 from hanzo_reports.dashboards import overview_panels as views
-from hanzo_reports.dashboards.overview_data import Span
-from hanzo_reports.dashboards.overview_totals import BY, NAMES, Sums, answer
+from hanzo_reports.dashboards.overview_sums import BY, NAMES, Sums, answer
+from hanzo_reports.dashboards.overview_window import Span
 from hanzo_reports.errors import UnknownNameError
 from hanzo_reports.export import tables as export
 from hanzo_reports.formats import format_decimal

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from hanzo_reports.dashboards.insights import ARTICLES, GRAINS, changes, moment, summary
-from hanzo_reports.dashboards.overview_data import INCIDENT
+from hanzo_reports.dashboards.overview_notes import ARTICLES, GRAINS, changes, moment, summary
+from hanzo_reports.dashboards.overview_window import INCIDENT
 from hanzo_reports.formats import describe_change, format_short, format_value
 from hanzo_reports.html.charts import HALF, NARROW, Chart, Line, drawn
 from hanzo_reports.html.components import fragment
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from hanzo_reports.dashboards.overview_data import Span
-    from hanzo_reports.dashboards.overview_totals import Row
+    from hanzo_reports.dashboards.overview_sums import Row
+    from hanzo_reports.dashboards.overview_window import Span
     from hanzo_reports.formats import Number
 
 TILES = ("requests", "tokens", "cost", "latency_p99")

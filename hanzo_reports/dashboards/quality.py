@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.dashboards import quality_panels as views
 from hanzo_reports.dashboards.overview import Board, attached
-from hanzo_reports.dashboards.overview_totals import answer
+from hanzo_reports.dashboards.overview_sums import answer
 from hanzo_reports.export import tables as export
 from hanzo_reports.html.charts import drawn
 from hanzo_reports.html.components import Part

@@ -50,6 +50,6 @@ class Part:
 
 
 def fragment(kind: str, **given: object) -> str:
-    """The inner HTML of a part: the macro of that kind in parts.html, everything given to it escaped."""
-    macro = getattr(TEMPLATES.get_template("parts.html").module, kind)
+    """The inner HTML of a part: the macro of that kind in panels.html, everything given to it escaped."""
+    macro = getattr(TEMPLATES.get_template("panels.html").module, kind)
     return str(macro(**given))

@@ -13,8 +13,8 @@ import pytest
 import hanzo_reports as hr
 from hanzo_reports.dashboards import overview_panels as views
 from hanzo_reports.dashboards.overview import Board
-from hanzo_reports.dashboards.overview_data import Span
-from hanzo_reports.dashboards.overview_totals import Sums
+from hanzo_reports.dashboards.overview_sums import Sums
+from hanzo_reports.dashboards.overview_window import Span
 from hanzo_reports.errors import UnknownNameError, WindowError
 from hanzo_reports.html.components import MIME
 from hanzo_reports.metrics.compare import comparison

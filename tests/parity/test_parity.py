@@ -10,7 +10,7 @@ import ibis
 import pytest
 
 from hanzo_reports import store
-from hanzo_reports.dashboards.overview_totals import answer
+from hanzo_reports.dashboards.overview_sums import answer
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.metrics.compare import comparison, movers
 from hanzo_reports.metrics.cost import SPLIT, costs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hanzo_reports.dashboards.overview_data import INCIDENT
+from hanzo_reports.dashboards.overview_window import INCIDENT
 from hanzo_reports.formats import (
     describe_change,
     format_difference,
@@ -18,8 +18,8 @@ from hanzo_reports.units import Unit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hanzo_reports.dashboards.overview_data import Span
-    from hanzo_reports.dashboards.overview_totals import Row
+    from hanzo_reports.dashboards.overview_sums import Row
+    from hanzo_reports.dashboards.overview_window import Span
     from hanzo_reports.units import Grain
 
 Note = dict[str, str]

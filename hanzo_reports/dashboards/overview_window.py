@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from hanzo_reports.dashboards.overview_totals import BY, NAMES, rows
+from hanzo_reports.dashboards.overview_sums import BY, NAMES, rows
 from hanzo_reports.metrics.query import OTHER, aggregate
 from hanzo_reports.units import Grain
 from hanzo_reports.window import Bucket, Window, zone
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import ibis
 
-    from hanzo_reports.dashboards.overview_totals import Row, Sums
+    from hanzo_reports.dashboards.overview_sums import Row, Sums
     from hanzo_reports.metrics.arguments import Where
 
 RATES = (
