@@ -104,9 +104,9 @@ def quality(chart: Path | None) -> bool:
         said = f"{burst}: the 80 % interval covers {covered:.1%} (gate {COVERAGE[0]:.0%} to {COVERAGE[1]:.0%})"
         met.append(gate(said, met=COVERAGE[0] <= covered <= COVERAGE[1]))
     if chart is not None:
-        from hanzo_reports.html.backtest_chart import write_errors_chart  # noqa: PLC0415  # slow to load
+        from hanzo_reports.html.backtest_chart import write_backtest_chart  # noqa: PLC0415  # slow to load
 
-        write_errors_chart(rows, chart)
+        write_backtest_chart(rows, chart)
     return all(met)
 
 

@@ -60,8 +60,8 @@ assert dict(os.environ) == before
 
 def test_a_dashboard_needs_no_pandas_and_a_plan_no_engine(sample_store):
     board = f"""import sys, hanzo_reports as hr
-from hanzo_reports.dashboards.overview import Board
-board = Board(hr.open({str(sample_store)!r}, now="2026-03-31T12:00:00Z"))
+from hanzo_reports.dashboards.overview import OverviewDashboard
+board = OverviewDashboard(hr.open({str(sample_store)!r}, now="2026-03-31T12:00:00Z"))
 for part in (board.tiles(), board.volume(), board.ranking("model", "cost"), board.changes(), board.latency(),
              board.health(), board.downloads(), board.takeaway()):
     part._repr_mimebundle_()

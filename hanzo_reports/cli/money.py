@@ -135,9 +135,9 @@ def backtest(
     rows = evaluated(public_series() if shipped else options.workspace().daily(split_words(by or ())), asked)
     print_money_rows(rows, format_)
     if chart is not None:
-        from hanzo_reports.html.backtest_chart import write_errors_chart
+        from hanzo_reports.html.backtest_chart import write_backtest_chart
 
-        write_errors_chart(rows, chart)
+        write_backtest_chart(rows, chart)
         print_note(f"{chart}: errors by day of the period")
 
 

@@ -54,10 +54,10 @@ def guard(
     asked = [suite] if suite else suite_names()
     verdicts = [check_store(workspace.store, name, window, now=workspace.now, overrides=overrides) for name in asked]
     if format_ == "html":
-        from hanzo_reports.dashboards.quality import page
+        from hanzo_reports.dashboards.quality import render_verdicts
 
         meta = {"title": "Data quality", "generated": verdicts[-1].at, "window": window.name, "events": None}
-        print_text(page(verdicts, meta))
+        print_text(render_verdicts(verdicts, meta))
     else:
         _tell(verdicts, format_)
     _stop(verdicts)

@@ -1,251 +1,218 @@
-"""One window of a store, asked for the parts of a page: tiles, charts, rankings, grids, notes, files."""
+"""The base of all dashboards: one window of a store, its questions, and its panels as parts of a report."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import pyarrow as pa
-
-from hanzo_reports.dashboards.overview import attached
-from hanzo_reports.dashboards.overview_panels import sparkline
-from hanzo_reports.dashboards.overview_sums import answer
+from hanzo_reports.dashboards.downloads import offer_files
+from hanzo_reports.dashboards.tables import Row, fetch_rows, fetch_table
 from hanzo_reports.export import tables as export
-from hanzo_reports.formats import describe_change, format_short, format_value
-from hanzo_reports.html.charts import Chart, drawn
-from hanzo_reports.html.components import Part, fragment
+from hanzo_reports.html import panels
+from hanzo_reports.html.components import Part
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.metrics.compare import comparison
 from hanzo_reports.metrics.cost import SPLIT
 from hanzo_reports.metrics.query import aggregate
-from hanzo_reports.units import Grain, Unit
+from hanzo_reports.units import Grain
 from hanzo_reports.window import zone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import ibis
+    import pyarrow as pa
 
+    from hanzo_reports.html.components import Panel
     from hanzo_reports.metrics.arguments import Where
     from hanzo_reports.window import Bucket, Window
     from hanzo_reports.workspace import Workspace
 
-Row = dict[str, Any]
-Legend = list[tuple[str, str, str]]
-_GRAINS = ((2.1, Grain.HOUR), (190, Grain.DAY), (1300, Grain.WEEK))
-
-
-def cell(text: object, note: str = "", **look: object) -> Row:
-    """A cell of a grid.
-
-    Args:
-        text: what it says.
-        note: a second line, smaller.
-        look: `bars` (pairs of colour and percent), `tone` of the bars, `pill` (its tone), `best` (whether it stands
-            out).
-    """
-    return {"text": str(text), "note": note, "bars": None, "tone": "", "pill": "", "best": False} | look
+RANKING_SIZE = 6  # groups of a ranking; all others together are one more
 
 
 @dataclass(frozen=True)
-class Desk:
-    """One window of a store.
+class Dashboard:
+    """One window of a store, compared with the previous period.
 
     Args:
-        ws: the store, the zone and the now.
-        window: the range.
-        project: only this project; empty: all.
+        ws: the store, the time zone and the present instant.
+        range_name: the range to show.
+        project: show only this project; empty: all.
 
     Raises:
         WindowError: the range cannot be read.
     """
 
+    GRAIN_LIMITS: ClassVar[Sequence[tuple[float, Grain]]] = ((2.1, Grain.HOUR), (190, Grain.DAY), (1300, Grain.WEEK))
+
     ws: Workspace
-    window: str = "30d"
+    range_name: str = "30d"
     project: str = ""
 
     def __post_init__(self) -> None:
-        self.ws.window(self.window)
+        self.ws.window(self.range_name)
 
     @cached_property
-    def span(self) -> Window:
-        """What is looked at."""
-        return self.ws.window(self.window)
+    def window(self) -> Window:
+        """The range as a window."""
+        return self.ws.window(self.range_name)
+
+    @cached_property
+    def previous(self) -> Window:
+        """The window it is compared with."""
+        return self.window.previous()
 
     @cached_property
     def events(self) -> ibis.Table:
-        """The events of the window and of the one before."""
-        return self.ws.store.events(self.span.previous().start, self.span.end)
+        """The events of both windows."""
+        return self.ws.store.events(self.previous.start, self.window.end)
 
     @cached_property
-    def split(self) -> ibis.Table:
-        """The same with what each kind of token cost."""
-        from hanzo_reports.pricing.cost_split import split_costs  # noqa: PLC0415  # not every page asks for it
+    def split_events(self) -> ibis.Table:
+        """The same with the cost of each kind of token."""
+        from hanzo_reports.pricing.cost_split import split_costs  # noqa: PLC0415  # not every page needs it
 
         return split_costs(self.events)
 
-    def source(self, metrics: Sequence[str]) -> ibis.Table:
-        """The events that have what these metrics need; prices are looked up only for those that ask for it."""
-        return self.split if SPLIT.intersection(metrics) else self.events
-
     @property
     def where(self) -> Where:
-        """The filter that holds for all of it."""
+        """The filter of all questions."""
         return {"project": self.project} if self.project else {}
 
     @property
     def grain(self) -> Grain:
-        """How finely charts are cut."""
-        days = (self.span.end - self.span.start).total_seconds() / 86_400
-        return next((grain for most, grain in _GRAINS if days <= most), Grain.MONTH)
+        """The length of the buckets of charts: `GRAIN_LIMITS` has the longest window, in days, for each grain."""
+        days = (self.window.end - self.window.start).total_seconds() / 86_400
+        return next((grain for longest, grain in self.GRAIN_LIMITS if days <= longest), Grain.MONTH)
 
-    @cached_property
-    def whole_buckets(self) -> list[tuple[int, Bucket]]:
-        """The buckets that the window holds all of, with their places; a clipped one would look like a fall."""
-        after = replace(self.span, end=self.span.end + timedelta(seconds=1), start=self.span.end)
-        sharp = _begins(after.buckets(self.grain)[0])
+    def complete_buckets(self, grain: Grain | None = None) -> list[tuple[int, Bucket]]:
+        """The buckets that lie in the window as a whole, with their positions; a clipped one would look like a fall.
+
+        Args:
+            grain: their length; None: the dashboard's.
+        """
+        grain = grain or self.grain
+        after = replace(self.window, start=self.window.end, end=self.window.end + timedelta(seconds=1))
+        ends_on_edge = _starts_on_edge(after.buckets(grain)[0])
         return [
-            (place, bucket)
-            for place, bucket in enumerate(self.span.buckets(self.grain))
-            if _begins(bucket) and (bucket.end < self.span.end or sharp)
+            (position, bucket)
+            for position, bucket in enumerate(self.window.buckets(grain))
+            if _starts_on_edge(bucket) and (bucket.end < self.window.end or ends_on_edge)
         ]
 
-    def compared(self, metrics: Sequence[str], by: Sequence[str] = (), top: int | None = None) -> list[Row]:
-        """Metrics beside those of the window before: `m`, `m_previous`, `m_change`."""
-        table = comparison(self.source(metrics), self.span, metrics, by=by, where=self.where, top=top)
-        return answer(table).to_pylist()  # type: ignore[no-any-return]
-
-    def asked(self, metrics: Sequence[str], by: Sequence[str] = (), every: Grain | None = None) -> pa.Table:
-        """Metrics by group and bucket, as a small table."""
-        return answer(aggregate(self.source(metrics), self.span, metrics, by=by, every=every, where=self.where))
-
-    def part(
-        self,
-        kind: str,
-        title: str,
-        text: str,
-        *,
-        wide: bool = True,
-        facts: Row | None = None,
-        **given: Any,  # noqa: ANN401  # what the kind's macro takes
-    ) -> Part:
-        """A part of the page with one variant, the window's."""
-        names = {"takeaway": "told"}
-        html = fragment(names.get(kind, kind), **({"title": title} if title else {}), **given)
-        first, last = self.local(self.span.start), self.local(self.span.end)
-        told = f"{first.day} {first:%b %Y %H:%M} – {last.day} {last:%b %Y %H:%M} {self.ws.timezone}"  # noqa: RUF001
-        variant = {"html": html, "text": text, "span": told}
-        return Part(kind, title, {self.span.name or self.window: variant}, wide, facts or {})
-
-    def tiles(self, made: Sequence[Row], figures: Mapping[str, object]) -> Part:
-        """Tiles; the figures go into the manifest."""
-        lines = [f"{tile['title']}: {tile['value']} {tile['change'].text} ({tile['note']})" for tile in made]
-        kpis = {self.span.name or self.window: {name: export.manifest_value(value) for name, value in figures.items()}}
-        return self.part("tiles", "", "\n".join(lines), tiles=made, facts={"kpis": kpis})
-
-    def tile(self, name: str, row: Row, course: Sequence[Any] = (), warning: str = "") -> Row:
-        """A metric as a tile: value, change, what was before, course."""
-        metric, now, before = CATALOG[name], row[name], row[f"{name}_previous"]
-        return {
-            "name": name, "title": metric.title, "meaning": metric.meaning, "value": format_short(now, metric.unit),
-            "exact": format_value(now, metric.unit, "table"), "change": describe_change(now, before, metric.direction),
-            "note": "nothing before" if before is None else f"previous {format_short(before, metric.unit)}",
-            "warning": warning, "line": sparkline(list(course)),
-        }  # fmt: skip
-
-    def ranking(self, dimension: str, metric: str, title: str = "", top: int = 6) -> Part:
-        """The largest groups of a dimension by a sum: value, share, change; those without a name are the last."""
-        rows = self.compared([metric], [dimension], top)
-        measure, none = CATALOG[metric], f"no {dimension.replace('_', ' ')}"
-        known = [row for row in rows if row[metric]]
-        total = sum(row[metric] for row in known)
-        most = max((row[metric] for row in known), default=0)
-        lines = [
-            {
-                "name": row[dimension] or none, "vague": row[dimension] is None,
-                "value": format_short(row[metric], measure.unit),
-                "bar": f"{max(100 * float(row[metric] / most), 0):.1f}", "share": f"{float(row[metric] / total):.1%}",
-                "exact": format_value(row[metric], measure.unit, "table"),
-                "change": describe_change(row[metric], row[f"{metric}_previous"], measure.direction),
-            }
-            for row in known
-        ]  # fmt: skip
-        title = title or f"{measure.title} by {dimension.replace('_', ' ').replace('api', 'API')}"
-        subtitle = (
-            "US dollars, where a price is known" if measure.unit is Unit.USD else f"Share of {measure.title.lower()}"
+    def query(self, metrics: Sequence[str], by: Sequence[str] = (), every: Grain | None = None) -> pa.Table:
+        """Metrics of the window by group and bucket, as `hanzo_reports.metrics.query.aggregate` gives them."""
+        return fetch_table(
+            aggregate(self.events_with(metrics), self.window, metrics, by=by, every=every, where=self.where)
         )
-        text = "\n".join(f"{line['name']}: {line['value']} ({line['share']})" for line in lines)
-        return self.part("ranking", title, text or "nothing", wide=False, subtitle=subtitle, rows=lines)
 
-    def chart(  # noqa: PLR0913
-        self, title: str, subtitle: str, chart: Chart, legend: Legend, columns: Sequence[str], *, wide: bool = True
-    ) -> Part:
-        """A chart with its legend and its table; a row's `cells` are the table's."""
-        rows = [row["cells"] for row in chart.rows]
-        text = f"{subtitle}: {len(rows)} from {rows[0][0]}" if rows else f"{subtitle}: nothing yet"
-        drawings = drawn(chart) if rows else []
-        return self.part(
-            "chart", title, text,
-            wide=wide, subtitle=subtitle, legend=legend, drawings=drawings, columns=columns, rows=rows,
-        )  # fmt: skip
+    def query_series(self, metrics: Sequence[str]) -> list[Row]:
+        """Metrics of each complete bucket of the window, in order."""
+        rows = self.query(metrics, every=self.grain).to_pylist()
+        return [rows[position] for position, _ in self.complete_buckets()]
 
-    def grid(
-        self,
-        title: str,
-        subtitle: str,
-        columns: Sequence[str],
-        rows: Sequence[Sequence[Row]],
-        legend: Legend | None = None,
-    ) -> Part:
-        """A table of cells."""
-        text = "\n".join(" · ".join(each["text"] for each in row) for row in rows) or "nothing"
-        return self.part("grid", title, text, subtitle=subtitle, legend=legend or [], columns=columns, rows=rows)
+    def compare(self, metrics: Sequence[str], by: Sequence[str] = (), top: int | None = None) -> list[Row]:
+        """Metrics beside those of the previous period: `m`, `m_previous`, `m_change`."""
+        return fetch_rows(comparison(self.events_with(metrics), self.window, metrics, by=by, where=self.where, top=top))
 
-    def notes(self, title: str, subtitle: str, found: Iterable[tuple[str, str, str]], *, wide: bool = False) -> Part:
-        """Sentences: lead, rest, tone."""
-        notes = [{"lead": lead, "rest": rest, "tone": tone} for lead, rest, tone in found]
-        text = "\n".join(note["lead"] + note["rest"] for note in notes)
-        return self.part("notes", title, text or "nothing to say", wide=wide, subtitle=subtitle, notes=notes)
+    def events_with(self, metrics: Sequence[str]) -> ibis.Table:
+        """The events with the columns that these metrics need; prices are looked up only for those that need them."""
+        return self.split_events if SPLIT.intersection(metrics) else self.events
 
-    def files(self, tables: Mapping[str, pa.Table], out_dir: str) -> Part:
-        """Tables offered as CSV and JSON, and written to a folder where one is given."""
-        files = [
-            attached(f"{stem}.{fmt}", export.format_table(table, fmt, window=self.span), table, out_dir)
-            for stem, table in tables.items()
-            for fmt in ("csv", "json")
-        ]
-        text = "\n".join(f"{file['name']}: {file['rows']:,} rows" for file in files)
-        facts = [{key: file[key] for key in ("name", "rows", "columns")} for file in files]
-        return self.part("downloads", "", text, files=files, facts={"files": facts})
-
-    def told(self, sentence: str) -> Part:
-        """The takeaway."""
-        return self.part("takeaway", "", sentence, sentence=sentence)
-
-    def nothing(self, title: str) -> Part:
-        """What to do where the window has no requests."""
-        held = self.ws.window("all")
-        if held.start == held.end:
-            lines = ["The store has no events yet.", "Load some with hanzo-reports ingest, or try hanzo-reports demo."]
-        else:
-            first, last = self.local(held.start), self.local(held.end)
-            lines = [
-                f"The store's events reach from {first:%d %b %Y %H:%M} to {last:%d %b %Y %H:%M} {self.ws.timezone}."
-            ]
-            lines += [f"Choose another range, for example -p window={first:%Y-%m-%d}..{last:%Y-%m-%d}."]
-        return self.part("notice", title, "\n".join([title, *lines]), lines=lines)
-
-    def local(self, instant: datetime) -> datetime:
-        """An instant in the window's zone."""
+    def to_local(self, instant: datetime) -> datetime:
+        """An instant in the dashboard's time zone."""
         return instant.astimezone(zone(self.ws.timezone))
 
+    def bucket_label(self, bucket: Bucket, grain: Grain | None = None) -> str:
+        """The start of a bucket as a person writes it; of buckets of days or more, the day."""
+        start = self.to_local(bucket.start)
+        return f"{start:%a} {start.day} {start:%b}" + (f" {start:%H:%M}" if (grain or self.grain).seconds else "")
 
-def _begins(bucket: Bucket) -> bool:
+    def describe_period(self, start: datetime, end: datetime) -> str:
+        """A period in the dashboard's time zone, as a person writes it."""
+        first, last = self.to_local(start), self.to_local(end)
+        return f"{first.day} {first:%b %Y %H:%M} – {last.day} {last:%b %Y %H:%M}"  # noqa: RUF001  # from-to takes an en dash
+
+    def show(self, panel: Panel) -> Part:
+        """A panel as a part of the report, with one variant: the window's."""
+        period = f"{self.describe_period(self.window.start, self.window.end)} {self.ws.timezone}"
+        variant = {"html": panel.html, "text": panel.text, "period": period}
+        name = self.window.name or self.range_name
+        return Part(panel.kind, panel.title, {name: variant}, panel.wide, panel.facts)
+
+    def show_tiles(self, tiles: Sequence[panels.Tile], figures: Mapping[str, object]) -> Part:
+        """Key figures as tiles; `figures` go into the manifest."""
+        values = {name: export.manifest_value(value) for name, value in figures.items()}
+        return self.show(panels.build_tiles(tiles, {"kpis": {self.window.name or self.range_name: values}}))
+
+    def metric_tiles(
+        self, names: Sequence[str], row: Row, series: Sequence[Row], warnings: Mapping[str, str] | None = None
+    ) -> list[panels.Tile]:
+        """Metrics as tiles.
+
+        Args:
+            names: of the metrics.
+            row: their values, and those of the previous period.
+            series: their values by bucket.
+            warnings: a line to highlight, by metric.
+        """
+        return [
+            panels.metric_tile(
+                CATALOG[name], row[name], row[f"{name}_previous"], [each[name] for each in series],
+                (warnings or {}).get(name, ""),
+            )
+            for name in names
+        ]  # fmt: skip
+
+    def ranking(self, dimension: str, metric: str) -> Part:
+        """The largest groups of a dimension: value, share, change.
+
+        Args:
+            dimension: what to group by.
+            metric: an additive metric.
+        """
+        measure, name = CATALOG[metric], dimension.replace("_", " ").replace("api", "API")
+        rows = self.compare([metric], [dimension], RANKING_SIZE)
+        groups = ((row[dimension], row[metric], row[f"{metric}_previous"]) for row in rows)
+        ranked = panels.rank_groups(groups, dimension, measure)
+        return self.show(panels.build_ranking(f"{measure.title} by {name}", panels.describe_ranking(measure), ranked))
+
+    def show_takeaway(self, sentence: str) -> Part:
+        """The report in a sentence or two."""
+        return self.show(panels.build_takeaway(sentence))
+
+    def offer_files(
+        self, tables: Mapping[str, pa.Table], out_dir: str, summary: Mapping[str, Any] | None = None
+    ) -> Part:
+        """Tables as CSV and JSON files to download; see `hanzo_reports.dashboards.downloads.offer_files`."""
+        return self.show(offer_files(tables, self.window, out_dir, summary))
+
+    def build_no_requests(self) -> Panel:
+        """What to do about a window without requests."""
+        everything = self.ws.window("all")
+        if everything.start == everything.end:
+            lines = ["The store has no events yet.", "Load some with hanzo-reports ingest, or try hanzo-reports demo."]
+            return panels.build_notice(panels.NO_REQUESTS, lines)
+        first, last = self.to_local(everything.start), self.to_local(everything.end)
+        owner = f" of the project {self.project!r}" if self.project else ""
+        extent = f"from {first:%d %b %Y %H:%M} to {last:%d %b %Y %H:%M} {self.ws.timezone}"
+        return panels.build_notice(panels.NO_REQUESTS, [
+            f"The store's events reach {extent}; none{owner} is in the window.",
+            f"Choose another range, for example -p window={first:%Y-%m-%d}..{last:%Y-%m-%d}, or load newer events.",
+        ])  # fmt: skip
+
+
+def _starts_on_edge(bucket: Bucket) -> bool:
     return datetime.fromisoformat(bucket.label) == bucket.start
 
 
-def table(rows: Sequence[Row]) -> pa.Table:
-    """Rows as a small table whose money is Decimal; without rows one without columns."""
-    return pa.Table.from_pylist(list(rows)) if rows else pa.table({})
+def format_axis_dollars(value: float) -> str:
+    """A label of an axis of money.
+
+    >>> format_axis_dollars(1500), format_axis_dollars(0.25)
+    ('$1.5K', '$0.25')
+    """
+    return f"${value / 1000:g}K" if value >= 1000 else f"${value:g}"  # noqa: PLR2004

@@ -1,91 +1,76 @@
-"""The dashboard as parts: each method is one cell of the notebook, and holds every range of the picker."""
+"""How are we doing: the panels of the notebook dashboard, each for every range of the picker."""
 
 from __future__ import annotations
 
-from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from decimal import Decimal
-from functools import cached_property, partial
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from hanzo_reports.atomic_write import write_bytes
-from hanzo_reports.dashboards import overview_panels as views
-from hanzo_reports.dashboards.overview_sums import BY, NAMES, Sums, answer
-from hanzo_reports.dashboards.overview_window import Span
+from hanzo_reports.dashboards import overview_panels as panels
+from hanzo_reports.dashboards.base import Dashboard
+from hanzo_reports.dashboards.overview_sums import DIMENSIONS, METRICS, WindowSums
+from hanzo_reports.dashboards.overview_window import OverviewWindow
+from hanzo_reports.dashboards.tables import fetch_table
 from hanzo_reports.errors import UnknownNameError
 from hanzo_reports.export import tables as export
-from hanzo_reports.formats import format_decimal
-from hanzo_reports.html.components import Part, fragment
+from hanzo_reports.html.components import Part, join_variants
+from hanzo_reports.html.panels import build_empty
 from hanzo_reports.metrics.catalog import CATALOG
-from hanzo_reports.metrics.dialect import earliest, latest
 from hanzo_reports.metrics.query import aggregate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pyarrow as pa
-
-    from hanzo_reports.dashboards.overview_panels import View
-    from hanzo_reports.metrics.arguments import Where
-    from hanzo_reports.workspace import Workspace
+    from hanzo_reports.html.components import Panel
 
 RANGES = ("24h", "7d", "30d")
 HOURLY = ("requests", "tokens", "cost", "error_rate", "latency_p50", "latency_p95", "latency_p99")
-TOTALS = ("requests", "tokens", "cost")
-EMBEDDED = 90_000  # bytes of a file that the page carries; a larger one is linked to beside the page
-_TYPES = {"csv": "text/csv", "json": "application/json"}
+SUMMARY = ("requests", "tokens", "cost")
 
 
 @dataclass(frozen=True)
-class Board:
-    """A dashboard of one store.
+class OverviewDashboard(Dashboard):
+    """How a store's traffic, cost and health are; each panel has a variant for every range.
 
     Args:
-        ws: the store, the zone and the now.
-        window: the range that is shown first; 24h, 7d and 30d bring each other along, another stands alone.
-        project: only this project; empty: all.
-
-    Raises:
-        WindowError: the range cannot be read.
+        ws: as for `Dashboard`.
+        range_name: the range that is shown first; 24h, 7d and 30d bring each other along, another one stands alone.
+        project: as for `Dashboard`.
     """
 
-    ws: Workspace
-    window: str = "24h"
-    project: str = ""
-
-    def __post_init__(self) -> None:
-        self.ws.window(self.window)
+    range_name: str = "24h"
 
     @cached_property
-    def spans(self) -> dict[str, Span]:
-        """What is known about each range, the one shown first in front; each opens no more files than it needs."""
-        name = self.window.strip().lower()
-        names = (name, *(other for other in RANGES if other != name)) if name in RANGES else (self.window,)
-        windows = [self.ws.window(name) for name in names]
-        sides = [side for window in windows for side in (window, window.previous())]
-        events = [self.ws.store.events(window.previous().start, window.end) for window in windows]
-        widest = min(range(len(windows)), key=lambda place: sides[2 * place + 1].start)  # they have one end
-        sums = Sums(events[widest], sides, self._where)
-        spans = [Span(rows, window, self._where, sums) for window, rows in zip(windows, events, strict=True)]
-        sums.read()
-        with ThreadPoolExecutor(2) as threads:  # each has its connection, and one can think while the other's works
-            list(threads.map(Span.read, reversed(spans), range(len(spans))))
-        return {span.window.name: span for span in spans}
+    def windows(self) -> dict[str, OverviewWindow]:
+        """Each range with what is known about it, the first one in front; each opens only the files it needs."""
+        name = self.range_name.strip().lower()
+        names = (name, *(other for other in RANGES if other != name)) if name in RANGES else (self.range_name,)
+        windows = [self.ws.window(each) for each in names]
+        sums = WindowSums([side for window in windows for side in (window, window.previous())], self.where)
+        overviews = [OverviewWindow(self.ws, each, self.project, sums=sums) for each in names]
+        sums.load(min(overviews, key=lambda overview: overview.previous.start).events)  # all of them end at one instant
+        with ThreadPoolExecutor(2) as threads:  # each has its own connection; one computes while the other reads
+            list(threads.map(OverviewWindow.load, reversed(overviews), range(len(overviews))))
+        return {overview.window.name: overview for overview in overviews}
 
     def takeaway(self) -> Part:
         """The window in two sentences."""
-        return self._part("takeaway", "", views.takeaway)
+        return self._show_all("takeaway", "", panels.takeaway_panel)
 
     def tiles(self) -> Part:
-        """Requests, tokens, cost and latency: value, change, what was before, and their course."""
-        part = self._part("tiles", "", views.tiles)
-        return replace(part, facts={"kpis": self._kpis()})
+        """Requests, tokens, cost and latency: value, change, previous value, sparkline."""
+
+        def build(overview: OverviewWindow) -> Panel:
+            panel = overview.build_no_requests() if overview.is_empty else panels.tiles_panel(overview)
+            figures = {name: export.manifest_value(value) for name, value in overview.totals.items()}
+            return replace(panel, kind="tiles", title="", facts={"kpis": {overview.window.name: figures}})
+
+        return join_variants([overview.show(build(overview)) for overview in self.windows.values()])
 
     def volume(self) -> Part:
-        """Requests over time beside those of the window before, with the stretches of many errors marked."""
-        return self._part("chart", "Request volume", views.volume)
+        """Requests over time beside the previous period, with incidents marked."""
+        return self._show_all("chart", "Request volume", panels.volume_panel)
 
     def ranking(self, dimension: str, metric: str) -> Part:
         """The largest groups of a dimension: value, share, change.
@@ -97,94 +82,44 @@ class Board:
         Raises:
             UnknownNameError: it is none of these.
         """
-        for kind, name, known in (("dimension", dimension, BY), ("metric", metric, NAMES)):
+        for kind, name, known in (("dimension", dimension, DIMENSIONS), ("metric", metric, METRICS)):
             if name not in known:
                 raise UnknownNameError(kind, name, known, "a ranking")
         title = f"Top {dimension}s" if metric == "requests" else f"{CATALOG[metric].title} by {dimension}"
-        made = partial(views.ranking, title=title, dimension=dimension, metric=metric)
-        return self._part("ranking", title, made, wide=False)
+
+        def build(overview: OverviewWindow) -> Panel:
+            return panels.ranking_panel(overview, title, dimension, metric)
+
+        return self._show_all("ranking", title, build, wide=False)
 
     def changes(self) -> Part:
-        """What changed since the window before, in sentences."""
-        return self._part("notes", "What changed", views.notes)
+        """What changed since the previous period, in sentences."""
+        return self._show_all("notes", "What changed", panels.changes_panel)
 
     def latency(self) -> Part:
         """Latency percentiles over time."""
-        return self._part("chart", "Latency percentiles", views.latency, wide=False)
+        return self._show_all("chart", "Latency percentiles", panels.latency_panel, wide=False)
 
     def health(self) -> Part:
-        """Errors, availability, latency and saturation against their limits."""
-        return self._part("health", "Operational health", views.health, wide=False)
+        """Errors, availability, latency and saturation against their default thresholds."""
+        return self._show_all("health", "Operational health", panels.health_panel, wide=False)
 
     def downloads(self, out_dir: str = "") -> Part:
-        """Usage by hour, and by model and project, of the range shown first, as CSV and JSON.
+        """Usage by hour, and by model and project, of the range that is shown first, as CSV and JSON.
 
         Args:
             out_dir: the folder to write the files to; empty: the page alone has them.
         """
-        name, span = next(iter(self.spans.items()))
-        hours = aggregate(span.events, span.window, HOURLY, every="hour", where=self._where)
-        groups = aggregate(span.events, span.window, NAMES, by=BY, where=self._where)
-        tables = {"usage_by_hour": answer(hours), "usage_by_model_project": answer(groups)}
-        totals = {f"total_{metric}": span.now[metric] for metric in TOTALS}
-        files = []
-        for stem, found in tables.items():
-            for fmt in _TYPES:
-                text = export.format_table(found, fmt, window=span.window, summary=totals)
-                files.append(attached(f"{stem}.{fmt}", text, found, out_dir))
-        html = fragment("downloads", files=files)
-        text = "\n".join(f"{file['name']}: {file['rows']:,} rows" for file in files)
-        facts = [{key: file[key] for key in ("name", "rows", "columns")} for file in files]
-        return Part("downloads", "", {name: {"html": html, "text": text}}, facts={"files": facts})
+        overview = next(iter(self.windows.values()))
+        hours = aggregate(overview.events, overview.window, HOURLY, every="hour", where=self.where)
+        groups = aggregate(overview.events, overview.window, METRICS, by=DIMENSIONS, where=self.where)
+        tables = {"usage_by_hour": fetch_table(hours), "usage_by_model_project": fetch_table(groups)}
+        summary: dict[str, Any] = {f"total_{name}": overview.totals[name] for name in SUMMARY}
+        return overview.offer_files(tables, out_dir, summary)
 
-    @property
-    def _where(self) -> Where:
-        return {"project": self.project} if self.project else {}
-
-    def _part(self, kind: str, title: str, made: Callable[[Span], View], *, wide: bool = True) -> Part:
-        variants = {}
-        for name, span in self.spans.items():
-            view = self._nothing(kind, title) if span.empty else made(span)
-            variants[name] = view | {
-                "span": f"{views.stretch(span, span.window.start, span.window.end)} {self.ws.timezone}"
-            }
-        return Part(kind, title, variants, wide)
-
-    def _nothing(self, kind: str, title: str) -> View:
-        if kind == "tiles":
-            return views.notice("No requests in this window", self._advice)
-        return views.nothing(title) if title else {"html": "", "text": ""}
-
-    @cached_property
-    def _advice(self) -> list[str]:
-        """What to do about a window without requests."""
-        events = self.ws.store.events()
-        at = events.timestamp
-        first, last = events.aggregate(first=earliest(at), last=latest(at)).to_pyarrow().to_pylist()[0].values()
-        if first is None:
-            return ["The store has no events yet.", "Load some with hanzo-reports ingest, or try hanzo-reports demo."]
-        of = f" of the project {self.project!r}" if self.project else ""
-        reach = f"from {first:%d %b %Y %H:%M} to {last:%d %b %Y %H:%M} UTC"
-        other = f"-p window={first:%Y-%m-%d}..{last:%Y-%m-%d}"
-        return [
-            f"The store's events reach {reach}; none{of} is in the window.",
-            f"Choose another range, for example {other}, or load newer events.",
-        ]
-
-    def _kpis(self) -> dict[str, dict[str, Any]]:
-        return {
-            name: {
-                key: format_decimal(value) if isinstance(value, Decimal) else value for key, value in span.now.items()
-            }
-            for name, span in self.spans.items()
-        }
-
-
-def attached(name: str, text: str, rows: pa.Table, out_dir: str) -> dict[str, Any]:
-    """A file written where it is wanted, and the address by which the page offers it."""
-    data = text.encode()
-    if out_dir:
-        write_bytes(Path(out_dir) / name, data)
-    small = len(data) <= EMBEDDED or not out_dir
-    href = f"data:{_TYPES[name.rpartition('.')[2]]};base64,{b64encode(data).decode()}" if small else name
-    return {"name": name, "rows": rows.num_rows, "columns": rows.column_names, "href": href}
+    def _show_all(self, kind: str, title: str, build: Callable[[OverviewWindow], Panel], *, wide: bool = True) -> Part:
+        """A panel for every range; in a range without requests it says so."""
+        return join_variants([
+            overview.show(build_empty(kind, title, wide=wide) if overview.is_empty else build(overview))
+            for overview in self.windows.values()
+        ])  # fmt: skip

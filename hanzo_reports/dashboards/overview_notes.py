@@ -1,10 +1,10 @@
-"""What changed, in sentences: each with a lead, the rest, and whether it is good, bad or neither."""
+"""What changed in a window, in sentences."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hanzo_reports.dashboards.overview_window import INCIDENT
+from hanzo_reports.dashboards.overview_window import INCIDENT_ERROR_RATE
 from hanzo_reports.formats import (
     describe_change,
     format_difference,
@@ -12,117 +12,110 @@ from hanzo_reports.formats import (
     format_short,
     relative_change,
 )
+from hanzo_reports.html.panels import Note
+from hanzo_reports.html.text import show_name
 from hanzo_reports.metrics.catalog import CATALOG
-from hanzo_reports.units import Unit
+from hanzo_reports.units import Grain, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hanzo_reports.dashboards.overview_sums import Row
-    from hanzo_reports.dashboards.overview_window import Span
-    from hanzo_reports.units import Grain
+    from hanzo_reports.dashboards.overview_window import OverviewWindow
 
-Note = dict[str, str]
-GRAINS = {
-    "minute": "minute", "5m": "5 minutes", "15m": "15 minutes", "hour": "hour", "day": "day", "week": "week",
-    "month": "month",
+BUCKETS = {
+    Grain.MINUTE: "minute", Grain.FIVE_MINUTES: "5 minutes", Grain.FIFTEEN_MINUTES: "15 minutes", Grain.HOUR: "hour",
+    Grain.DAY: "day", Grain.WEEK: "week", Grain.MONTH: "month",
 }  # fmt: skip
-ARTICLES = GRAINS | {"minute": "a minute", "hour": "an hour", "day": "a day", "week": "a week", "month": "a month"}
+INTERVALS = BUCKETS | {Grain.FIVE_MINUTES: "5-minute interval", Grain.FIFTEEN_MINUTES: "15-minute interval"}
+SAME = 0.0005  # a smaller relative change rounds to 0.0%
+_MOVED = {"cost": ("model", "project"), "requests": ("project",), "tokens": ("project",)}
 
 
-def changes(span: Span) -> list[Note]:
-    """The largest differences from the window before, the worst moment, the unit cost, and what has no price."""
-    return [*_sums(span), _errors(span), *_unit_cost(span), *_unpriced(span)]
-
-
-def summary(span: Span) -> str:
+def describe_window(overview: OverviewWindow) -> str:
     """The whole window in two sentences."""
-    now, before = span.now, span.before
-    cost = "at no known price" if now["cost"] is None else f"for {format_short(now['cost'], Unit.USD)}"
-    share = relative_change(now["cost"], before["cost"])
-    than = "" if share is None else f", {_more(share)} than in the window before"
-    late = [CATALOG[name].title.replace("Latency ", "latency ") for name in limited(span)]
-    told = f"Past their limit: {', '.join(late).lower()}." if late else "All health limits are kept."
-    return f"{format_short(now['requests'], Unit.REQUESTS)} requests {cost}{than}. {told}"
+    totals = overview.totals
+    requests = format_short(totals["requests"], Unit.REQUESTS)
+    cost = "with no known price" if totals["cost"] is None else f"for {format_short(totals['cost'], Unit.USD)}"
+    share = relative_change(totals["cost"], overview.previous_totals["cost"])
+    change = "" if share is None else f", {_compare(share)} the previous period"
+    breached = [CATALOG[name].title.replace("Latency ", "latency ") for name in breached_metrics(overview)]
+    health = (
+        f"Over the threshold: {', '.join(breached).lower()}."
+        if breached
+        else "All metrics are within their thresholds."
+    )
+    return f"{requests} requests {cost}{change}. {health}"
 
 
-def limited(span: Span) -> list[str]:
-    """The metrics that are past their limit."""
-    return [name for name, metric in CATALOG.items() if metric.breaches_threshold(span.now.get(name))]
+def breached_metrics(overview: OverviewWindow) -> list[str]:
+    """The metrics that breach their default threshold."""
+    return [name for name, metric in CATALOG.items() if metric.breaches_threshold(overview.totals.get(name))]
 
 
-def moment(span: Span, row: Row, grain: Grain | None = None) -> str:
-    """A bucket's first instant as a person writes it, in the window's zone; for a bucket of days, the day.
-
-    Args:
-        span: whose bucket it is.
-        row: holds the `bucket`.
-        grain: the bucket's; None: that of the span's course.
-    """
-    start = span.local(row["bucket"].start)
-    return f"{start:%a} {start.day} {start:%b}" + (f" {start:%H:%M}" if (grain or span.grain).seconds else "")
+def describe_changes(overview: OverviewWindow) -> list[Note]:
+    """The largest changes since the previous period, the worst moment, the unit cost, and requests without a price."""
+    return [
+        *_describe_sums(overview), _describe_errors(overview), *_describe_unit_cost(overview),
+        *_describe_unpriced(overview),
+    ]  # fmt: skip
 
 
-def _more(share: float) -> str:
-    if abs(share) < 0.0005:  # noqa: PLR2004
-        return "as much"
-    return f"{format_relative_change(abs(share)).lstrip('+')} {'more' if share > 0 else 'less'}"
+def _compare(share: float) -> str:
+    if abs(share) < SAME:
+        return "as much as in"
+    return f"{format_relative_change(abs(share)).lstrip('+')} {'more' if share > 0 else 'less'} than in"
 
 
-def _sums(span: Span) -> Iterator[Note]:
-    """For cost, requests and tokens: the difference, and the group that moved it most."""
-    for name, by in (("cost", ("model", "project")), ("requests", ("project",)), ("tokens", ("project",))):
-        now, before, metric = span.now[name], span.before[name], CATALOG[name]
-        if not now or not before:
+def _describe_sums(overview: OverviewWindow) -> Iterator[Note]:
+    """For cost, requests and tokens: the change, and the group that moved it most."""
+    for name, dimensions in _MOVED.items():
+        current, previous, metric = overview.totals[name], overview.previous_totals[name], CATALOG[name]
+        if not current or not previous:
             continue
-        difference = now - before
-        moves: dict[tuple[Any, ...], Any] = {}
-        for row in span.groups:
-            key = tuple(row[dimension] or f"no {dimension}" for dimension in by)
+        difference = current - previous
+        moves: dict[tuple[str, ...], Any] = {}
+        for row in overview.groups:
+            key = tuple(row[dimension] or f"no {dimension}" for dimension in dimensions)
             moves[key] = moves.get(key, 0) + (row[name] or 0) - (row[f"{name}_previous"] or 0)
-        most = max(moves, key=lambda key: (abs(moves[key]), key))
-        word = "rose" if difference > 0 else "fell" if difference < 0 else "stayed the same"
+        mover = max(moves, key=lambda key: (abs(moves[key]), key))
+        verb = "rose" if difference > 0 else "fell" if difference < 0 else "stayed the same"
         size = f" {format_short(abs(difference), metric.unit)}" if difference else ""
-        yield {
-            "lead": f"{metric.title} {word}{size}",
-            "rest": f" ({format_relative_change(float(now) / float(before) - 1)}); the largest single mover is "
-            f"{' in '.join(most)} ({format_difference(moves[most], metric.unit)}).",
-            "tone": describe_change(now, before, metric.direction).tone,
-        }
+        share = format_relative_change(float(current) / float(previous) - 1)
+        names, moved = " in ".join(map(show_name, mover)), format_difference(moves[mover], metric.unit)
+        tone = describe_change(current, previous, metric.direction).tone
+        yield Note(f"{metric.title} {verb}{size}", f" ({share}); the largest mover is {names} ({moved}).", tone)
 
 
-def _errors(span: Span) -> Note:
-    every, worst = GRAINS[span.watch], span.worst
+def _describe_errors(overview: OverviewWindow) -> Note:
+    interval, worst = INTERVALS[overview.incident_grain], overview.worst_bucket
     if worst:
         p99 = worst["latency_p99"]
-        slow = f", when p99 was {format_short(p99, Unit.MILLISECONDS)}" if p99 is not None else ""
-        when = f"the {every} from {moment(span, worst, span.watch)} {span.window.timezone}"
+        latency = f", when p99 was {format_short(p99, Unit.MILLISECONDS)}" if p99 is not None else ""
+        start = overview.bucket_label(worst["bucket"], overview.incident_grain)
         rate = format_short(worst["error_rate"], Unit.SHARE)
-        return {"lead": f"Errors peaked at {rate}", "rest": f" in {when}{slow}.", "tone": "bad"}
-    rate, before = format_short(span.now["error_rate"], Unit.SHARE), span.before["error_rate"]
-    past = "" if before is None else f" after {format_short(before, Unit.SHARE)}"
-    rest = f" of the requests failed{past}; no {every} had more than {INCIDENT:.0%} errors."
-    return {"lead": rate, "rest": rest, "tone": "even"}
+        rest = f" in the {interval} from {start} {overview.ws.timezone}{latency}."
+        return Note(f"Errors peaked at {rate}", rest, "bad")
+    rate = format_short(overview.totals["error_rate"], Unit.SHARE)
+    previous = overview.previous_totals["error_rate"]
+    before = "" if previous is None else f", after {format_short(previous, Unit.SHARE)} in the previous period"
+    return Note(rate, f" of requests failed{before}; no {interval} had more than {INCIDENT_ERROR_RATE:.0%} errors.")
 
 
-def _unit_cost(span: Span) -> Iterator[Note]:
-    now, before = span.now["cost_per_request"], span.before["cost_per_request"]
-    if now is None:
+def _describe_unit_cost(overview: OverviewWindow) -> Iterator[Note]:
+    current, previous = (row["cost_per_request"] for row in (overview.totals, overview.previous_totals))
+    if current is None:
         return
-    share = relative_change(now, before)
-    rest = "" if share is None else f", {format_relative_change(share)} on the window before"
-    tone = describe_change(now, before, CATALOG["cost_per_request"].direction).tone
-    yield {
-        "lead": "Unit cost",
-        "rest": f" was {format_short(now * 1000, Unit.USD)} per 1,000 priced requests{rest}.",
-        "tone": tone,
-    }
+    share = relative_change(current, previous)
+    change = "" if share is None else f", {format_relative_change(share)} on the previous period"
+    tone = describe_change(current, previous, CATALOG["cost_per_request"].direction).tone
+    cost = format_short(current * 1000, Unit.USD)
+    yield Note("Unit cost", f" was {cost} per 1,000 priced requests{change}.", tone)
 
 
-def _unpriced(span: Span) -> Iterator[Note]:
-    count = span.now["unpriced_requests"]
-    if not count:
-        return
-    names = [str(row["name"] or "no model") for row in span.ranked("model", "unpriced_requests", 3)]
-    rest = f" used tokens, but no price is known for {', '.join(names)}; they are not in the cost."
-    yield {"lead": f"{count:,} requests", "rest": rest, "tone": "bad"}
+def _describe_unpriced(overview: OverviewWindow) -> Iterator[Note]:
+    count = overview.totals["unpriced_requests"]
+    if count:
+        names = ", ".join(
+            show_name(row["name"] or "no model") for row in overview.rank("model", "unpriced_requests", 3)
+        )
+        yield Note(f"{count:,} requests", f" with no known price are not included in the cost: {names}.", "bad")

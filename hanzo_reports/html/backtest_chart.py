@@ -1,4 +1,4 @@
-"""The errors of a backtest as a chart: how far off each forecasting method is, by day of the period."""
+"""The chart of a backtest: how far off each method is, by the day of the period on which it forecasts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 COLORS = {"forecast": "#3d5afe", "run_rate": "#c0203f", "last_7_days": "#0d9488", "seasonal_naive": "#94a3b8",
           "auto_ets": "#8a5a00"}  # fmt: skip
+CLASSES = ("all", "steady", "uneven", "bursty")
 
 
-def write_errors_chart(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw a backtest into an SVG file with a panel for each class of spend; it appears whole or not at all.
+def write_backtest_chart(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw a backtest into an SVG file, one panel for each class of spend; the file appears whole or not at all.
 
     Args:
-        rows: the rows that `forecast.backtest.backtest` returns.
+        rows: what `forecast.backtest.backtest` returns.
         path: the file.
 
     Raises:
@@ -35,7 +36,6 @@ def write_errors_chart(rows: Sequence[dict[str, Any]], path: Path) -> None:
         color=alt.Color("method:N", title=None, scale=scale, legend=alt.Legend(orient="bottom")),
     )
     panels = alt.layer(base.mark_line(), base.mark_point(filled=True))
-    order = [name for name in ("all", "steady", "uneven", "bursty") if any(row["class"] == name for row in rows)]
+    order = [name for name in CLASSES if any(row["class"] == name for row in rows)]
     drawing = panels.facet(column=alt.Column("class:N", title=None, sort=order)).resolve_scale(y="independent")
-    svg = vl_convert.vegalite_to_svg(drawing.configure(font="Inter, system-ui, sans-serif").to_dict())
-    write_text(path, svg)
+    write_text(path, vl_convert.vegalite_to_svg(drawing.configure(font="Inter, system-ui, sans-serif").to_dict()))

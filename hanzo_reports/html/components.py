@@ -1,16 +1,37 @@
-"""Parts of a report: each shows itself in Jupyter, and hands the runner a JSON twin that the page is built from."""
+"""Parts of a report: each shows itself in Jupyter, and gives the runner a JSON twin that the page is built from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hanzo_reports.html.page import TEMPLATES, asset
+from hanzo_reports.html.templates import PAGE_TEMPLATES, PANEL_TEMPLATES, read_asset
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 MIME = "application/vnd.hanzo.part+json"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One part of a report for one window, before it is known which ranges the report has.
+
+    Args:
+        kind: as for `Part`.
+        title: its heading; empty for none.
+        html: its inner HTML, already escaped.
+        text: the same as plain text.
+        wide: whether it takes the page's full width.
+        facts: as for `Part`.
+    """
+
+    kind: str
+    title: str
+    html: str
+    text: str
+    wide: bool = True
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -21,7 +42,8 @@ class Part:
         kind: ``tiles``, ``chart``, ``ranking``, ``grid``, ``notes``, ``health``, ``downloads``, ``takeaway`` or
             ``notice``.
         title: its heading; empty for none.
-        variants: for each range the inner HTML (already escaped) and its plain text; the first one is shown by default.
+        variants: for each range its inner `html` (already escaped), its plain `text` and, in words, the `period`
+            that it covers; the first one is shown by default.
         wide: whether it takes the page's full width.
         facts: raw numbers for whoever reads the twin, for example the manifest.
     """
@@ -41,7 +63,7 @@ class Part:
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         name = next(iter(self.variants))
-        body = TEMPLATES.get_template("cell.html").render(part=self.twin, range=name, style=asset("part.css"))
+        body = PAGE_TEMPLATES.get_template("cell.html").render(part=self.twin, range=name, style=read_asset("part.css"))
         return {"text/html": body, "text/plain": repr(self), MIME: self.twin}
 
     def __repr__(self) -> str:
@@ -49,7 +71,25 @@ class Part:
         return f"{self.title}\n{text}" if self.title else text
 
 
-def fragment(kind: str, **given: object) -> str:
-    """The inner HTML of a part: the macro of that kind in panels.html, everything given to it escaped."""
-    macro = getattr(TEMPLATES.get_template("panels.html").module, kind)
-    return str(macro(**given))
+def join_variants(parts: Sequence[Part]) -> Part:
+    """One part with the variants and the key figures of several, which show the same for different ranges.
+
+    Args:
+        parts: at least one; kind, title, width and facts other than `kpis` are those of the first.
+    """
+    first = parts[0]
+    kpis = {name: figures for part in parts for name, figures in part.facts.get("kpis", {}).items()}
+    facts = {**first.facts, "kpis": kpis} if kpis else first.facts
+    variants = {name: variant for part in parts for name, variant in part.variants.items()}
+    return Part(first.kind, first.title, variants, first.wide, facts)
+
+
+def render_fragment(kind: str, **values: object) -> str:
+    """The inner HTML of a part: the macro of that kind in panels.html; all values are escaped.
+
+    Args:
+        kind: the macro's name.
+        values: the macro's arguments.
+    """
+    macro = getattr(PANEL_TEMPLATES.get_template("panels.html").module, kind)
+    return str(macro(**values))

@@ -1,22 +1,29 @@
 (() => {
-  const root = document.documentElement, tip = document.getElementById("tip"), theme = document.getElementById("theme");
+  const root = document.documentElement, tip = document.getElementById("tip"), themeButton = document.getElementById("theme");
   const ranges = [...document.getElementsByName("range")];
-  const kept = (value) => { try { return value ? localStorage.setItem("hz-theme", value) : localStorage.getItem("hz-theme"); } catch { return null; } };
-  const follow = () => { const named = ranges.find((range) => "#" + range.value === decodeURIComponent(location.hash)); if (named) named.checked = true; };
-  ranges.forEach((range) => range.addEventListener("change", () => history.replaceState(null, "", "#" + range.value)));
-  addEventListener("hashchange", follow);
-  follow();
-  if (kept()) root.dataset.theme = kept();
-  theme.hidden = false;
-  theme.addEventListener("click", () => {
+  const loadTheme = () => { try { return localStorage.getItem("hz-theme"); } catch { return null; } };
+  const saveTheme = (name) => { try { localStorage.setItem("hz-theme", name); } catch { /* storage is off: the choice lasts as long as the page */ } };
+  const readHash = () => { try { return decodeURIComponent(location.hash); } catch { return location.hash; } };
+  const selectRange = () => {
+    const range = ranges.find((input) => "#" + input.value === readHash());
+    if (range) range.checked = true;
+  };
+  ranges.forEach((input) => input.addEventListener("change", () => history.replaceState(null, "", "#" + input.value)));
+  addEventListener("hashchange", selectRange);
+  selectRange();
+  if (loadTheme()) root.dataset.theme = loadTheme();
+  themeButton.hidden = false;
+  themeButton.addEventListener("click", () => {
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    kept(root.dataset.theme = dark ? "light" : "dark");
+    root.dataset.theme = dark ? "light" : "dark";
+    saveTheme(root.dataset.theme);
   });
   addEventListener("pointermove", (event) => {
-    const mark = event.target.closest ? event.target.closest(".tip") : null;
-    tip.hidden = !mark;
-    if (!mark) return;
-    tip.replaceChildren(...mark.getAttribute("aria-label").split(" · ").map((line) => Object.assign(document.createElement("div"), { textContent: line })));
+    const bucket = event.target.closest ? event.target.closest(".tip") : null;
+    tip.hidden = !bucket;
+    if (!bucket) return;
+    const lines = bucket.getAttribute("aria-label").split(" · ");
+    tip.replaceChildren(...lines.map((line) => Object.assign(document.createElement("div"), { textContent: line })));
     const box = tip.getBoundingClientRect();
     tip.style.left = Math.max(8, Math.min(event.clientX + 14, innerWidth - box.width - 8)) + "px";
     tip.style.top = Math.max(8, event.clientY - box.height - 14) + "px";

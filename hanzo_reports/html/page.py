@@ -4,63 +4,52 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from hanzo_reports.html.templates import PAGE_TEMPLATES, read_asset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-HERE = Path(__file__).parent
-TEMPLATES = Environment(
-    loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
 LEAD, FOOT = "takeaway", "downloads"  # the kinds that stand above and below the others
+_OPTIONAL = ("events", "window", "run", "quality", "synthetic", "banner", "traceback")
 
 
-@cache
-def asset(name: str) -> str:
-    """A style sheet or script of this folder."""
-    return (HERE / name).read_text(encoding="utf-8").strip()
-
-
-def render(parts: Sequence[Mapping[str, Any]], meta: Mapping[str, Any]) -> str:
+def render_page(parts: Sequence[Mapping[str, Any]], meta: Mapping[str, Any]) -> str:
     """The page of a report.
 
     Args:
-        parts: JSON twins, in the notebook's order. One with `variants` (range -> `html`, `text`, `span`) follows the
+        parts: JSON twins, in the notebook's order. One with `variants` (range -> `html`, `text`, `period`) follows the
             range picker; one of kind ``text`` or ``heading`` has `text` or `title`, which are escaped here.
         meta: `title`, `project` (empty: all), `window`, `ranges` (the first is shown by default; absent: those of the
-            parts), `generated` (ISO 8601 in UTC), `events` (how many, or None), `run`, `quality` (`text`, `tone` and
-            `suites`, as `hanzo_reports.quality.verdict_history.build_badge` gives them), `synthetic`,
-            `banner` (why
-            the run failed), `traceback`; all but `title` and `generated` may be absent.
+            parts), `generated` (ISO 8601 in UTC), `events` (their number, or None), `run`, `quality` (`text`, `tone`
+            and `suites`, as `hanzo_reports.quality.verdict_history` gives them), `synthetic`, `banner` (why the run
+            failed), `traceback`; all but `title` and `generated` may be absent.
 
     Returns:
         One HTML file; its policy forbids every request.
     """
     ranges = list(meta.get("ranges") or dict.fromkeys(name for part in parts for name in part.get("variants", ())))
     ranges = ranges or [str(meta.get("window") or "")]
-    spans = {
-        name: next((found for part in parts if (found := part.get("variants", {}).get(name, {}).get("span"))), name)
-        for name in ranges
-    }
-    script = asset("page.js")
-    page = TEMPLATES.get_template("page.html")
-    return page.render(
+    script = read_asset("page.js")
+    return PAGE_TEMPLATES.get_template("page.html").render(
         title=meta["title"],
         scope=f"Project {meta['project']}" if meta.get("project") else "All projects",
         ranges=ranges,
-        spans=spans,
+        periods={name: _period_of(name, parts) for name in ranges},
         generated=f"{str(meta['generated'])[:19].replace('T', ' ')} UTC",
         first=[part for part in parts if part["kind"] == LEAD],
         body=[part for part in parts if part["kind"] not in {LEAD, FOOT}],
         last=[part for part in parts if part["kind"] == FOOT],
-        style=asset("part.css"),
-        page_style=asset("page.css"),
+        style=read_asset("part.css"),
+        page_style=read_asset("page.css"),
         script=script,
         script_hash=f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
-        **{name: meta.get(name) for name in ("events", "window", "run", "quality", "synthetic", "banner", "traceback")},
+        **{name: meta.get(name) for name in _OPTIONAL},
     )
+
+
+def _period_of(range_name: str, parts: Sequence[Mapping[str, Any]]) -> str:
+    """The period that a range covers, as the first part that says so words it; else the range's name."""
+    variants = (part.get("variants", {}).get(range_name, {}) for part in parts)
+    return next((variant["period"] for variant in variants if variant.get("period")), range_name)

@@ -230,10 +230,10 @@ def _describe_run(plan: Plan, run: str, parts: list[dict[str, Any]], failure: Fa
 def _write_page(
     plan: Plan, draft: Draft, parts: list[dict[str, Any]], facts: Mapping[str, Any], failure: Failure | None
 ) -> None:
-    from hanzo_reports.html.page import render  # noqa: PLC0415  # the kernel starts first
+    from hanzo_reports.html.page import render_page  # noqa: PLC0415  # the kernel starts first
 
     request = plan.request
-    page = render(
+    page = render_page(
         parts,
         {
             "title": request.notebook.title,

@@ -1,5 +1,12 @@
-"""Events to plant, and a store for them."""
+"""The instant at which the pages of these tests are made."""
 
-from event_fixtures import arrow, lake, now
+from __future__ import annotations
 
-__all__ = ["arrow", "lake", "now"]
+from datetime import UTC, datetime
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def now():
+    return datetime(2025, 6, 8, 9, 30, tzinfo=UTC)

@@ -11,19 +11,19 @@ import pytest
 
 import hanzo_reports as hr
 from hanzo_reports.budgets.budget import Budget
-from hanzo_reports.dashboards.api_keys import KeyBoard
-from hanzo_reports.dashboards.budgets import BudgetBoard
-from hanzo_reports.dashboards.budgets import _days as course
-from hanzo_reports.dashboards.costs import CostBoard
-from hanzo_reports.dashboards.models import ModelBoard
+from hanzo_reports.dashboards.api_keys import ApiKeyDashboard
+from hanzo_reports.dashboards.budgets import BudgetDashboard
+from hanzo_reports.dashboards.budgets_chart import spend_by_day
+from hanzo_reports.dashboards.costs import CostDashboard
+from hanzo_reports.dashboards.models import ModelDashboard
 from hanzo_reports.errors import UnknownNameError, WindowError
 from hanzo_reports.forecast import daily_spend, forecasts
 from hanzo_reports.forecast.scorecard import issued
 from hanzo_reports.forecast.series import given
 from hanzo_reports.formats import format_short
-from hanzo_reports.html.charts import Chart, Line, drawn
+from hanzo_reports.html.charts import Chart, Line, draw_chart
 from hanzo_reports.html.components import MIME
-from hanzo_reports.html.page import render
+from hanzo_reports.html.page import render_page
 from hanzo_reports.metrics.cost import PARTS
 from hanzo_reports.units import Unit
 
@@ -54,40 +54,74 @@ def ws(store):
     return hr.open(str(store), now=NOW)
 
 
-def cost_parts(board):
+def cost_parts(dashboard):
     dimensions = ("project", "api_key", "endpoint", "team", "user", "service")
-    return [board.headline(), board.over_time(), board.by_model(), *map(board.by, dimensions), board.reasons(),
-            board.downloads(), board.takeaway()]  # fmt: skip
+    return [
+        dashboard.tiles(),
+        dashboard.over_time(),
+        dashboard.by_model(),
+        *map(dashboard.by, dimensions),
+        dashboard.reasons(),
+        dashboard.downloads(),
+        dashboard.takeaway(),
+    ]
 
 
-def budget_parts(board):
-    return [board.headline(), board.budgets(), board.month(), board.burn(0), board.burn(1), board.forecasts(),
-            board.who(), board.trust(), board.downloads(), board.takeaway()]  # fmt: skip
+def budget_parts(dashboard):
+    return [
+        dashboard.tiles(),
+        dashboard.budgets(),
+        dashboard.month(),
+        dashboard.burn_down(0),
+        dashboard.burn_down(1),
+        dashboard.forecasts(),
+        dashboard.overspenders(),
+        dashboard.trust(),
+        dashboard.downloads(),
+        dashboard.takeaway(),
+    ]
 
 
-def model_parts(board):
+def model_parts(dashboard):
     ranked = ("cost_per_million_tokens", "latency_p50", "error_rate")
-    return [board.headline(), board.models(), board.courses(), *map(board.by, ranked), board.value(), board.downloads(),
-            board.takeaway()]  # fmt: skip
+    return [
+        dashboard.tiles(),
+        dashboard.models(),
+        dashboard.unit_cost_over_time(),
+        *map(dashboard.by, ranked),
+        dashboard.value(),
+        dashboard.downloads(),
+        dashboard.takeaway(),
+    ]
 
 
-def key_parts(board):
-    return [board.headline(), board.keys(), board.ranking("api_key", "cost"), board.odd(), board.downloads(),
-            board.takeaway()]  # fmt: skip
+def key_parts(dashboard):
+    return [
+        dashboard.tiles(),
+        dashboard.keys(),
+        dashboard.ranking("api_key", "cost"),
+        dashboard.findings(),
+        dashboard.downloads(),
+        dashboard.takeaway(),
+    ]
 
 
-BOARDS = {"cost": (CostBoard, cost_parts), "budgets": (BudgetBoard, budget_parts), "models": (ModelBoard, model_parts),
-          "keys": (KeyBoard, key_parts)}  # fmt: skip
+DASHBOARDS = {
+    "cost": (CostDashboard, cost_parts),
+    "budgets": (BudgetDashboard, budget_parts),
+    "models": (ModelDashboard, model_parts),
+    "keys": (ApiKeyDashboard, key_parts),
+}
 
 
 def test_cost_tiles_and_parts_are_the_metrics(ws):
-    board = CostBoard(ws, "7d")
-    kpis = twin(board.headline())["kpis"]["7d"]
+    dashboard = CostDashboard(ws, "7d")
+    kpis = twin(dashboard.tiles())["kpis"]["7d"]
     whole = ws.costs("7d", ("cost", *PARTS, "cache_savings", "unpriced_requests")).rows()[0]
     for name, value in whole.items():
         assert Decimal(str(kpis[name])) == value
     models = ws.costs("7d", ["cost"], by=["model"]).rows()
-    text = html(board.by_model())
+    text = html(dashboard.by_model())
     for row in models:
         if row["cost"]:
             assert row["model"] in text
@@ -98,7 +132,7 @@ def test_cost_tiles_and_parts_are_the_metrics(ws):
 
 
 def test_exports_add_up_to_the_whole(ws, tmp_path):
-    CostBoard(ws, "7d").downloads(str(tmp_path))
+    CostDashboard(ws, "7d").downloads(str(tmp_path))
     whole = ws.costs("7d", ["cost"]).rows()[0]["cost"]
     files = sorted(tmp_path.glob("cost_by_*.csv"))
     assert len(files) == 8
@@ -109,24 +143,24 @@ def test_exports_add_up_to_the_whole(ws, tmp_path):
 
 
 def test_budgets_say_who_and_when(ws):
-    board = BudgetBoard(ws, "mtd")
-    assert [each.budget.project for each in board.standing] == ["bot", "platform", "research"]
-    kpis = twin(board.headline())["kpis"]["mtd"]
+    dashboard = BudgetDashboard(ws, "mtd")
+    assert [status.budget.project for status in dashboard.statuses] == ["bot", "platform", "research"]
+    kpis = twin(dashboard.tiles())["kpis"]["mtd"]
     assert Decimal(kpis["spent"]) == ws.costs("mtd", ["cost"]).rows()[0]["cost"]
     assert kpis["likely_to_exceed"] >= 1
-    told = repr(board.who())
-    assert "bot is over its limit by" in told
-    assert "1 of 3 budgets are safe" in told
-    assert "Likely to exceed: bot" in repr(board.takeaway())
-    assert 'fill-opacity=".2"' in html(board.month())  # the band
-    assert "budgets.csv: 3 rows" in repr(board.downloads())
+    text = repr(dashboard.overspenders())
+    assert "bot is over its limit by" in text
+    assert "1 of 3 budgets are safe" in text
+    assert "Likely to exceed: bot" in repr(dashboard.takeaway())
+    assert 'fill-opacity=".2"' in html(dashboard.month())  # the band
+    assert "budgets.csv: 3 rows" in repr(dashboard.downloads())
 
 
 def test_without_budgets_the_page_says_how_to_set_one(workspace):
-    board = BudgetBoard(workspace, "mtd")
-    assert "hanzo-reports budgets set" in html(board.budgets())
-    assert "No project has a budget" in repr(board.takeaway())
-    assert "Fewer budgets than charts" in html(board.burn(0))
+    dashboard = BudgetDashboard(workspace, "mtd")
+    assert "hanzo-reports budgets set" in html(dashboard.budgets())
+    assert "No project has a budget" in repr(dashboard.takeaway())
+    assert "Fewer budgets than charts" in html(dashboard.burn_down(0))
 
 
 def loaded(folder, rows, now=NOW):
@@ -143,17 +177,17 @@ def test_budgets_of_a_month_that_is_over_are_told_at_its_end(tmp_path):
     february = datetime(2026, 2, 1, 12, tzinfo=UTC)
     ws = loaded(tmp_path, [(february + timedelta(days=day), 10 if day < 28 else 1) for day in range(-30, 58)])
     ws.budgets.set(Budget("search", Decimal(500)), ws.now)
-    board = BudgetBoard(ws, "2026-02-01..2026-02-28")
-    assert Decimal(twin(board.headline())["kpis"]["2026-02-01..2026-02-28"]["spent"]) == 280
-    assert "February 2026" in html(board.budgets())
-    assert "search · 56% of $500.00" in repr(board.budgets())
+    dashboard = BudgetDashboard(ws, "2026-02-01..2026-02-28")
+    assert Decimal(twin(dashboard.tiles())["kpis"]["2026-02-01..2026-02-28"]["spent"]) == 280
+    assert "February 2026" in html(dashboard.budgets())
+    assert "search · 56% of $500.00" in repr(dashboard.budgets())
 
 
 def test_a_budget_without_a_forecast_is_not_called_safe(tmp_path):
     ws = loaded(tmp_path, [(datetime(2026, 3, 31, 11, tzinfo=UTC), 1)])
     ws.budgets.set(Budget("search", Decimal(100)), ws.now)
-    told = repr(BudgetBoard(ws, "mtd").who())
-    assert "search cannot be told yet" in told
+    told = repr(BudgetDashboard(ws, "mtd").overspenders())
+    assert "search has no forecast yet" in told
     assert "safe" not in told
 
 
@@ -161,20 +195,20 @@ def test_trust_is_in_shipped_numbers_until_a_month_is_judged_then_in_ones_own(tm
     """January 2025 is judged in March 2026, when its first weeks lie over 402 days back."""
     january = datetime(2025, 1, 1, 12, tzinfo=UTC)
     ws = loaded(tmp_path, [(january + timedelta(days=day), 10) for day in range(-40, 60)])
-    shipped = html(BudgetBoard(ws, "mtd").trust())
+    shipped = html(BudgetDashboard(ws, "mtd").trust())
     assert "Shipped calibration" in shipped
-    assert "82% on steady ones, 83% on uneven ones, 88% on bursty ones" in shipped
+    assert "82% of steady, 83% of uneven, 88% of bursty public series" in shipped
 
     def issue(days):
         for day in days:
             then = january + timedelta(days=day - 0.5)
             made = forecasts(daily_spend(ws.events, then, by=["project"]))
             issued(ws.budgets.state, made, ["project"], "UTC", then)
-        return html(BudgetBoard(ws, "mtd").trust())
+        return html(BudgetDashboard(ws, "mtd").trust())
 
     few = issue([10])
     assert "Your data, still few" in few
-    assert "<b>1 forecast</b> of 1 month could be judged" in few
+    assert "<b>1 forecast</b> of 1 month could be scored" in few
     assert re.search(r"[01]\.\d% off", few)  # 310 came, and is what it is judged by
     many = issue(range(8, 29))
     assert ("Your data" in many, "still few" in many, "Shipped" in many) == (True, False, False)
@@ -183,25 +217,25 @@ def test_trust_is_in_shipped_numbers_until_a_month_is_judged_then_in_ones_own(tm
 def test_a_refund_is_off_the_course_of_the_month():
     daily = {date(2026, 2, 1) + timedelta(days=at): 10 for at in range(58)} | {date(2026, 3, 5): -25}
     panel = given(daily, datetime(2026, 3, 31, tzinfo=UTC))
-    spent = {row["day"]: row["spent"] for row in course(panel, forecasts(panel)[0])}
+    spent = {row["day"]: row["spent"] for row in spend_by_day(panel, forecasts(panel)[0])}
     assert [spent[date(2026, 3, day)] for day in (4, 5, 6)] == [40, 15, 25]
 
 
 def test_reported_costs_are_praised_only_where_there_are_some(tmp_path, ws):
-    assert "No reported cost of" in repr(CostBoard(ws, "7d").reasons())
+    assert "No reported cost of" in repr(CostDashboard(ws, "7d").reasons())
     now = datetime(2026, 3, 30, tzinfo=UTC)
     computed = hr.open(str(tmp_path / "lake"), now=NOW, create=True)
     lines = ["event_id,timestamp,service,project,provider,model,status,input_tokens,output_tokens"]
     lines += [f"e{n},{now.isoformat()},gateway,search,openai,gpt-4o,200,50,5" for n in range(3)]
     (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     computed.ingest("events", [tmp_path / "rows.csv"])
-    board = CostBoard(computed, "7d")
-    assert board.whole["cost"] > 0
-    assert "eported cost" not in repr(board.reasons())
+    dashboard = CostDashboard(computed, "7d")
+    assert dashboard.totals["cost"] > 0
+    assert "eported cost" not in repr(dashboard.reasons())
 
 
 def test_the_best_model_is_the_one_by_hand(ws):
-    board = ModelBoard(ws, "7d")
+    dashboard = ModelDashboard(ws, "7d")
     rows = ws.usage("7d", ["requests", "cost_per_million_tokens", "output_tokens"], by=["model"]).rows()
     able = [
         row
@@ -210,11 +244,11 @@ def test_the_best_model_is_the_one_by_hand(ws):
     ]
     cheap = min(able, key=lambda row: row["cost_per_million_tokens"])
     assert f"{cheap['model']} costs {format_short(cheap['cost_per_million_tokens'], Unit.USD)} per 1M tokens" in repr(
-        board.takeaway()
+        dashboard.takeaway()
     )
-    assert f"<b>{format_short(cheap['cost_per_million_tokens'], Unit.USD)}</b>" in html(board.models())
+    assert f"<b>{format_short(cheap['cost_per_million_tokens'], Unit.USD)}</b>" in html(dashboard.models())
     with pytest.raises(UnknownNameError, match="did you mean 'latency_p95'"):
-        board.by("latency_p5")
+        dashboard.by("latency_p5")
 
 
 def test_a_free_model_is_the_cheapest(tmp_path):
@@ -224,9 +258,9 @@ def test_a_free_model_is_the_cheapest(tmp_path):
         lines += [f"{model}{n},2026-03-30T12:00:00Z,gateway,p,{model},200,5,5,{cost}" for n in range(60)]
     (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     ws.ingest("events", [tmp_path / "rows.csv"])
-    board = ModelBoard(ws, "7d")
-    assert "own costs $0.00 per 1M tokens, bought $1.00." in repr(board.takeaway())
-    assert "own is the cheapest that keeps the error limit" in repr(board.value())
+    dashboard = ModelDashboard(ws, "7d")
+    assert "own costs $0.00 per 1M tokens, bought $1.00." in repr(dashboard.takeaway())
+    assert "own is the cheapest with an acceptable error rate" in repr(dashboard.value())
 
 
 def test_a_new_a_silent_a_failing_and_a_grown_key_are_flagged(tmp_path):
@@ -243,11 +277,11 @@ def test_a_new_a_silent_a_failing_and_a_grown_key_are_flagged(tmp_path):
         lines += [f"e{number}-{n},{at},gateway,search,{key},{status},5,0.01" for n in range(count)]
     (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     ws.ingest("events", [tmp_path / "rows.csv"])
-    found = {row["api_key"]: row["flags"] for row in KeyBoard(ws, "7d").keys_found}
+    found = {row["api_key"]: row["flags"] for row in ApiKeyDashboard(ws, "7d").key_rows}
     assert found == {
         "old": [], "silent": ["silent"], "new": ["new"], "failing": ["failing"], "grown": ["grown"], None: ["unnamed"],
     }  # fmt: skip
-    kpis = twin(KeyBoard(ws, "7d").headline())["kpis"]["7d"]
+    kpis = twin(ApiKeyDashboard(ws, "7d").tiles())["kpis"]["7d"]
     assert (kpis["new"], kpis["silent"], kpis["odd"]) == (1, 1, 2)
 
 
@@ -258,13 +292,13 @@ def test_in_the_store_s_first_week_no_key_has_grown(tmp_path):
     lines += [f"e{n},{(end - timedelta(minutes=20 * n)).isoformat()},gateway,search,k,200,5,0.01" for n in range(550)]
     (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     ws.ingest("events", [tmp_path / "rows.csv"])
-    (found,) = KeyBoard(ws, "7d").keys_found
+    (found,) = ApiKeyDashboard(ws, "7d").key_rows
     assert (found["requests"] > 5 * found["requests_previous"] > 0, found["flags"]) == (True, [])
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", DASHBOARDS)
 def test_a_store_without_events_says_what_to_do(name, tmp_path):
-    kind, made = BOARDS[name]
+    kind, made = DASHBOARDS[name]
     ws = hr.open(str(tmp_path / "lake"), now=NOW, create=True)
     for part in made(kind(ws, "7d")):
         assert repr(part)
@@ -278,17 +312,17 @@ def test_a_band_is_drawn_between_its_edges():
         {"start": day.replace(day=at), "end": day.replace(day=at + 1), "tip": "", "low": low, "high": high}
         for at, low, high in ((1, None, None), (2, 10, 10), (3, 10, 20))
     ]
-    (svg,) = drawn(Chart(rows, (Line("high", "s2", floor="low"),), "day", sizes=((470, 262),)))
+    (svg,) = draw_chart(Chart(rows, (Line("high", "s2", floor="low"),), "day", sizes=((470, 262),)))
     assert re.search(r'<path d="M[\d., cC-]+L[\d., cC-]+Z" fill="var\(--hz-s2,#0d9488\)" fill-opacity=".2"/>', svg)
     assert "stroke-dasharray" not in svg
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", DASHBOARDS)
 def test_a_page_asks_for_nothing_and_fits_a_phone(name, ws, tmp_path, chromium):
-    kind, made = BOARDS[name]
+    kind, made = DASHBOARDS[name]
     twins = [twin(part) for part in made(kind(ws, "7d"))]
     page_file = tmp_path / "report.html"
-    page_file.write_text(render(twins, {"title": name, "generated": NOW}), encoding="utf-8")
+    page_file.write_text(render_page(twins, {"title": name, "generated": NOW}), encoding="utf-8")
     troubles = []
     for width, scheme in ((1260, "light"), (390, "dark")):
         page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 import hanzo_reports as hr
-from hanzo_reports.dashboards.quality import QualityBoard
+from hanzo_reports.dashboards.quality import QualityDashboard
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +33,11 @@ def guarded(tmp_path_factory, now):
     return ws
 
 
-def test_checks_quarantine_and_trust_are_told(guarded):
-    board = QualityBoard(guarded, "7d")
-    text = {name: json.dumps(getattr(board, name)().twin) for name in ("tiles", "checks", "quarantine", "takeaway")}
+def test_checks_quarantine_and_trust_are_shown(guarded):
+    dashboard = QualityDashboard(guarded, "7d")
+    text = {name: json.dumps(getattr(dashboard, name)().twin) for name in ("tiles", "checks", "quarantine", "takeaway")}
     assert "With care" in text["tiles"]
-    assert "rows that no load accepted" in text["tiles"]
+    assert "rows that loads rejected" in text["tiles"]
     assert "no answer with output tokens costs nothing" in text["checks"]
     assert "own: table_row_count_to_equal" in text["checks"]
     assert "guard timestamp_not_future: no event is from the future" in text["quarantine"]
@@ -46,7 +46,7 @@ def test_checks_quarantine_and_trust_are_told(guarded):
 
 
 def test_the_trend_counts_each_open_check_once_a_day(guarded):
-    part = QualityBoard(guarded, "7d").trend().twin
+    part = QualityDashboard(guarded, "7d").trend().twin
     (shown,) = part["variants"].values()
     days = dict(re.findall(r"(\d{4}-\d\d-\d\d)</t[dh]>\s*<td[^>]*>(\d+)<", shown["html"]))
     assert (days["2025-06-06"], days["2025-06-07"]) == ("0", "1")  # all day long fresh_ever, as there was no event

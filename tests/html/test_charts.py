@@ -12,7 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanzo_reports.html.charts import HALF, NARROW, WIDE, Chart, Line, _curve, _ticks, _top, drawn
+from hanzo_reports.html.charts import (
+    HALF,
+    NARROW,
+    WIDE,
+    Chart,
+    Line,
+    _draw_curve,
+    _scale_axis,
+    _select_ticks,
+    draw_chart,
+)
 
 LINES = (Line("before", "s3", dashed=True), Line("requests", "s1", filled=True))
 MIDNIGHT, HOUR = datetime(2025, 6, 18, tzinfo=UTC), timedelta(hours=1)
@@ -63,7 +73,7 @@ def traced(path):
 
 @pytest.fixture(scope="module")
 def svgs():
-    return drawn(Chart(rows(24), LINES, "hour", [(MIDNIGHT + 9 * HOUR, MIDNIGHT + 10 * HOUR)]))
+    return draw_chart(Chart(rows(24), LINES, "hour", [(MIDNIGHT + 9 * HOUR, MIDNIGHT + 10 * HOUR)]))
 
 
 def test_it_is_drawn_at_each_size_and_scales_with_its_box(svgs):
@@ -87,7 +97,7 @@ def test_each_bucket_has_its_tooltip_and_nothing_else_has_a_label(svgs):
 
 
 def test_a_point_stands_where_its_numbers_say():
-    (svg,) = drawn(Chart(rows(4, lambda hour: (0, 50, 100, 25)[hour]), LINES[1:], "hour", sizes=(HALF,)))
+    (svg,) = draw_chart(Chart(rows(4, lambda hour: (0, 50, 100, 25)[hour]), LINES[1:], "hour", sizes=(HALF,)))
     line = re.search(r'd="(M[^"]+)" fill="none"', svg)[1]
     across, down = zip(*(piece[-1] for piece in traced(line)), strict=True)  # 420 x 230 pixels: 4 hours, 0 to 100
     assert across == pytest.approx((0, 105, 210, 315))
@@ -103,38 +113,38 @@ def test_the_clock_is_the_one_on_the_wall(svgs):
 def test_an_hour_that_comes_twice_has_room_for_both():
     berlin = datetime(2025, 10, 26, tzinfo=ZoneInfo("Europe/Berlin"))
     chart = Chart(rows(25, first=berlin), LINES, "hour")
-    lefts = [left for left, _ in boxes(drawn(chart)[0])]
+    lefts = [left for left, _ in boxes(draw_chart(chart)[0])]
     assert lefts == sorted(set(lefts))
-    assert {round(width) for _, width in boxes(drawn(chart)[0])} == {38}
-    assert words(drawn(chart)[0])[-1] == "22:00"
+    assert {round(width) for _, width in boxes(draw_chart(chart)[0])} == {38}
+    assert words(draw_chart(chart)[0])[-1] == "22:00"
 
 
 def test_numbers_are_short_or_as_the_chart_says():
     large = rows(5, lambda hour: 1_500 * hour)
-    assert {"0", "2K", "4K", "6K"} <= set(words(drawn(Chart(large, LINES, "hour"))[0]))
-    assert "2,000" in words(drawn(Chart(large, LINES, "hour", label="{:,.0f}".format))[0])
+    assert {"0", "2K", "4K", "6K"} <= set(words(draw_chart(Chart(large, LINES, "hour"))[0]))
+    assert "2,000" in words(draw_chart(Chart(large, LINES, "hour", label="{:,.0f}".format))[0])
 
 
 @pytest.mark.parametrize(("grain", "said"), [("day", ["18 Jun", "19 Jun"]), ("month", ["Jun 2025"])])
 def test_days_and_months_have_names(grain, said):
     days = [row | {"start": MIDNIGHT + place * 24 * HOUR, "end": MIDNIGHT + (place + 1) * 24 * HOUR}
             for place, row in enumerate(rows(2))]  # fmt: skip
-    assert [text for text in words(drawn(Chart(days, LINES, grain))[0]) if "Jun" in text][: len(said)] == said
+    assert [text for text in words(draw_chart(Chart(days, LINES, grain))[0]) if "Jun" in text][: len(said)] == said
 
 
 def test_few_labels_on_round_times():
     hours = [MIDNIGHT + place * HOUR for place in range(7 * 24)]
-    assert len(_ticks(hours, 13)) == 7
+    assert len(_select_ticks(hours, 13)) == 7
     quarters = [MIDNIGHT + place * HOUR / 4 for place in range(96)]
-    assert [tick.hour for tick in _ticks(quarters, 4)] == [0, 6, 12, 18]
-    assert len(_ticks(hours[5:7], 13)) == 2
-    assert _ticks([], 13) == []
+    assert [tick.hour for tick in _select_ticks(quarters, 4)] == [0, 6, 12, 18]
+    assert len(_select_ticks(hours[5:7], 13)) == 2
+    assert _select_ticks([], 13) == []
 
 
 def test_labels_keep_apart():
     hours = rows(24 * 7)
     for size in (WIDE, NARROW, HALF):
-        (svg,) = drawn(Chart(hours, LINES, "hour", sizes=(size,)))
+        (svg,) = draw_chart(Chart(hours, LINES, "hour", sizes=(size,)))
         edges = [
             (float(text.attrib["x"]) - len(text.text) * 3.1, float(text.attrib["x"]) + len(text.text) * 3.1)
             for text in read(svg).iter(f"{SVG}text")
@@ -147,7 +157,7 @@ def test_labels_keep_apart():
 
 @given(st.floats(1e-6, 1e12))
 def test_the_axis_of_numbers_ends_above_them_on_a_round_one(most):
-    top, step = _top(most)
+    top, step = _scale_axis(most)
     assert most <= top * (1 + 1e-9)
     assert 1.4 <= top / step <= 7
     assert f"{step:e}"[0] in "125"
@@ -155,7 +165,7 @@ def test_the_axis_of_numbers_ends_above_them_on_a_round_one(most):
 
 @given(st.lists(st.floats(0, 1000), min_size=2, max_size=30))
 def test_a_curve_rises_and_falls_only_where_its_points_do(values):
-    path = _curve([(10.0 * place, value) for place, value in enumerate(values)])
+    path = _draw_curve([(10.0 * place, value) for place, value in enumerate(values)])
     pieces = traced(path)
     assert [y for *_, (_, y) in pieces] == pytest.approx(values, abs=0.051)
     for before, after in pairwise(pieces):
@@ -165,17 +175,17 @@ def test_a_curve_rises_and_falls_only_where_its_points_do(values):
 
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_hardly_any_data_is_drawn_too(n):
-    assert read(drawn(Chart(rows(n), LINES, "day", sizes=(HALF,)))[0]).tag.endswith("svg")
+    assert read(draw_chart(Chart(rows(n), LINES, "day", sizes=(HALF,)))[0]).tag.endswith("svg")
 
 
 def test_nothing_but_zeros_lies_on_the_ground():
-    (svg,) = drawn(Chart(rows(3, lambda _: 0), LINES[1:], "hour", sizes=(HALF,)))
+    (svg,) = draw_chart(Chart(rows(3, lambda _: 0), LINES[1:], "hour", sizes=(HALF,)))
     assert re.search(r'd="M0,230[^"]+" fill="none"', svg)
 
 
 def test_a_gap_breaks_the_line_and_a_lonely_point_is_a_dot():
     values = [None if hour in {8, 9, 11} else 5 for hour in range(24)]
-    (svg,) = drawn(Chart(rows(24, values.__getitem__), LINES[1:], "hour", sizes=(HALF,)))
+    (svg,) = draw_chart(Chart(rows(24, values.__getitem__), LINES[1:], "hour", sizes=(HALF,)))
     (line,) = re.findall(r'd="(M[^"]*)" fill="none"', svg)
     assert line.count("M") == 3
     assert line.count("h0") == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from hanzo_reports.formats import describe_change
-from hanzo_reports.html.components import MIME, Part, fragment
+from hanzo_reports.html.components import MIME, Part, render_fragment
 from hanzo_reports.metrics.catalog import CATALOG
 
 
@@ -23,7 +23,7 @@ def test_a_part_shows_itself_in_every_form():
 
 def test_what_users_wrote_is_escaped():
     row = {"name": '<img src=x onerror="1">&', "vague": False, "bar": "5", "share": "1%", "value": "1", "exact": "1"}
-    html = fragment(
+    html = render_fragment(
         "ranking", title="<b>", subtitle="&", rows=[row | {"change": describe_change(1, 1, CATALOG["cost"].direction)}]
     )
     assert "&lt;img src=x onerror=&#34;1&#34;&gt;&amp;" in html

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 import hanzo_reports as hr
-from hanzo_reports.dashboards.overview import Board
+from hanzo_reports.dashboards.overview import OverviewDashboard
 from hanzo_reports.formats import Change, format_short
-from hanzo_reports.html.components import MIME, fragment
-from hanzo_reports.html.page import render
+from hanzo_reports.html.components import MIME, render_fragment
+from hanzo_reports.html.page import render_page
 from hanzo_reports.units import Unit
 
 NOW = "2026-03-31T12:00:00Z"
@@ -38,20 +38,29 @@ FAINT = """() => {  // texts whose contrast is below 4.5, WCAG 2.2 level AA
     return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), node.className, node.textContent.trim().slice(0, 20)];
   }).filter(([ratio]) => ratio < 4.5);
 }"""
-TIP = r"\w{3} \d+ \w{3} \d\d:\d\d\n[\d,]+ requests\n[\d,]+ before\n[\d.]+% errors"
+TIP = r"\w{3} \d+ \w{3} \d\d:\d\d\n[\d,]+ requests\nprevious [\d,]+\n[\d.]+% errors"
 COMMAND = Path(sys.executable).with_name("hanzo-reports")
 
 
-def twins(board):
+def twins(dashboard):
     """What the runner collects from the notebook."""
-    parts = (board.tiles(), board.volume(), board.ranking("model", "requests"), board.ranking("project", "cost"),
-             board.changes(), board.latency(), board.health(), board.downloads(), board.takeaway())  # fmt: skip
+    parts = (
+        dashboard.tiles(),
+        dashboard.volume(),
+        dashboard.ranking("model", "requests"),
+        dashboard.ranking("project", "cost"),
+        dashboard.changes(),
+        dashboard.latency(),
+        dashboard.health(),
+        dashboard.downloads(),
+        dashboard.takeaway(),
+    )
     return [part._repr_mimebundle_()[MIME] for part in parts]
 
 
 @pytest.fixture(scope="module")
 def html(sample_store):
-    return render(twins(Board(hr.open(str(sample_store), now=NOW))), META)
+    return render_page(twins(OverviewDashboard(hr.open(str(sample_store), now=NOW))), META)
 
 
 @pytest.fixture
@@ -183,9 +192,11 @@ def test_long_names_that_differ_at_their_end_can_be_told_apart(opened, width):
     names = [f"a-project-with-an-exceedingly-long-name-for-a-team-of-teams-number-{n}" for n in range(3)]
     row = {"vague": False, "bar": "50", "value": "$10.00", "exact": "$10.00", "share": "33.3%",
            "change": Change("↑ 1.0%", "up", "even")}  # fmt: skip
-    html = fragment("ranking", title="Cost by project", subtitle="US dollars", rows=[row | {"name": n} for n in names])
+    html = render_fragment(
+        "ranking", title="Cost by project", subtitle="US dollars", rows=[row | {"name": n} for n in names]
+    )
     part = {"kind": "ranking", "width": "half", "variants": {"24h": {"html": html, "text": ""}}}
-    page = opened(render([part], META), viewport={"width": width, "height": 800})
+    page = opened(render_page([part], META), viewport={"width": width, "height": 800})
     for name in names:
         cell = page.get_by_title(name)
         head, tail = cell.locator("span").all()
@@ -214,14 +225,14 @@ def test_a_file_is_downloaded_from_the_page_itself(html, opened, workspace):
 def test_what_users_wrote_is_text(opened):
     evil = '<img src="http://example.com/x" onerror="alert(1)"><script>alert(2)</script>'
     parts = [{"kind": "text", "title": evil, "text": f"{evil}\n\n{evil}"}, {"kind": "heading", "title": evil}]
-    page = opened(render(parts, META | dict.fromkeys(("title", "project", "run", "banner", "traceback"), evil)))
+    page = opened(render_page(parts, META | dict.fromkeys(("title", "project", "run", "banner", "traceback"), evil)))
     assert page.locator("img").count() == 0
     assert page.locator("script").count() == 1
     assert page.locator("h1").inner_text().startswith(evil)
 
 
 def test_a_failed_run_says_why_and_shows_what_there_is(html, opened):
-    page = opened(render([], META | {"banner": "cell 4: no store", "traceback": "in line 2", "synthetic": False}))
+    page = opened(render_page([], META | {"banner": "cell 4: no store", "traceback": "in line 2", "synthetic": False}))
     assert page.get_by_role("alert").inner_text().split("\n\n")[:2] == ["This run failed", "cell 4: no store"]
     page.get_by_text("Traceback").first.click()
     assert page.locator("pre").is_visible()
@@ -230,7 +241,7 @@ def test_a_failed_run_says_why_and_shows_what_there_is(html, opened):
 
 
 def test_a_window_without_requests_is_a_page_that_says_so(opened, workspace):
-    page = opened(render(twins(Board(workspace, "2020-01-01..2020-01-02")), META | {"project": "bot"}))
+    page = opened(render_page(twins(OverviewDashboard(workspace, "2020-01-01..2020-01-02")), META | {"project": "bot"}))
     assert page.get_by_role("heading", name="No requests in this window").is_visible()
     assert page.get_by_text("Choose another range").is_visible()
     assert page.get_by_role("radio").locator("visible=true").count() == 0
@@ -238,8 +249,10 @@ def test_a_window_without_requests_is_a_page_that_says_so(opened, workspace):
 
 
 def test_a_cell_in_jupyter_stands_alone(sample_store, opened):
-    board = Board(hr.open(str(sample_store), now=NOW), "yesterday")
-    cells = [part._repr_mimebundle_()["text/html"] for part in (board.tiles(), board.volume(), board.health())]
+    dashboard = OverviewDashboard(hr.open(str(sample_store), now=NOW), "yesterday")
+    cells = [
+        part._repr_mimebundle_()["text/html"] for part in (dashboard.tiles(), dashboard.volume(), dashboard.health())
+    ]
     page = opened(f"<!doctype html><meta charset=utf-8><body data-jp-theme-light=false>{''.join(cells)}")
     assert page.locator("[data-metric=cost] strong").is_visible()
     assert page.locator(".hz-drawings svg").first.is_visible()
