@@ -63,7 +63,7 @@ lock: $(BIN)/uv  ## choose versions anew where pyproject.toml asks for it; UPGRA
 		--no-header --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 
 migration: $(ENV)/.ready  ## a step that makes the state's tables as state/database.py has them: NAME=what_it_does
-	$(BIN)/python -c 'from hanzo_reports.state import database, migrate; migrate.draft("$(NAME)", database.METADATA)'
+	$(BIN)/python -c 'from hanzo_reports.state import database, migrate; migrate.draft_migration("$(NAME)", database.METADATA)'
 	$(BIN)/ruff format --quiet hanzo_reports/state/migrations
 	$(BIN)/ruff check --quiet --fix hanzo_reports/state/migrations
 

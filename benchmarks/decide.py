@@ -19,7 +19,7 @@ import sqlalchemy
 import hanzo_reports as hr
 from hanzo_reports.budgets.budget import Budget, Budgets
 from hanzo_reports.budgets.decision import decision
-from hanzo_reports.state.database import sqlite
+from hanzo_reports.state.database import open_sqlite_state
 
 CALLS, TARGET = 10_000, 10.0  # milliseconds
 
@@ -39,7 +39,7 @@ def main(calls: int) -> int:
             worked.append(1000 * (time.process_time() - busy))
         if allowed != calls * 4 // 5:
             sys.exit(f"{allowed} allowed of {calls}, {calls * 4 // 5} fit")
-        bare, engine = [], sqlite(Path(name) / "bare.db")
+        bare, engine = [], open_sqlite_state(Path(name) / "bare.db")
         with engine.begin() as connection:
             connection.execute(sqlalchemy.text("CREATE TABLE t (n INTEGER)"))
         for number in range(calls // 10):

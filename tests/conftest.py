@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import sqlalchemy
@@ -85,7 +86,7 @@ def state_engine(state_url, tmp_path):
 
     def open_():
         if "sqlite" in state_url:
-            engine = state.sqlite(tmp_path / "state.db")
+            engine = state.open_sqlite_state(tmp_path / "state.db")
         else:
             engine = sqlalchemy.create_engine(state_url)
             migrate(engine, "state", state_url)
@@ -144,3 +145,15 @@ def database(postgres):
     url = postgres.database()
     yield url
     postgres.drop(url)
+
+
+@pytest.fixture
+def clickhouse():
+    """The address of an empty database in the engine of this process, which lives while it has a connection."""
+    import clickhouse_connect  # noqa: PLC0415  # slow to load, and few tests need it
+
+    client = clickhouse_connect.get_client(dsn="chdb://memory")
+    name = f"test_{uuid4().hex}"
+    yield f"chdb://memory/{name}"
+    client.command(f"DROP DATABASE IF EXISTS {name}")
+    client.close()

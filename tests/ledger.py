@@ -11,7 +11,7 @@ import pyarrow as pa
 import sqlalchemy
 
 from hanzo_reports.events import SCHEMA
-from hanzo_reports.state.database import sqlite
+from hanzo_reports.state.database import open_sqlite_state
 from hanzo_reports.state.migrate import migrate
 
 JULY = datetime(2025, 7, 1, tzinfo=UTC)
@@ -35,7 +35,7 @@ def rows(made, con):
 def opened(address):
     """The state database at a file's path or an address."""
     if "://" not in address:
-        return sqlite(Path(address))
+        return open_sqlite_state(Path(address))
     engine = sqlalchemy.create_engine(address)
     migrate(engine, "state", address)
     return engine

@@ -18,6 +18,7 @@ from hanzo_reports.alerts.state_store import StoredAlert, load_states, raise_ver
 from hanzo_reports.delivery.outbox import enqueue
 from hanzo_reports.errors import RuleError, UnknownNameError
 from hanzo_reports.state.alert_tables import ENDPOINTS, RULE_ENDPOINTS, RULES, STATES
+from hanzo_reports.state.inventory import require_rows, update_inventory
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -55,6 +56,8 @@ def list_rules(connection: sqlalchemy.Connection) -> list[StoredRule]:
         names = endpoints.get(row.rule_id, {})
         rule = _load_rule(row.definition, tuple(names.values()))
         rules.append(StoredRule(row.rule_id, rule, row.enabled, tuple(names)))
+    if not rules:
+        require_rows(connection, RULES)
     return rules
 
 
@@ -112,6 +115,7 @@ def save_rules(
             continue
         changed.append(rule.name)
         _write_rule(connection, stored.rule_id if stored else None, rule, endpoints, now)
+    update_inventory(connection, RULES)
     return changed
 
 
@@ -146,6 +150,7 @@ def remove_rule(connection: sqlalchemy.Connection, name: str, now: datetime, con
     count = _close_alerts(connection, stored, now, "removed", context)
     connection.execute(sqlalchemy.delete(STATES).where(STATES.c.rule_id == stored.rule_id))
     connection.execute(sqlalchemy.delete(RULES).where(RULES.c.rule_id == stored.rule_id))
+    update_inventory(connection, RULES)
     return count
 
 

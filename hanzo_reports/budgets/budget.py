@@ -23,6 +23,7 @@ from hanzo_reports.state.budget_tables import (
     as_kept,
     insert_new,
 )
+from hanzo_reports.state.inventory import require_rows, update_inventory
 from hanzo_reports.units import Unit
 from hanzo_reports.window import Window, midnight, zone
 
@@ -109,13 +110,19 @@ class Budgets:
     def all(self) -> list[Budget]:
         """Every budget, by project."""
         with self.state.connect() as connection:
-            found = connection.execute(select(BUDGETS).order_by(BUDGETS.c.project)).mappings()
-            return [_budget(row) for row in found]
+            budgets = [
+                _budget(row) for row in connection.execute(select(BUDGETS).order_by(BUDGETS.c.project)).mappings()
+            ]
+            if not budgets:
+                require_rows(connection, BUDGETS)
+            return budgets
 
     def find(self, project: str) -> Budget | None:
         """The project's budget, or None."""
         with self.state.connect() as connection:
             row = connection.execute(select(BUDGETS).where(BUDGETS.c.project == project)).mappings().one_or_none()
+            if row is None:
+                require_rows(connection, BUDGETS)
         return None if row is None else _budget(row)
 
     def found(self, project: str) -> tuple[Budget | None, dict[date, dict[str, Any]]]:
@@ -125,6 +132,8 @@ class Budgets:
         chosen = chosen.where(BUDGETS.c.project == project).order_by(PERIODS.c.period_start.desc()).limit(2)
         rows = self._rows(chosen)
         if not rows:
+            with self.state.connect() as connection:
+                require_rows(connection, BUDGETS)
             return None, {}
         months = [{c.name: row[f"period_{c.name}"] for c in PERIODS.c} for row in rows]
         kept = {name: rows[0][name] for name in BUDGETS.c.keys()}  # noqa: SIM118  # no dictionary: it gives columns
@@ -150,6 +159,7 @@ class Budgets:
         text = f"{budget.project}|{now.isoformat()}"
         kept = replace(budget, budget_id=f"bud_{sha256(text.encode()).hexdigest()[:16]}", revision=1)
         with self.state.begin() as connection:
+            require_rows(connection, BUDGETS)
             new = insert_new(connection, BUDGETS, _row(kept) | {"created_at": now, "changed_at": now})
             if not new:
                 lock = update(BUDGETS).where(mine).values(project=budget.project)  # others wait from here on
@@ -167,6 +177,7 @@ class Budgets:
             if new:
                 values = {name: getattr(kept, name) for name in ("budget_id", "revision", "monthly_limit")}
                 connection.execute(insert(REVISIONS).values(values | {"since": now}))
+            update_inventory(connection, BUDGETS)
         return self.get(budget.project)
 
     def remove(self, project: str) -> Budget:
@@ -179,6 +190,7 @@ class Budgets:
         with self.state.begin() as connection:
             for table in (RESERVATIONS, PERIODS, REVISIONS, BUDGETS):
                 connection.execute(delete(table).where(table.c.budget_id == gone.budget_id))
+            update_inventory(connection, BUDGETS)
         return gone
 
     def revisions(self, budget: Budget) -> list[dict[str, Any]]:

@@ -142,7 +142,7 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
             bad = bad.select(*REJECTED).union(withheld(verdict, asked))
         quarantined = counts.bad + held
         if quarantined and not again:
-            store.quarantine(rejected(bad, load_id=load_id, source=source, now=now))
+            store.add_to_quarantine(rejected(bad, load_id=load_id, source=source, now=now))
         said = {
             "load_id": load_id, "source": source, "paths": names, "at": iso(now), "read": counts.read,
             "quarantined": quarantined, "repeated": counts.good.rows - held - passed,

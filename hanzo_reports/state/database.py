@@ -1,75 +1,106 @@
-"""The database of everything that is not an event: SQLite beside the lake, or the store's own Postgres."""
+"""The database of everything that is not an event: SQLite beside a folder's events, or the store's own Postgres."""
 
 from __future__ import annotations
 
+import sqlite3
+import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 
 from hanzo_reports.errors import StoreError
-from hanzo_reports.state import alert_tables, budget_tables, quality_tables
+from hanzo_reports.state import alert_tables, budget_tables, inventory_table, quality_tables
+from hanzo_reports.state.inventory import OPTION, Inventory, TableInventory, attach_inventory
 from hanzo_reports.state.metadata import METADATA
-from hanzo_reports.state.migrate import migrate
+from hanzo_reports.state.migrate import DAMAGED, migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-BUSY_MS = 10_000
-_FORBIDDEN = {"42501", "25006"}  # what Postgres says to a role that may not, and where nobody may write
-TABLES = (alert_tables, budget_tables, quality_tables)  # METADATA holds theirs; a change needs `make migration`
+BUSY_TIMEOUT_MS = 10_000
+_FORBIDDEN = {"42501", "25006"}  # Postgres' codes for a role without the right, and for a read-only server
+TABLES = (alert_tables, budget_tables, inventory_table, quality_tables)  # modules whose tables METADATA has
 
-__all__ = ["METADATA", "TABLES", "postgres", "sqlite"]
-
-
-def sqlite(path: Path) -> sqlalchemy.Engine:
-    """An engine on a SQLite file, with all tables of `METADATA`.
-
-    Readers never block (write-ahead log), foreign keys hold, and a writer waits ten seconds for another.
-
-    Raises:
-        StoreVersionError: a newer version of the package made it.
-    """
-    engine = sqlalchemy.create_engine(sqlalchemy.URL.create("sqlite", database=str(path)))
-    sqlalchemy.event.listen(engine, "connect", _settings)
-    migrate(engine, "state", str(path))
-    return _translated(engine, str(path))
+__all__ = ["METADATA", "TABLES", "open_postgres_state", "open_sqlite_state"]
 
 
-def postgres(connect: Callable[[], Any], url: str) -> sqlalchemy.Engine:
-    """An engine on the connections of a function, with all tables of `METADATA`.
+def open_sqlite_state(path: Path, inventory: Inventory | None = None) -> sqlalchemy.Engine:
+    """Open an engine on a SQLite file, with all tables of `METADATA`.
+
+    Readers never block (write-ahead log), foreign keys are enforced, and a writer waits ten seconds for another. Each
+    connection that closes moves the log into the file, so that a copy of the file alone is complete.
 
     Args:
-        connect: gives a new psycopg connection; only it knows the password.
-        url: the database, for errors.
+        path: the file, created if it does not exist.
+        inventory: notices a file that was emptied or replaced; None: nothing does.
 
     Raises:
-        StoreVersionError: a newer version of the package made it.
+        StoreVersionError: a newer version of the package created it.
+        StoreError: it is damaged, belongs to something else, or cannot be opened.
     """
-    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=connect, pool_pre_ping=True)
-    migrate(engine, "state", url)
-    return _translated(engine, url)
-
-
-def _translated(engine: sqlalchemy.Engine, place: str) -> sqlalchemy.Engine:
-    """The engine, whose database raises StoreError when it is locked, gone or starting again."""
-
-    def translate(context: sqlalchemy.ExceptionContext) -> None:
-        if context.is_pre_ping:
-            return  # a connection that was lost while it waited; the pool makes a new one
-        if isinstance(context.sqlalchemy_exception, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError):
-            said = next(iter(str(context.original_exception).strip().splitlines()), "")
-            msg = f"the state in {place} cannot be read or written: {said}"
-            raise StoreError(msg) from context.original_exception
-        if getattr(context.original_exception, "sqlstate", "") in _FORBIDDEN:
-            said = str(context.original_exception).splitlines()[0]
-            msg = f"the state in {place} may not be written: {said}; its owner can grant it, see docs/postgres.md"
-            raise StoreError(msg) from None
-
-    sqlalchemy.event.listen(engine, "handle_error", translate)
+    engine = sqlalchemy.create_engine(sqlalchemy.URL.create("sqlite", database=str(path)))
+    sqlalchemy.event.listen(engine, "connect", _configure)
+    sqlalchemy.event.listen(engine, "close", _checkpoint)
+    migrate(engine, "state", str(path))
+    _translate_errors(engine, str(path))
+    if inventory is not None:
+        attach_inventory(engine, inventory)
     return engine
 
 
-def _settings(connection: Any, _record: object) -> None:  # noqa: ANN401  # a driver's own connection, untyped
-    for setting in (f"busy_timeout = {BUSY_MS}", "journal_mode = WAL", "foreign_keys = ON"):
+def open_postgres_state(connect: Callable[[], Any], url: str) -> sqlalchemy.Engine:
+    """Open an engine on the connections of a function, with all tables of `METADATA`.
+
+    Args:
+        connect: returns a new psycopg connection; only it knows the password.
+        url: the database, for errors.
+
+    Raises:
+        StoreVersionError: a newer version of the package created the tables.
+    """
+    engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=connect, pool_pre_ping=True)
+    migrate(engine, "state", url)
+    _translate_errors(engine, url)
+    engine.update_execution_options(**{OPTION: TableInventory(url)})
+    return engine
+
+
+def close_with(owner: object, engine: sqlalchemy.Engine) -> None:
+    """Close the engine's idle connections when its owner is garbage-collected, or when the process exits."""
+    weakref.finalize(owner, engine.dispose)
+
+
+def _translate_errors(engine: sqlalchemy.Engine, place: str) -> None:
+    """Make the engine raise StoreError when its database is locked, gone, damaged or read-only."""
+
+    def translate(context: sqlalchemy.ExceptionContext) -> None:
+        if context.is_pre_ping:
+            return  # a connection that was lost while it was idle; the pool opens a new one
+        reason = next(iter(str(context.original_exception).strip().splitlines()), "")
+        if isinstance(context.sqlalchemy_exception, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError):
+            msg = f"The state in {place} cannot be read or written: {reason}"
+            raise StoreError(msg) from context.original_exception
+        if getattr(context.original_exception, "sqlite_errorname", "") in DAMAGED:
+            msg = f"The state in {place} is damaged: {reason}; restore it from a backup, see docs/operations.md"
+            raise StoreError(msg) from context.original_exception
+        if getattr(context.original_exception, "sqlstate", "") in _FORBIDDEN:
+            msg = f"The state in {place} may not be written: {reason}; its owner can grant it, see docs/postgres.md"
+            raise StoreError(msg) from None
+
+    sqlalchemy.event.listen(engine, "handle_error", translate)
+
+
+def _configure(connection: Any, _record: object) -> None:  # noqa: ANN401  # a driver's own connection, untyped
+    for setting in (f"busy_timeout = {BUSY_TIMEOUT_MS}", "journal_mode = WAL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {setting}").close()
+
+
+def _checkpoint(connection: Any, _record: object) -> None:  # noqa: ANN401  # as above
+    """Move the write-ahead log into the file, as far as other connections allow without waiting.
+
+    SQLite does so itself only when the last connection of all processes closes.
+    """
+    with suppress(sqlite3.Error):  # of a damaged file or a full disk, which commits report
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").close()

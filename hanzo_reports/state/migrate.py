@@ -1,7 +1,7 @@
-"""Tables made and changed by Alembic, one step a file, in two trees: `events` (Postgres) and `state` (all stores).
+"""Creates and alters tables with Alembic, in two trees: `events` (Postgres) and `state` (all stores).
 
-A step is `migrations/<tree>/NNNN_name.py`; its number is its revision, so the newest one is known without Alembic.
-To change the state: change its tables, in a module that `state.database.TABLES` names, then
+A migration is `migrations/<tree>/NNNN_name.py`; its number is its revision, so the newest one is known without Alembic.
+To change the state: change its tables, in a module that `state.database.TABLES` names, then run
 `make migration NAME=what_it_does`.
 """
 
@@ -20,35 +20,48 @@ if TYPE_CHECKING:
 
     from alembic.config import Config
 
+DAMAGED = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
+_SHOWN_TABLES = 5
 MIGRATIONS = Path(__file__).with_name("migrations")
-LOCK = 0x68616E7A6F  # the key of the advisory lock that one migration holds
+MIGRATION_LOCK = 0x68616E7A6F  # the key of Postgres' advisory lock
+_REVISION_DIGITS = 4
 
 
-def newest(tree: str) -> str:
-    """The revision of a tree's last step; empty: it has none yet."""
-    return max((path.stem[:4] for path in (MIGRATIONS / tree).glob("[0-9]*.py")), default="")
+def newest_revision(tree: str) -> str:
+    """Return the revision of a tree's last migration; an empty text if it has none."""
+    return max((path.stem[:_REVISION_DIGITS] for path in (MIGRATIONS / tree).glob("[0-9]*.py")), default="")
 
 
-def compared(found: str, tree: str, url: str) -> bool:
-    """Whether a database is at the newest revision; False: steps are missing.
+def is_current(revision: str, tree: str, url: str) -> bool:
+    """Return whether a database has had all migrations.
 
     Args:
-        found: its revision; empty: none.
+        revision: that of the database; empty: it has had none.
         tree: the tree.
         url: the database, for the error.
 
     Raises:
         StoreVersionError: it is newer than this package.
+        StoreError: no version of this package has such a revision.
     """
-    known = newest(tree)
-    if found > known:
-        msg = f"{url} has {tree} tables of version {found}, this package knows {known or 'none'}; upgrade hanzo-reports"
+    newest = newest_revision(tree)
+    if revision and not (len(revision) == _REVISION_DIGITS and revision.isdecimal()):
+        msg = (
+            f"{url} is damaged or not of hanzo-reports: the revision of its {tree} tables is {revision!r}, not a "
+            f"number as {newest}. Restore it from a backup, or give another place"
+        )
+        raise StoreError(msg)
+    if revision > newest:
+        msg = (
+            f"{url} has {tree} tables of version {revision}, this package supports {newest or 'none'}; "
+            "upgrade hanzo-reports"
+        )
         raise StoreVersionError(msg)
-    return found == known
+    return revision == newest
 
 
-def revision(connection: sqlalchemy.Connection, tree: str) -> str:
-    """The revision of a database; empty: none."""
+def read_revision(connection: sqlalchemy.Connection, tree: str) -> str:
+    """Return the revision of a database; an empty text if it has had no migration."""
     name = f"{tree}_version"
     if not sqlalchemy.inspect(connection).has_table(name):
         return ""
@@ -57,24 +70,31 @@ def revision(connection: sqlalchemy.Connection, tree: str) -> str:
 
 
 def migrate(engine: sqlalchemy.Engine, tree: str, url: str) -> None:
-    """The steps that a database lacks, taken once however many processes ask; all of them or none.
+    """Run the migrations that a database lacks, once however many processes try; all of them or none.
 
     Raises:
         StoreVersionError: the database is newer than this package.
-        StoreError: the tables cannot be made.
+        StoreError: the tables cannot be created, or the database is damaged or belongs to something else.
     """
     try:
         with engine.connect() as connection:
-            done = compared(revision(connection, tree), tree, url)
-        if not done:
-            with _locked(engine) as connection:
-                if not compared(revision(connection, tree), tree, url):
+            current = is_current(read_revision(connection, tree), tree, url)
+        if not current:
+            with _lock_for_migration(engine) as connection:
+                revision = read_revision(connection, tree)
+                if not revision and engine.dialect.name == "sqlite":
+                    _refuse_foreign_file(connection, url)
+                if not is_current(revision, tree, url):
                     _upgrade(connection, tree)
     except sqlalchemy.exc.DBAPIError as error:
-        said = str(error.orig).splitlines()[0]
-        file = engine.dialect.name == "sqlite"
-        needed = "a folder that is there and can be written to" if file else "a role that owns them, or may make them,"
-        msg = f"the {tree} tables of {url} cannot be opened: {said}; {needed} is needed"
+        reason = str(error.orig).splitlines()[0]
+        if getattr(error.orig, "sqlite_errorname", "") in DAMAGED:
+            advice = "restore it from a backup, see docs/operations.md"
+        elif engine.dialect.name == "sqlite":
+            advice = "a folder that exists and can be written to is needed"
+        else:
+            advice = "a role that owns them, or may create them, is needed"
+        msg = f"The {tree} tables of {url} cannot be opened: {reason}; {advice}"
         engine.dispose()
         raise StoreError(msg) from error
     except StoreError:
@@ -82,16 +102,29 @@ def migrate(engine: sqlalchemy.Engine, tree: str, url: str) -> None:
         raise
 
 
+def _refuse_foreign_file(connection: sqlalchemy.Connection, url: str) -> None:
+    """Raise an error if a SQLite file has tables of something else."""
+    tables = sqlalchemy.inspect(connection).get_table_names()
+    if tables:
+        msg = (
+            f"{url} is not a state of hanzo-reports: it is a SQLite file of something else (its tables: "
+            f"{', '.join(tables[:_SHOWN_TABLES])}). Restore the state from a backup, or give another file"
+        )
+        raise StoreError(msg)
+
+
 @contextmanager
-def _locked(engine: sqlalchemy.Engine) -> Iterator[sqlalchemy.Connection]:
-    """A transaction that one process at a time is in, and that CREATE TABLE is part of."""
+def _lock_for_migration(engine: sqlalchemy.Engine) -> Iterator[sqlalchemy.Connection]:
+    """Yield a transaction that one process at a time has, and that CREATE TABLE is part of."""
     if engine.dialect.name != "sqlite":
         with engine.begin() as connection:
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
             yield connection
         return
     with engine.connect() as connection:
-        raw = connection.execution_options(isolation_level="AUTOCOMMIT")  # the driver begins no transaction for DDL
+        raw = connection.execution_options(
+            isolation_level="AUTOCOMMIT"
+        )  # the driver does not begin a transaction for DDL
         raw.exec_driver_sql("BEGIN IMMEDIATE")
         try:
             yield raw
@@ -101,14 +134,14 @@ def _locked(engine: sqlalchemy.Engine) -> Iterator[sqlalchemy.Connection]:
         raw.exec_driver_sql("COMMIT")
 
 
-def draft(name: str, metadata: sqlalchemy.MetaData) -> None:
-    """Writes a new step of the state: what the metadata has and the steps so far do not make."""
+def draft_migration(name: str, metadata: sqlalchemy.MetaData) -> None:
+    """Write a new migration of the state: what the metadata has and the migrations so far do not create."""
     from alembic import command  # noqa: PLC0415  # slow to load
 
     engine = sqlalchemy.create_engine("sqlite://")
     with engine.connect() as connection:
         _upgrade(connection, "state")
-        number = f"{int(newest('state') or 0) + 1:04}"
+        number = f"{int(newest_revision('state') or 0) + 1:0{_REVISION_DIGITS}}"
         command.revision(_config(connection, "state", metadata), name, autogenerate=True, rev_id=number)
 
 

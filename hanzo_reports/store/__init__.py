@@ -1,4 +1,4 @@
-"""Where events live: `open` gives the store at an address."""
+"""Where events are stored: `open` opens the store at an address, `address_for_engine` names one with its engine."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ DRIVERS = {  # for each scheme the module that it needs, and the extra that brin
 
 
 def open(url: str, *, create: bool = False, state: str = "") -> Store:  # noqa: A001  # as gzip.open
-    """The store at an address.
+    """Open the store at an address.
 
     Args:
-        url: a folder, as a path or a file:// address, or as spark+file:// to have it read by Spark; or a database:
+        url: a folder, as a path or a file:// address, or as spark+file:// to have Spark read it; or a database:
             postgresql://USER@HOST/DATABASE, clickhouse://USER@HOST/DATABASE.
-        create: make an empty store in a new or an empty folder or in a database, when there is none; bring one that an
-            older version of the package made up to date.
-        state: for ClickHouse, where the state is kept: a SQLite file, or the postgresql:// address of a store.
+        create: create an empty store in a new or an empty folder or in a database that has none; migrate one that an
+            older version of the package created.
+        state: for ClickHouse, where the state is stored: a SQLite file, or the postgresql:// address of a store.
 
     Raises:
-        StoreError: the folder or database is no store or cannot be reached, or none can be made there.
-        StoreVersionError: a newer version of the package made it.
+        StoreError: the folder or database is not a store or cannot be reached, or none can be created there.
+        StoreVersionError: a newer version of the package created it.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or scheme == "file":
@@ -51,8 +51,8 @@ def open(url: str, *, create: bool = False, state: str = "") -> Store:  # noqa: 
         raise StoreError(msg)
     driver, extra = DRIVERS[scheme]
     if not find_spec(driver):
-        also = "chdb " if driver == "chdb" else ""
-        msg = f"a {scheme}:// store needs its driver; install it: pip install {also}'hanzo-reports[{extra}]'"
+        packages = "chdb " if driver == "chdb" else ""
+        msg = f"A {scheme}:// store needs its driver; install it: pip install {packages}'hanzo-reports[{extra}]'"
         raise StoreError(msg)
     if extra == "postgres":
         from hanzo_reports.store.postgres import open_postgres  # noqa: PLC0415
@@ -68,16 +68,16 @@ def open(url: str, *, create: bool = False, state: str = "") -> Store:  # noqa: 
 
 
 def address_for_engine(url: str, engine: str = "", master: str = "") -> str:
-    """The address of a store together with the engine that is to read it, for `open` here and in other processes.
+    """Return the address of a store together with the engine that reads it, for `open` here and in other processes.
 
     Args:
         url: a folder or an address.
-        engine: ``duckdb`` or ``spark`` for a folder; empty: as the address says, else DuckDB.
-        master: Spark's, for example spark://host:7077; empty: Spark's own setting, else this machine.
+        engine: ``duckdb`` or ``spark`` for a folder; empty: as the address says, otherwise DuckDB.
+        master: Spark's, for example spark://host:7077; empty: Spark's own setting, otherwise this machine.
 
     Raises:
-        UnknownNameError: no such engine.
-        StoreError: the store is a database, which answers itself.
+        UnknownNameError: there is no such engine.
+        StoreError: the store is a database, which is its own engine.
     """
     if engine and engine not in ENGINES:
         raise UnknownNameError("engine", engine, ENGINES)
@@ -85,7 +85,7 @@ def address_for_engine(url: str, engine: str = "", master: str = "") -> str:
     if engine != "spark" or scheme == SPARK:
         return url
     if separator and scheme != "file":
-        msg = f"{scheme}:// stores answer themselves; the engine {engine} is for a folder"
+        msg = f"A {scheme}:// store is its own engine; use the engine {engine} with a folder"
         raise StoreError(msg)
     folder = Path(rest if separator else url).expanduser().absolute()
     return f"{SPARK}://{quote(str(folder))}" + (f"?{urlencode({'master': master})}" if master else "")

@@ -1,4 +1,4 @@
-"""The store protocol: where events live, whatever keeps them."""
+"""The protocol that every store implements, whatever database or files it uses."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ QUARANTINE: dict[str, str] = {
 
 @dataclass(frozen=True)
 class AppendResult:
-    """What one append did.
+    """The outcome of one append.
 
     Args:
         accepted: rows that are new and now in the store.
-        duplicates: rows left out because the store held their id.
-        version: the store's version after it.
-        flagged: for each flag column of the rows, how many of the accepted ones carried it.
+        duplicates: rows left out because their id was in the store.
+        version: the store's version afterwards.
+        flagged: for each flag column of the rows, how many of the accepted rows have it set.
     """
 
     accepted: int
@@ -48,13 +48,13 @@ class AppendResult:
 
 @dataclass(frozen=True)
 class RowSummary:
-    """What a look over rows finds.
+    """The number of rows, the time they span and their flags.
 
     Args:
         rows: how many there are.
-        first: the earliest of their instants; None where there are none.
-        last: the latest.
-        flagged: for each flag column, how many carry it.
+        first: their earliest instant; None if no row has one.
+        last: their latest instant.
+        flagged: for each flag column, how many rows have it set.
     """
 
     rows: int
@@ -64,23 +64,23 @@ class RowSummary:
 
     @classmethod
     def from_values(cls, values: Sequence[Any], flags: Sequence[str]) -> RowSummary:
-        """The answer to the aggregates that `measured` asks for, in their order."""
+        """Build it from the values of `summary_aggregates`, in their order."""
         rows, first, last, *flagged = values
         return cls(rows, first, last, dict(zip(flags, flagged, strict=True)))
 
 
 def summary_aggregates(rows: ibis.Table, time: str, flags: Sequence[str]) -> dict[str, ir.Value]:
-    """The aggregates that make up a `RowSummary`: of a column of instants, and of flags."""
+    """Return the aggregates of a `RowSummary`, over a column of instants and columns of flags."""
     sums = {flag: rows[flag].sum().fill_null(0) for flag in flags}
     return {"rows": rows.count(), "first": rows[time].min(), "last": rows[time].max(), **sums}
 
 
 class Store(Protocol):
-    """Where events live."""
+    """A place for events, rows in quarantine, and the state."""
 
     @property
     def url(self) -> str:
-        """The address it was opened with."""
+        """The address it was opened with, without a password."""
 
     @property
     def version(self) -> str:
@@ -88,49 +88,56 @@ class Store(Protocol):
 
     @property
     def state(self) -> sqlalchemy.Engine:
-        """The database of everything that is not an event, made on first use."""
+        """The database of everything that is not an event, created on first use."""
 
     def events(self, start: datetime | None = None, end: datetime | None = None) -> ibis.Table:
-        """The events of the newest version, on a connection of their own.
+        """Return the events of the newest version, on a connection of their own.
 
         Args:
-            start: a hint: events before this instant are not wanted, so their files need not be read. The answer may
-                still hold some of them: filter as well.
-            end: a hint: events from this instant on are not wanted.
+            start: a hint that events before this instant are not needed, so that their files are not read. The result
+                may still contain some of them: filter as well.
+            end: a hint that events from this instant on are not needed.
 
         Returns:
             One row per event: exactly the columns of `events.SCHEMA`, no order.
         """
 
-    def append(self, rows: ibis.Table, load: Mapping[str, object], seen: RowSummary | None = None) -> AppendResult:
-        """Good rows added in one commit, all of them or none; rows whose id is known are left out and counted.
+    def append(self, rows: ibis.Table, load: Mapping[str, object], summary: RowSummary | None = None) -> AppendResult:
+        """Add good rows in one commit, all of them or none; rows whose id is known are left out and counted.
 
         Args:
             rows: the columns of `events.SCHEMA`, ids unique, on a DuckDB connection. Further columns are flags:
-                booleans that are counted over the accepted rows and not kept.
-            load: what the commit says about itself; see `loads`.
-            seen: what a look over the rows has found, so that a store need not look again where all of them are new.
+                booleans that are counted over the accepted rows and not stored.
+            load: how the commit describes itself; see `loads`.
+            summary: that of the rows, if it is known, so that a store need not compute it when all of them are new.
 
         Raises:
             StoreError: a required column holds NULL, or the store is damaged; nothing has changed.
             StoreBusyError: other writers did not finish in time; nothing has changed.
         """
 
-    def quarantine(self, rows: ibis.Table | None = None) -> ibis.Table:
-        """The rows that no load accepted, with their reason; given rows are added first, each once by its id.
+    def quarantine(self) -> ibis.Table:
+        """Return the rows that no load accepted, with their reason.
+
+        Returns:
+            One row per rejected row: the columns of `QUARANTINE`, no order.
+        """
+
+    def add_to_quarantine(self, rows: ibis.Table) -> None:
+        """Add rows to the quarantine in one commit; rows whose id is there already are left out.
 
         Args:
             rows: the columns of `QUARANTINE`, ids unique, on a DuckDB connection.
         """
 
     def release(self, ids: Sequence[str]) -> None:
-        """Rows taken out of the quarantine, by their `quarantine_id`; those that are not there are no error."""
+        """Remove rows from the quarantine, by their `quarantine_id`; unknown ids are not an error."""
 
     def loads(self) -> list[dict[str, Any]]:
-        """What each commit of events says about itself, newest first."""
+        """Return how each commit of events describes itself, newest first."""
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """A folder for a load's temporary files; removed at its end, or by a later load if this process dies."""
+        """Create a folder for a load's temporary files, removed at its end, or by a later load if this process dies."""
 
     def compact(self) -> int:
-        """Small files merged into large ones, sorted by time, and old ones removed; the number merged."""
+        """Merge small files into large ones, sorted by time, and remove old ones; return the number merged."""

@@ -1,4 +1,4 @@
-"""Connections to ClickHouse, and what it says when something goes wrong, as errors of ours."""
+"""Connections to ClickHouse, and its errors translated into ours."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 CONNECT_SECONDS = 10
-FAILED = (ClickHouseError, HTTPError, OSError)  # HTTPError: the way broke in the middle of an answer
+CLIENT_ERRORS = (ClickHouseError, HTTPError, OSError)  # HTTPError: the connection broke in the middle of an answer
 OPTIONS = ("secure", "cluster")
 _SILENT = logging.NullHandler()
-_YES = {"1": True, "true": True, "0": False, "false": False, "": False}
-_GONE = (
+_BOOLEANS = {"1": True, "true": True, "0": False, "false": False, "": False}
+_UNREACHABLE = (
     " does not answer; is the server running, and is that its HTTP port? "
-    "What was not finished is not in the store: do the same again when it is back"
+    "Nothing unfinished is in the store: run the same again when it is back"
 )
-_BROKEN = " broke off its answer, as it does when a query takes too much memory or time; its log says why"
-_HELD = " cannot be opened: another process has that folder open, or it cannot be written to"
+_INTERRUPTED = " broke off its answer, as it does when a query takes too much memory or time; its log says why"
+_LOCKED_FOLDER = " cannot be opened: another process has that folder open, or it cannot be written to"
 _ADVICE = (  # by the number of ClickHouse's error
-    (("192", "193", "194", "516"), " lets nobody in with this user and password; give them as USER:PASSWORD@HOST"),
+    (("192", "193", "194", "516"), " refuses this user and password; give them as USER:PASSWORD@HOST"),
     (("164", "497"), ": {reason}; whoever runs the server can grant it, see docs/engines.md"),
     (("81",), ": there is no such database; run `hanzo-reports init --store {url}`"),
 )
 
 
-class Server:
-    """The database that an address names; nothing is opened before it is asked for.
+class ClickHouseServer:
+    """The database that an address names; no connection is opened before it is needed.
 
     Args:
         address: ``clickhouse://USER:PASSWORD@HOST:PORT/DATABASE``, with ``?secure=1`` for TLS and ``?cluster=NAME``
@@ -50,8 +50,8 @@ class Server:
             engine inside this process.
 
     Raises:
-        StoreError: the address cannot be read.
-        UnknownNameError: an option that there is not.
+        StoreError: the address cannot be parsed.
+        UnknownNameError: there is no such option.
     """
 
     def __init__(self, address: str) -> None:
@@ -62,13 +62,13 @@ class Server:
         for name in options:
             if name not in {*OPTIONS, "password"}:
                 raise UnknownNameError("option", name, OPTIONS, self.url)
-        if options.get("secure", "") not in _YES:
+        if options.get("secure", "") not in _BOOLEANS:
             msg = f"{self.url}: secure is 1 or 0, not {options['secure']!r}"
             raise StoreError(msg)
         self.cluster = options.get("cluster", "")
         memory = scheme == "chdb" and parts.netloc == "memory"
         self.database = "default" if scheme == "chdb" and not memory else unquote(parts.path.strip("/")) or "default"
-        secure = _YES[options.get("secure", "")]
+        secure = _BOOLEANS[options.get("secure", "")]
         if scheme == "chdb":
             self._login: dict[str, Any] = {"interface": "chdb", "path": ":memory:" if memory else parts.path}
         else:
@@ -83,31 +83,31 @@ class Server:
             }
 
     def __repr__(self) -> str:
-        return f"Server({self.url!r})"
+        return f"{type(self).__name__}({self.url!r})"
 
-    def client(self, settings: Mapping[str, Any] | None = None, *, database: bool = True) -> Client:
-        """A new connection.
+    def connect(self, settings: Mapping[str, Any] | None = None, *, database: bool = True) -> Client:
+        """Open a connection.
 
         Args:
             settings: ClickHouse's own, for all its queries.
-            database: whether the database is there already.
+            database: whether the database exists already.
 
         Raises:
-            StoreError: the server cannot be reached, or lets nobody in.
+            StoreError: the server cannot be reached or refuses the login.
         """
-        logging.getLogger("clickhouse_connect").addHandler(_SILENT)  # what it reports, it also raises
-        with self.speaking():
+        logging.getLogger("clickhouse_connect").addHandler(_SILENT)  # it raises what it logs
+        with self.translate_errors():
             return clickhouse_connect.get_client(
                 **self._login, database=self.database if database else None, settings=dict(settings or {})
             )
 
     @contextmanager
-    def speaking(self) -> Iterator[None]:
-        """What the server, or the way to it, says against a query, as an error of ours."""
+    def translate_errors(self) -> Iterator[None]:
+        """Raise an error of the server, or of the connection to it, as one of ours."""
         try:
             yield
-        except FAILED as error:
-            raise problem(self.url, error) from None
+        except CLIENT_ERRORS as error:
+            raise translate_error(self.url, error) from None
 
 
 class Reader(Backend):  # type: ignore[misc]  # Ibis ships no types for it
@@ -118,7 +118,7 @@ class Reader(Backend):  # type: ignore[misc]  # Ibis ships no types for it
     def to_pyarrow_batches(
         self, expr: ibis.Expr, /, *, params: Any = None, limit: Any = None, chunk_size: int = 0, **_: Any  # noqa: ANN401, ARG002
     ) -> pa.RecordBatchReader:  # fmt: skip
-        """An answer's rows in batches as the server sends them; it works best with blocks of its own size."""
+        """Return an answer in batches as the server sends them; it works best with blocks of its own size."""
         table = expr.as_table()
         schema = table.schema().to_pyarrow()
         query = self.compile(table, params=params, limit=limit)
@@ -128,23 +128,23 @@ class Reader(Backend):  # type: ignore[misc]  # Ibis ships no types for it
                 with self.con.query_arrow_stream(query) as stream:
                     for batch in stream:
                         yield batch.rename_columns(schema.names).cast(schema)
-            except (*FAILED, pa.ArrowException) as error:
-                raise problem(self.url, error) from None
+            except (*CLIENT_ERRORS, pa.ArrowException) as error:
+                raise translate_error(self.url, error) from None
 
         return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def problem(url: str, error: Exception) -> StoreError:
-    """What went wrong with a query, in one line."""
-    said = " ".join(str(error).split())
-    found = re.search(r"Code: (\d+)\.?(?: DB::Exception:)? ?(.*)", said)
-    code, reason = (found[1], found[2].partition(" (version ")[0][:300]) if found else ("", "")
+def translate_error(url: str, error: Exception) -> StoreError:
+    """Return an error of ours for one of a query, in one line."""
+    text = " ".join(str(error).split())
+    match = re.search(r"Code: (\d+)\.?(?: DB::Exception:)? ?(.*)", text)
+    code, reason = (match[1], match[2].partition(" (version ")[0][:300]) if match else ("", "")
     if isinstance(error, pa.ArrowException):
-        advice = _BROKEN
-    elif "EmbeddedServer" in said:
-        advice = _HELD
+        advice = _INTERRUPTED
+    elif "EmbeddedServer" in text:
+        advice = _LOCKED_FOLDER
     elif not code and isinstance(error, OperationalError | HTTPError | OSError):
-        advice = _GONE
+        advice = _UNREACHABLE
     else:
-        advice = next((text for codes, text in _ADVICE if code in codes), ": {reason}")
-    return StoreError(url + advice.format(reason=reason or said[:300], url=url))
+        advice = next((advice for codes, advice in _ADVICE if code in codes), ": {reason}")
+    return StoreError(url + advice.format(reason=reason or text[:300], url=url))

@@ -1,4 +1,4 @@
-"""Connections of readers that are gone, kept for the next ones: to log in anew takes longer than many a question."""
+"""A pool of a store's connections: logging in takes longer than many questions."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ class Connection(Protocol):
     """Anything that can be closed."""
 
     def close(self) -> None:
-        """The end of it."""
+        """Close it."""
 
 
 C = TypeVar("C", bound=Connection)
-MOST = 8  # that wait: a server has not many more to give
+MAX_IDLE = 8  # a server does not have many more
 
 
 class ConnectionPool(Generic[C]):
-    """The connections of one store that nobody uses; they are closed when the store goes.
+    """The idle connections of one store, closed when the store is garbage-collected.
 
     Args:
-        store: whose they are.
-        fresh: makes a new one.
-        usable: whether one that was used can be used again; it sets it back to how a new one is. Asked when it comes
-            back, so that it holds nothing on the server while it waits, and when it is lent.
+        store: the owner.
+        connect: opens a new connection.
+        reset: puts a used connection back into the state of a new one; False if it can no longer be used. Called when
+            a connection returns, so that it holds nothing on the server while it is idle, and when it is acquired.
     """
 
-    def __init__(self, store: object, fresh: Callable[[], C], usable: Callable[[C], bool] = lambda _: True) -> None:
-        self._fresh, self._usable = fresh, usable
-        self._held: list[C] = []
-        self._kept = True
+    def __init__(self, store: object, connect: Callable[[], C], reset: Callable[[C], bool] = lambda _: True) -> None:
+        self._connect, self._reset = connect, reset
+        self._idle: list[C] = []
+        self._open = True
         weakref.finalize(store, self.close)
 
-    def lend(self) -> C:
-        """One that was given back, or a new one."""
-        while self._held:
+    def acquire(self) -> C:
+        """Take an idle connection, or open a new one."""
+        while self._idle:
             try:
-                connection = self._held.pop()
+                connection = self._idle.pop()
             except IndexError:  # another thread took it
                 break
-            if self._usable(connection):
+            if self._reset(connection):
                 return connection
             connection.close()
-        return self._fresh()
+        return self._connect()
 
-    def reclaim(self, connection: C, reader: object) -> None:
-        """A lent one, given back when its reader goes."""
-        weakref.finalize(reader, self._back, connection)
+    def release_with(self, connection: C, reader: object) -> None:
+        """Return an acquired connection when its reader is garbage-collected."""
+        weakref.finalize(reader, self._release, connection)
 
     def close(self) -> None:
-        """All of them closed; those that are lent will be as they come back."""
-        self._kept = False
-        while self._held:
-            self._held.pop().close()
+        """Close the idle connections now, and the others when they return."""
+        self._open = False
+        while self._idle:
+            self._idle.pop().close()
 
-    def _back(self, connection: C) -> None:
-        if self._kept and len(self._held) < MOST and self._usable(connection):
-            self._held.append(connection)
+    def _release(self, connection: C) -> None:
+        if self._open and len(self._idle) < MAX_IDLE and self._reset(connection):
+            self._idle.append(connection)
         else:
             connection.close()

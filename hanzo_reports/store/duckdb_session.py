@@ -1,4 +1,4 @@
-"""DuckDB connections, all of them in UTC; the engine and Ibis are loaded when the first one is made."""
+"""DuckDB connections, all of them in UTC; the engine and Ibis are loaded with the first one."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ LOAD_MEMORY = "700MB"
 
 
 def connect_ibis(connection: duckdb.DuckDBPyConnection) -> Backend:
-    """Ibis on a DuckDB connection; it also sets the connection's time zone to UTC.
+    """Connect Ibis to a DuckDB connection, which also sets the connection's time zone to UTC.
 
     In a notebook, or under `python -c`, DuckDB would draw a progress bar into the output of long queries.
     """
-    import ibis  # noqa: PLC0415  # see the module's text
+    import ibis  # noqa: PLC0415  # see the module's docstring
 
     connection.execute("SET enable_progress_bar = false")
     return ibis.duckdb.from_connection(connection)
 
 
 def open_load_session(temporary: Path, memory: str = LOAD_MEMORY) -> Backend:
-    """A connection for heavy work: bounded memory, spilling into a folder, row order given up for speed."""
-    import duckdb  # noqa: PLC0415  # see the module's text
+    """Open a connection for heavy work: memory bounded, spilling into a folder, row order not preserved."""
+    import duckdb  # noqa: PLC0415  # see the module's docstring
 
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory,
         "temp_directory": str(temporary),
         "preserve_insertion_order": False,
-        "partitioned_write_flush_threshold": 60_000,  # less waits in memory; a tenth faster than the default
+        "partitioned_write_flush_threshold": 60_000,  # fewer rows wait in memory; a tenth faster than the default
     }
     return connect_ibis(duckdb.connect(config=settings))
 
 
 def materialize(table: ibis.Table) -> ibis.Table:
-    """A small table's rows in this process, so that what made them is computed once."""
-    import duckdb  # noqa: PLC0415  # see the module's text
+    """Copy a small table into this process, so that its expression is computed once."""
+    import duckdb  # noqa: PLC0415  # see the module's docstring
 
     return connect_ibis(duckdb.connect()).create_table("rows", table.to_pyarrow())
 
 
 def sql_literal(text: object) -> str:
-    """A text as a SQL string literal."""
+    """Quote a text as a SQL string literal."""
     return "'" + str(text).replace("'", "''") + "'"

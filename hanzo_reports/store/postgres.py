@@ -1,19 +1,18 @@
-"""One Postgres database: events in monthly partitions, the quarantine and the state, in a schema of their own.
+"""A store in one Postgres database: events in monthly partitions, quarantine and state, in a schema of their own.
 
 ::
 
     hanzo_reports.
       events            partitioned by UTC month; (event_id, timestamp) is unique, BRIN on timestamp
       events_2025_06    one month; before 2000 and from 2100 on one partition each
-      loads             one row a commit of events; locked by the one who commits
+      loads             one row per commit of events; locked by whoever commits
       quarantine        the rows that no load accepted
-      events_version    how far `store/migrations/events` has come; state_version likewise
-      ...               the tables of `store.state`
+      events_version    the newest migration of the tree `events`; state_version likewise
+      ...               the tables of `state`
 """
 
 from __future__ import annotations
 
-import weakref
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -25,12 +24,12 @@ from psycopg.types.json import Jsonb
 
 from hanzo_reports.errors import StoreError
 from hanzo_reports.events import MONEY, SCHEMA, TIMESTAMP
-from hanzo_reports.state.migrate import LOCK, compared, migrate, newest
+from hanzo_reports.state.migrate import MIGRATION_LOCK, is_current, migrate, newest_revision
 from hanzo_reports.store.base import QUARANTINE, AppendResult
 from hanzo_reports.store.connection_pool import ConnectionPool
 from hanzo_reports.store.postgres_load import PostgresTable
 from hanzo_reports.store.postgres_reader import Reader
-from hanzo_reports.store.postgres_server import ROOM, Server, reset
+from hanzo_reports.store.postgres_server import SCHEMA_NAME, Server, reset_connection
 from hanzo_reports.store.scratch import user_scratch
 
 if TYPE_CHECKING:
@@ -43,9 +42,9 @@ if TYPE_CHECKING:
 
     from hanzo_reports.store.base import RowSummary
 
-PATIENCE = 600.0
+LOCK_TIMEOUT = 600.0  # seconds
 EVENTS = PostgresTable("events", SCHEMA, "event_id", "timestamp")
-REJECTED = PostgresTable("quarantine", QUARANTINE, "quarantine_id")
+REJECTED_ROWS = PostgresTable("quarantine", QUARANTINE, "quarantine_id")
 _TYPES = {
     "string": "text", "int16": "smallint", "int32": "integer", "int64": "bigint", "float64": "double precision",
     MONEY: "numeric(18,9)", TIMESTAMP: "timestamp with time zone",
@@ -53,155 +52,163 @@ _TYPES = {
 
 
 class PostgresStore:
-    """A database of events; see the module's text for its tables.
+    """A database of events; see the module's docstring for its tables.
 
     Args:
-        server: the database, in which the tables are; `open_postgres` makes or checks them.
+        server: the database, which has the tables; `open_postgres` creates or checks them.
     """
 
     def __init__(self, server: Server) -> None:
         self.url = server.url
         self._server = server
-        self._idle = ConnectionPool(self, server.connect, reset)
+        self._pool = ConnectionPool(self, server.connect, reset_connection)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
 
     @property
     def version(self) -> str:
         """The number of the last commit of events."""
-        [[newest_load]] = self._asked("SELECT coalesce(max(version), 0) FROM loads")
-        return str(newest_load)
+        [[version]] = self._query("SELECT coalesce(max(version), 0) FROM loads")
+        return str(version)
 
     @cached_property
     def state(self) -> sqlalchemy.Engine:
         """The same database and schema."""
-        from hanzo_reports.state import database as state  # noqa: PLC0415  # SQLAlchemy is slow to load, and asking needs none
+        from hanzo_reports.state import database  # noqa: PLC0415  # SQLAlchemy is slow to load, and most questions need none
 
-        engine = state.postgres(self._server.connect, self.url)
-        weakref.finalize(self, engine.dispose)  # its idle connections end with the store
+        engine = database.open_postgres_state(self._server.connect, self.url)
+        database.close_with(self, engine)
         return engine
 
     def events(self, start: datetime | None = None, end: datetime | None = None) -> ibis.Table:  # noqa: ARG002
-        """The events as of now: all questions to this table see the same ones; the filter itself spares partitions."""
-        return self._table(EVENTS)
+        """Return the events as of now, the same to every question to this table. Filters prune its partitions."""
+        return self._open_table(EVENTS)
 
-    def append(self, rows: ibis.Table, load: Mapping[str, object], seen: RowSummary | None = None) -> AppendResult:
-        """Good rows added in one transaction, with the load's record; see `Store.append`."""
-        with self._writing() as connection:
-            accepted, known, flagged = EVENTS.append(connection, rows, self.url, seen)
+    def append(self, rows: ibis.Table, load: Mapping[str, object], summary: RowSummary | None = None) -> AppendResult:
+        """Add good rows in one transaction, with the load's record; see `Store.append`."""
+        with self._lock_for_writing() as connection:
+            accepted, known, flagged = EVENTS.append(connection, rows, self.url, summary)
             query = "SELECT coalesce(max(version), 0) FROM loads"
             version = next(connection.execute(query))[0] + bool(accepted)
             if accepted:
-                said = Jsonb({**load, "accepted": accepted, "known": known})
-                connection.execute("INSERT INTO loads VALUES (%s, %s)", [version, said])
+                record = Jsonb({**load, "accepted": accepted, "known": known})
+                connection.execute("INSERT INTO loads VALUES (%s, %s)", [version, record])
         return AppendResult(accepted, known, str(version), flagged)
 
-    def quarantine(self, rows: ibis.Table | None = None) -> ibis.Table:
-        """The quarantined rows; given ones are added first."""
-        if rows is not None:
-            with self._writing() as connection:
-                REJECTED.append(connection, rows, self.url)
-        return self._table(REJECTED)
+    def quarantine(self) -> ibis.Table:
+        """Return the quarantined rows."""
+        return self._open_table(REJECTED_ROWS)
+
+    def add_to_quarantine(self, rows: ibis.Table) -> None:
+        """Add rows to the quarantine; see `Store.add_to_quarantine`."""
+        with self._lock_for_writing() as connection:
+            REJECTED_ROWS.append(connection, rows, self.url)
 
     def release(self, ids: Sequence[str]) -> None:
-        """Rows taken out of the quarantine."""
-        with self._writing() as connection:
+        """Remove rows from the quarantine."""
+        with self._lock_for_writing() as connection:
             connection.execute("DELETE FROM quarantine WHERE quarantine_id = ANY(%s)", [list(ids)])
 
     def loads(self) -> list[dict[str, Any]]:
-        """What each commit of events says about itself, newest first."""
-        found = self._asked("SELECT load, version FROM loads ORDER BY version DESC")
-        return [{**load, "version": str(version)} for load, version in found]
+        """Return how each commit of events describes itself, newest first."""
+        rows = self._query("SELECT load, version FROM loads ORDER BY version DESC")
+        return [{**load, "version": str(version)} for load, version in rows]
 
     def scratch(self) -> AbstractContextManager[Path]:
-        """A folder for a load's temporary files, where this machine has those of this user."""
+        """Create a folder for a load's temporary files, among this user's on this machine."""
         return user_scratch()
 
     def compact(self) -> int:
-        """Nothing to merge, so 0; the tables are vacuumed and analysed, which also brings BRIN up to date."""
-        with self._server.speaking(), self._server.connect() as connection:
+        """Vacuum and analyse the tables, which also updates BRIN; return 0, as nothing is merged."""
+        with self._server.translate_errors(), self._server.connect() as connection:
             connection.autocommit = True
             connection.execute("VACUUM (ANALYZE) events, loads, quarantine")
         return 0
 
-    def _asked(self, query: str) -> list[Any]:
-        with self._server.speaking(), self._server.connect() as connection:
+    def _query(self, query: str) -> list[Any]:
+        with self._server.translate_errors(), self._server.connect() as connection:
             return connection.execute(query).fetchall()
 
-    def _table(self, table: PostgresTable) -> ibis.Table:
-        """A table on a connection of its own, which looks at one moment."""
-        with self._server.speaking():
-            connection = self._idle.lend()
+    def _open_table(self, table: PostgresTable) -> ibis.Table:
+        """Return a table on a connection of its own, in a snapshot."""
+        with self._server.translate_errors():
+            connection = self._pool.acquire()
             reader = Reader.from_connection(connection)
             reader.url = self.url
-            self._idle.reclaim(connection, reader)
+            self._pool.release_with(connection, reader)
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.execute("SELECT 1")
-        optional = {name: dtype.removeprefix("!") for name, dtype in table.schema.items()}
-        schema = ibis.schema(optional)  # Ibis takes the minimum of no rows of a required column for required too
+        nullable = {name: dtype.removeprefix("!") for name, dtype in table.schema.items()}
+        schema = ibis.schema(nullable)  # Ibis would type the minimum of a required column as required, also of no rows
         return ops.DatabaseTable(name=table.name, schema=schema, source=reader).to_expr()
 
     @contextmanager
-    def _writing(self) -> Iterator[psycopg.Connection]:
-        """A transaction of the one writer; others wait, and give up after ten minutes."""
-        with self._server.speaking(), self._server.connect() as connection:
-            connection.execute(f"SET LOCAL lock_timeout = '{PATIENCE}s'")
+    def _lock_for_writing(self) -> Iterator[psycopg.Connection]:
+        """Yield a transaction that holds the write lock, after waiting for it for at most ten minutes."""
+        with self._server.translate_errors(), self._server.connect() as connection:
+            connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'")
             connection.execute("LOCK TABLE loads IN SHARE ROW EXCLUSIVE MODE")
             yield connection
 
 
 def open_postgres(address: str, *, create: bool) -> PostgresStore:
-    """The store in a database, its tables made or brought up to date first if asked; see `store.open`."""
+    """Open the store in a database, its tables created or migrated first if requested; see `store.open`."""
     server = Server(address)
-    with server.speaking(), server.connect() as connection:
-        found = _revision(connection)
-        current = compared(found, "events", server.url)
-        _check(connection, server.url, found, current=current)
+    with server.translate_errors(), server.connect() as connection:
+        revision = _read_revision(connection)
+        current = is_current(revision, "events", server.url)
+        _check_columns(connection, server.url, revision, current=current)
     if not current:
         if not create:
-            what = f"has tables of version {found}, this package knows {newest('events')}" if found else "is no store"
-            msg = f"{server.url} {what}; run `hanzo-reports init --store {server.url}`"
+            needed = newest_revision("events")
+            problem = f"{server.url} has tables of version {revision}, this package needs {needed}"
+            msg = (
+                f"{problem if revision else f'No store at {server.url}'}; run `hanzo-reports init --store {server.url}`"
+            )
             raise StoreError(msg)
-        _make(server)
+        _create(server)
     return PostgresStore(server)
 
 
-def _revision(connection: psycopg.Connection) -> str:
-    """How far the tables have come; empty: there are none."""
-    if connection.execute("SELECT to_regclass(%s)", [f"{ROOM}.events_version"]).fetchone() == (None,):
+def _read_revision(connection: psycopg.Connection) -> str:
+    """Return the newest migration that the tables have had; an empty text if there are no tables."""
+    if connection.execute("SELECT to_regclass(%s)", [f"{SCHEMA_NAME}.events_version"]).fetchone() == (None,):
         return ""
     row = connection.execute("SELECT version_num FROM events_version").fetchone()
     return str(row[0]) if row else ""
 
 
-def _check(connection: psycopg.Connection, url: str, found: str, *, current: bool) -> None:
-    """An error where a table of someone else has the name of ours, or ours was changed."""
+def _check_columns(connection: psycopg.Connection, url: str, revision: str, *, current: bool) -> None:
+    """Raise an error if the table of events belongs to something else or was altered."""
     query = "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(%s)"
-    held: dict[str, str] = dict(
-        connection.execute(f"{query} AND attnum > 0 AND NOT attisdropped", [f"{ROOM}.events"]).fetchall()
+    columns: dict[str, str] = dict(
+        connection.execute(f"{query} AND attnum > 0 AND NOT attisdropped", [f"{SCHEMA_NAME}.events"]).fetchall()
     )
-    if held and not found:
+    if columns and not revision:
         msg = (
-            f"{url} has a table {ROOM}.events that is of something else (its columns: {', '.join(held)}); "
-            f"move it, or give another database"
+            f"{url} has a table {SCHEMA_NAME}.events that hanzo-reports did not create (its columns: "
+            f"{', '.join(columns)}); move it, or give another database"
         )
         raise StoreError(msg)
     for name, dtype in SCHEMA.items():
-        wanted = _TYPES[dtype.removeprefix("!")]
-        if current and held.get(name) != wanted:
-            what = f"as {held[name]}" if name in held else "not at all"
+        expected = _TYPES[dtype.removeprefix("!")]
+        if current and columns.get(name) != expected:
+            problem = f"has type {columns[name]}" if name in columns else "is missing"
             msg = (
-                f"{url}: {ROOM}.events should have {name} as {wanted} and has it {what}; put it back, or restore the "
-                f"schema {ROOM} from a backup"
+                f"{url}: the column {name} of {SCHEMA_NAME}.events {problem}, not {expected}; change it back, or "
+                f"restore the schema {SCHEMA_NAME} from a backup"
             )
             raise StoreError(msg)
 
 
-def _make(server: Server) -> None:
-    """The schema and the tables, by whoever comes first."""
+def _create(server: Server) -> None:
+    """Create the schema and the tables, once however many processes try."""
     import sqlalchemy  # noqa: PLC0415  # slow to load, and an existing store needs none
 
-    with server.speaking(), server.connect() as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-        if connection.execute("SELECT to_regnamespace(%s)", [ROOM]).fetchone() == (None,):
-            connection.execute(f"CREATE SCHEMA {ROOM}")
+    with server.translate_errors(), server.connect() as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [MIGRATION_LOCK])
+        if connection.execute("SELECT to_regnamespace(%s)", [SCHEMA_NAME]).fetchone() == (None,):
+            connection.execute(f"CREATE SCHEMA {SCHEMA_NAME}")
     engine = sqlalchemy.create_engine("postgresql+psycopg://", creator=server.connect, poolclass=sqlalchemy.NullPool)
     migrate(engine, "events", server.url)

@@ -1,6 +1,6 @@
-"""Ibis on a Postgres connection, with answers that come as CSV by COPY and are read by Arrow.
+"""Ibis on a Postgres connection, with answers that COPY sends as CSV and Arrow parses.
 
-Ibis' own way is a server-side cursor, whose queries never run in parallel, and a Python object for each cell.
+Ibis itself uses a server-side cursor, whose queries never run in parallel, and a Python object for each cell.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from psycopg.pq import TransactionStatus
 from pyarrow import csv
 
 from hanzo_reports.errors import StoreError
-from hanzo_reports.store.postgres_server import problem
+from hanzo_reports.store.postgres_server import translate_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import ibis
     from ibis.expr.types import Expr
 
-_PARSING = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
-_PLAIN = dt.String | dt.Boolean | dt.Integer | dt.Floating | dt.Decimal | dt.Date | dt.Timestamp
+_PARSE_OPTIONS = csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
+_CSV_TYPES = dt.String | dt.Boolean | dt.Integer | dt.Floating | dt.Decimal | dt.Date | dt.Timestamp
 
 
 class Reader(Backend):  # type: ignore[misc]  # Ibis ships no types
@@ -34,64 +34,64 @@ class Reader(Backend):  # type: ignore[misc]  # Ibis ships no types
     url = ""
 
     def _post_connect(self) -> None:
-        """Nothing: the connection is set up already, and Ibis' own way loads pandas."""
+        """Do nothing: the connection is set up already, and Ibis would load pandas."""
 
     def to_pyarrow_batches(
         self,
         expr: Expr,
         /,
         *,
-        params: Any = None,  # noqa: ANN401  # as Ibis has it
+        params: Any = None,  # noqa: ANN401  # as in Ibis
         limit: int | str | None = None,
         chunk_size: int = 1_000_000,
         **options: Any,  # noqa: ANN401
     ) -> pa.RecordBatchReader:
-        """The answer as batches of at most `chunk_size` rows."""
+        """Return the answer as batches of at most `chunk_size` rows."""
         schema = expr.as_table().schema()
-        if not all(isinstance(dtype, _PLAIN) for dtype in schema.values()):
+        if not all(isinstance(dtype, _CSV_TYPES) for dtype in schema.values()):
             return super().to_pyarrow_batches(expr, params=params, limit=limit, chunk_size=chunk_size, **options)
         self._run_pre_execute_hooks(expr)
         query = self.compile(expr, params=params, limit=limit)
-        return pa.RecordBatchReader.from_batches(schema.to_pyarrow(), self._answer(query, schema, chunk_size))
+        return pa.RecordBatchReader.from_batches(schema.to_pyarrow(), self._read(query, schema, chunk_size))
 
-    def _answer(self, query: str, schema: ibis.Schema, size: int) -> Iterator[pa.RecordBatch]:
-        """The rows; as long as they come, this object and so its connection live."""
-        yield from batches(self.con, query, schema, size, self.url)
+    def _read(self, query: str, schema: ibis.Schema, size: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows; until they end, this object lives, and so does its connection."""
+        yield from read_batches(self.con, query, schema, size, self.url)
 
 
-def batches(
+def read_batches(
     connection: psycopg.Connection, query: str, schema: ibis.Schema, size: int, url: str
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a query, so many at a time.
+    """Yield the rows of a query in batches of a size.
 
     Raises:
-        StoreError: the server says no, or is gone, or the connection is in the middle of another answer.
+        StoreError: the query fails, the server is gone, or the connection is in the middle of another answer.
     """
     columns = schema.to_pyarrow()
     if connection.info.transaction_status is TransactionStatus.ACTIVE:
-        msg = "this table is in the middle of another answer; take one of its own for each: store.events()"
+        msg = "this table is in the middle of another answer; call store.events() once for each answer"
         raise StoreError(msg)
     try:
         with connection.cursor() as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT csv)") as lines:
             rows: list[Any] = []
-            for row in lines:  # the server sends a message a row
+            for row in lines:  # the server sends one message per row
                 rows.append(row)
                 if len(rows) == size:
-                    yield from _parsed(rows, columns)
+                    yield from _parse(rows, columns)
                     rows = []
-            yield from _parsed(rows, columns)
+            yield from _parse(rows, columns)
     except psycopg.Error as error:
-        raise problem(url, error) from error
+        raise translate_error(url, error) from error
 
 
-def _parsed(rows: list[Any], columns: pa.Schema) -> list[pa.RecordBatch]:
+def _parse(rows: list[Any], columns: pa.Schema) -> list[pa.RecordBatch]:
     if not rows:
         return []
     text = b"".join(rows)
     table = csv.read_csv(
         io.BytesIO(text),
         csv.ReadOptions(column_names=columns.names, use_threads=False, block_size=len(text) + 1),
-        _PARSING,
+        _PARSE_OPTIONS,
         csv.ConvertOptions(
             column_types=columns,
             null_values=[""],

@@ -1,4 +1,4 @@
-"""Folders for temporary files, each locked while its process lives, so that a later one can tell the dead."""
+"""Folders for temporary files, each locked while its process lives, so that a later one can remove abandoned ones."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def scratch(root: Path) -> Iterator[Path]:
-    """A new folder under a root, removed at the end; its name is unique for all time.
+    """Create a folder under a root and remove it at the end; its name is never used again.
 
-    Its lock is taken before the folder is there and let go after it is gone.
+    Its lock is taken before the folder is created and released after it is removed.
     """
     root.mkdir(exist_ok=True)
     folder = root / uuid4().hex
@@ -36,22 +36,22 @@ def scratch(root: Path) -> Iterator[Path]:
 
 @contextmanager
 def user_scratch() -> Iterator[Path]:
-    """A new folder where this machine has this user's temporary files; what dead processes left there goes."""
+    """Create a folder among this user's temporary files on this machine; abandoned ones are removed first."""
     user = getattr(os, "getuid", int)()
     root = Path(tempfile.gettempdir()) / f"hanzo-reports-{user}"
     root.mkdir(mode=0o700, exist_ok=True)
-    sweep(root, lambda _: None)
+    remove_abandoned(root, lambda _: None)
     with scratch(root) as folder:
         yield folder
 
 
-def sweep(root: Path, bury: Callable[[str], None]) -> None:
-    """What dead processes left under a root, removed; `bury` is first called with each folder's name."""
+def remove_abandoned(root: Path, discard: Callable[[str], None]) -> None:
+    """Remove what dead processes left under a root; `discard` is called first with each folder's name."""
     for path in sorted(root.glob("*.lock")):
         try:
             with FileLock(path, blocking=False):
                 folder = path.with_suffix("")
-                bury(folder.name)
+                discard(folder.name)
                 shutil.rmtree(folder, ignore_errors=True)
                 path.unlink(missing_ok=True)
         except Timeout:

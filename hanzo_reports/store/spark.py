@@ -1,12 +1,11 @@
-"""The lake read by Spark: questions, exports and reports run on a cluster over the lake's own files.
+"""A folder read by Spark: questions, exports and reports run on a cluster over the store's own files.
 
-Loads, the quarantine's rows and the state go the lake's usual way.
+Loads, additions to the quarantine and the state work as without Spark.
 """
 
 from __future__ import annotations
 
 import socket
-from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -28,10 +27,11 @@ from hanzo_reports.store.delta import DeltaStore, open_delta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from pyspark.sql import DataFrame
 
-    from hanzo_reports.store.delta_files import DeltaFiles, File
+    from hanzo_reports.store.delta_files import DataFile, DeltaFiles
 
 CONNECT_SECONDS = 5
 MASTER_PORT = 7077
@@ -39,21 +39,21 @@ _SETTINGS = {
     "spark.app.name": "hanzo-reports",
     "spark.sql.session.timeZone": "UTC",
     "spark.ui.showConsoleProgress": "false",
-    "spark.sql.debug.maxToStringFields": "1000",  # it warns of a question that it would shorten in its log
-    "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000",  # for fewer files a job takes longer than a look
-    "spark.dynamicAllocation.enabled": "true",  # cores go back when nothing is asked: a report asks from two processes
+    "spark.sql.debug.maxToStringFields": "1000",  # below, it warns that it shortens questions in its log
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000",  # listing fewer is faster without a job
+    "spark.dynamicAllocation.enabled": "true",  # idle cores are returned: a report queries from two processes
     "spark.dynamicAllocation.executorIdleTimeout": "10s",
     "spark.dynamicAllocation.shuffleTracking.timeout": "10s",
 }
-_FAILED = (PySparkException, Py4JError)
+_SPARK_ERRORS = (PySparkException, Py4JError)
 
 
 class SparkStore(DeltaStore):
-    """A lake whose questions Spark answers.
+    """A folder whose questions Spark answers.
 
     Args:
-        folder: an existing lake, under the same path on every machine of the cluster.
-        master: Spark's master; empty: Spark's own setting, else this machine.
+        folder: an existing store, under the same path on every machine of the cluster.
+        master: Spark's master; empty: Spark's own setting, otherwise this machine.
     """
 
     def __init__(self, folder: Path, master: str) -> None:
@@ -61,35 +61,30 @@ class SparkStore(DeltaStore):
         Reader.register_options()  # as `ibis.pyspark` would
         self.url = address_for_engine(str(folder), "spark", master)
         self._master = master
-        _reached(master)
+        _check_master(master)
 
     @cached_property
     def _session(self) -> SparkSession:
-        """This process's, started by the first question: whoever only loads, or starts a report, takes no core."""
-        return _session(self._master)
+        """The session of this process, started by the first question: loading or starting a report takes no core."""
+        return _start_session(self._master)
 
     def events(self, start: datetime | None = None, end: datetime | None = None) -> ibis.Table:
-        """The events of the newest version; `start` and `end` leave out the files of days outside them."""
-        first = (start or datetime.min.replace(tzinfo=UTC)).astimezone(UTC).date()
-        last = (end or datetime.max.replace(tzinfo=UTC)).astimezone(UTC).date()
-        files = self._events.files(self._events.table())
-        return self._spread(self._events, [file for file in files if first <= file.day <= last])
+        """Return the events of the newest version, without the files of days outside `start` and `end`."""
+        return self._read(self._events, self._list_event_files(start, end))
 
-    def quarantine(self, rows: ibis.Table | None = None) -> ibis.Table:
-        """The quarantined rows; given ones are added first."""
-        if rows is not None:
-            super().quarantine(rows)
-        return self._spread(self._quarantine, self._quarantine.files(self._quarantine.table()))
+    def quarantine(self) -> ibis.Table:
+        """Return the quarantined rows."""
+        return self._read(self._quarantine, self._list_quarantine_files())
 
-    def _spread(self, table: DeltaFiles, files: list[File]) -> ibis.Table:
-        """Some files of a table, in a session of their own: what one question sets or names, another does not see."""
+    def _read(self, table: DeltaFiles, files: list[DataFile]) -> ibis.Table:
+        """Return some files of a table, in a session of their own: questions share no settings and no names."""
         schema = ibis.schema(table.schema)
         reader = Reader()
         reader.do_connect(self._session.newSession())
         reader.url = self.url
         types = PySparkSchema.from_ibis(ibis.schema({name: t.copy(nullable=True) for name, t in schema.items()}))
         if files:
-            frame = reader.session.read.schema(types).parquet(*(str(table.folder / file.path) for file in files))
+            frame = reader.session.read.schema(types).parquet(*table.resolve_paths(files))
         else:
             frame = reader.session.createDataFrame([], types)
         name = ibis.util.gen_name(table.folder.name)
@@ -98,7 +93,7 @@ class SparkStore(DeltaStore):
 
 
 class Reader(Backend):  # type: ignore[misc]  # Ibis ships no types for it
-    """Ibis on a session: answers come as Arrow, in the announced types, long ones a part after the other."""
+    """Ibis on a session: answers come as Arrow, in the types of their schema, long ones in parts."""
 
     url = ""
 
@@ -109,32 +104,32 @@ class Reader(Backend):  # type: ignore[misc]  # Ibis ships no types for it
         return session
 
     def to_pyarrow(self, expr: ibis.Expr, /, *, params: Any = None, limit: Any = None, **_: Any) -> pa.Table:  # noqa: ANN401
-        """An answer; Ibis' own way leads through pandas, where whole numbers beside NULL become floats."""
+        """Return an answer; Ibis itself uses pandas, where whole numbers beside NULL become floats."""
         table = expr.as_table()
         schema = table.schema().to_pyarrow()
         try:
-            found = self._frame(table, params, limit).toArrow()
-        except _FAILED as error:
-            raise problem(self.url, error) from error
-        return expr.__pyarrow_result__(found.rename_columns(schema.names).cast(schema))
+            answer = self._frame(table, params, limit).toArrow()
+        except _SPARK_ERRORS as error:
+            raise translate_error(self.url, error) from error
+        return expr.__pyarrow_result__(answer.rename_columns(schema.names).cast(schema))
 
     def to_pyarrow_batches(
         self, expr: ibis.Expr, /, *, params: Any = None, limit: Any = None, chunk_size: int = 1_000_000, **_: Any  # noqa: ANN401
     ) -> pa.RecordBatchReader:  # fmt: skip
-        """An answer's rows: one partition at a time is on this machine."""
+        """Return an answer in batches, with one partition at a time on this machine."""
         table = expr.as_table()
         schema = table.schema().to_pyarrow()
 
         def batches() -> Iterator[pa.RecordBatch]:
             try:
-                frame = _exact(self._frame(table, params, limit), schema)
+                frame = _convert_columns(self._frame(table, params, limit), schema)
                 rows = frame.toLocalIterator(prefetchPartitions=True)
                 while chunk := list(islice(rows, chunk_size)):
                     columns = zip(*chunk, strict=True)
-                    arrays = [_array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+                    arrays = [_build_array(values, field.type) for values, field in zip(columns, schema, strict=True)]
                     yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-            except _FAILED as error:
-                raise problem(self.url, error) from error
+            except _SPARK_ERRORS as error:
+                raise translate_error(self.url, error) from error
 
         return pa.RecordBatchReader.from_batches(schema, batches())
 
@@ -144,24 +139,24 @@ class Reader(Backend):  # type: ignore[misc]  # Ibis ships no types for it
 
 
 def open_spark(url: str, *, create: bool) -> SparkStore:
-    """The lake at a spark+file:// address, made first if asked; see `store.open`."""
+    """Open the folder at a spark+file:// address, created first if requested; see `store.open`."""
     parts = urlsplit(url.removeprefix(f"{SPARK}:"))
     folder = Path(unquote(parts.path))
     open_delta(folder, create=create)
     return SparkStore(folder, dict(parse_qsl(parts.query)).get("master", ""))
 
 
-def problem(url: str, error: Exception) -> StoreError:
-    """What a question failed with, in one line."""
-    said = str(error).strip().splitlines() or [type(error).__name__]
-    return StoreError(f"{url}: Spark could not answer: {said[0][:300]}")
+def translate_error(url: str, error: Exception) -> StoreError:
+    """Return an error of ours for one of a question, in one line."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return StoreError(f"{url}: Spark could not answer: {lines[0][:300]}")
 
 
-def _session(master: str) -> SparkSession:
-    """The process's Spark session, started if there is none."""
-    held = SparkSession.getActiveSession()
-    if held and master and held.sparkContext.master != master:
-        msg = f"this process has a Spark session on {held.sparkContext.master} already; stop it to use {master}"
+def _start_session(master: str) -> SparkSession:
+    """Return the Spark session of this process, started if there is none."""
+    session = SparkSession.getActiveSession()
+    if session and master and session.sparkContext.master != master:
+        msg = f"This process already has a Spark session on {session.sparkContext.master}; stop it to use {master}"
         raise StoreError(msg)
     builder = SparkSession.builder
     for name, value in _SETTINGS.items():
@@ -170,36 +165,37 @@ def _session(master: str) -> SparkSession:
         return (builder.master(master) if master else builder).getOrCreate()
     except PySparkRuntimeError as error:
         if error.getCondition() != "JAVA_GATEWAY_EXITED":
-            raise problem(master, error) from error
+            raise translate_error(master, error) from error
         msg = (
             "Spark needs Java 17 or newer and could not start it; install it (Debian: apt-get install "
-            "openjdk-17-jre-headless), or say in JAVA_HOME where it is"
+            "openjdk-17-jre-headless), or set JAVA_HOME to its folder"
         )
         raise StoreError(msg) from None
-    except _FAILED as error:
-        raise problem(master, error) from error
+    except _SPARK_ERRORS as error:
+        raise translate_error(master, error) from error
 
 
-def _reached(master: str) -> None:
-    """An error where no master listens: Spark itself would try for a minute."""
+def _check_master(master: str) -> None:
+    """Raise an error if no master listens: Spark itself would try for a minute."""
     scheme, _, rest = master.partition("://")
     if scheme != "spark":
         return
-    for place in rest.split(","):
-        host, _, port = place.partition(":")
+    for address in rest.split(","):
+        host, _, port = address.partition(":")
         try:
             socket.create_connection((host, int(port or MASTER_PORT)), CONNECT_SECONDS).close()
         except (OSError, ValueError):
             continue
         return
-    msg = f"no Spark master answers at {master}; start it, or set HANZO_REPORTS_SPARK_MASTER to another address"
+    msg = f"No Spark master answers at {master}; start it, or set HANZO_REPORTS_SPARK_MASTER to another address"
     raise StoreError(msg)
 
 
-def _exact(frame: DataFrame, schema: pa.Schema) -> DataFrame:
-    """Instants as numbers: as rows, Spark gives them in this machine's zone, where an hour of autumn is two.
+def _convert_columns(frame: DataFrame, schema: pa.Schema) -> DataFrame:
+    """Convert instants to numbers, and floats to floats.
 
-    Floats as such: where Ibis writes one into a query, Spark reads a decimal.
+    Spark returns instants of rows in this machine's zone, where an hour of autumn is ambiguous. It reads a float that
+    Ibis writes into a query as a decimal.
     """
     columns = []
     for name, field in zip(frame.columns, schema, strict=True):
@@ -212,6 +208,6 @@ def _exact(frame: DataFrame, schema: pa.Schema) -> DataFrame:
     return frame.select(*columns)
 
 
-def _array(values: tuple[Any, ...], kind: pa.DataType) -> pa.Array:
-    """Values as Python has them as a column."""
+def _build_array(values: tuple[Any, ...], kind: pa.DataType) -> pa.Array:
+    """Build a column from Python values; instants are microseconds."""
     return pa.array(values, pa.int64()).cast(kind) if pa.types.is_timestamp(kind) else pa.array(values, kind)

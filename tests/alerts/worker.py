@@ -41,7 +41,7 @@ chance = random.Random(int(seed))  # noqa: S311  # moments, not secrets
 def turn(now):
     """What a process does: one pass, one delivery; whether anything still waits to be sent."""
     path = url.removeprefix("sqlite:///")
-    engine = state.sqlite(Path(path)) if path != url else sqlalchemy.create_engine(url)
+    engine = state.open_sqlite_state(Path(path)) if path != url else sqlalchemy.create_engine(url)
     check_rules(engine, store.open(lake).events, now, context=MessageContext(delay=timedelta()))
     deliver(engine, Vault(key), Guard(frozenset({"localhost"}), timeout=10.0), lambda: now)
     with engine.connect() as connection:

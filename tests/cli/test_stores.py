@@ -73,9 +73,9 @@ def test_what_goes_wrong_is_one_line_without_a_secret(cli, owner):
     wrong = address.replace("s3cret", "s3cret-wrong")
     for place, code, said in (
         (wrong, 1, "password authentication failed"),
-        (address, 1, f"{shown} is no store; run `hanzo-reports init"),
+        (address, 1, f"No store at {shown}; run `hanzo-reports init"),
         ("postgresql://ann:s3cret@127.0.0.1:1/x", 1, "refused"),
-        ("postgresql://ann:s3/cret@127.0.0.1/x", 1, "cannot be read"),
+        ("postgresql://ann:s3/cret@127.0.0.1/x", 1, "cannot be parsed"),
     ):
         for command in (("usage",), ("doctor",), ("report", "run", "dashboard")):
             done = cli(*command, store=place, code=code)
@@ -103,5 +103,5 @@ def test_a_difference_is_exit_code_1(cli, sample_store, tmp_path):
     done = cli("copy", "--from", sample_store, "--to", tmp_path / "other", code=1)
     assert "differ on 1 days (2026-03-30); copy again" in done.stderr
     assert cli("copy", "--from", tmp_path / "other", "--to", tmp_path / "other", code=2).stdout == ""
-    assert "is no store" in cli("copy", "--from", tmp_path / "none", "--to", tmp_path / "x", code=1).stderr
+    assert "No store at" in cli("copy", "--from", tmp_path / "none", "--to", tmp_path / "x", code=1).stderr
     assert not (tmp_path / "x").exists()

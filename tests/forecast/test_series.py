@@ -18,7 +18,7 @@ from hanzo_reports.forecast import daily_spend, forecasts
 from hanzo_reports.forecast.anomalies import anomalies, explained
 from hanzo_reports.forecast.scorecard import FEW, OWN, SHIPPED, issued, scorecard
 from hanzo_reports.state.budget_tables import FORECASTS
-from hanzo_reports.state.database import sqlite
+from hanzo_reports.state.database import open_sqlite_state
 from hanzo_reports.store.duckdb_session import connect_ibis
 
 JUNE = datetime(2025, 6, 1, tzinfo=UTC)
@@ -41,7 +41,7 @@ def events(*made):
 
 @pytest.fixture
 def state(tmp_path):
-    engine = sqlite(tmp_path / "state.db")
+    engine = open_sqlite_state(tmp_path / "state.db")
     yield engine
     engine.dispose()
 

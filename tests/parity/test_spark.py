@@ -127,14 +127,14 @@ def test_no_java_says_what_to_install(sample_store):
 
 def test_a_master_that_does_not_answer_is_named(sample_store, monkeypatch):
     monkeypatch.setenv("HANZO_REPORTS_SPARK_MASTER", "spark://127.0.0.1:1")
-    with pytest.raises(StoreError, match=r"no Spark master answers at spark://127\.0\.0\.1:1"):
+    with pytest.raises(StoreError, match=r"No Spark master answers at spark://127\.0\.0\.1:1"):
         hr.open(str(sample_store), engine="spark")
 
 
 def test_an_engine_that_there_is_not(sample_store):
     with pytest.raises(UnknownNameError, match="did you mean 'spark'"):
         hr.open(str(sample_store), engine="sparc")
-    with pytest.raises(StoreError, match="for a folder"):
+    with pytest.raises(StoreError, match="with a folder"):
         hr.open("postgresql://db.example/usage", engine="spark")
-    with pytest.raises(StoreError, match="is no store"):
+    with pytest.raises(StoreError, match="No store at"):
         hr.open(str(sample_store.parent), engine="spark")

@@ -166,7 +166,7 @@ def test_wrong_parameters_are_named_before_a_kernel_starts(run, small, tmp_path,
 
 
 def test_a_folder_that_is_no_store_leaves_nothing(run, small, tmp_path):
-    with pytest.raises(StoreError, match="is no store"):
+    with pytest.raises(StoreError, match="No store at"):
         run(small, tmp_path / "reports", store=tmp_path)
     assert not (tmp_path / "reports").exists()
 

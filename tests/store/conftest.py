@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 import duckdb
 import ibis
@@ -53,18 +52,6 @@ def bad_rows():
 @pytest.fixture
 def lake(tmp_path):
     return store.open(str(tmp_path / "lake"), create=True)
-
-
-@pytest.fixture
-def clickhouse():
-    """The address of an empty database in the engine of this process, which lives while it has a connection."""
-    import clickhouse_connect  # noqa: PLC0415  # slow to load, and few tests need it
-
-    kept = clickhouse_connect.get_client(dsn="chdb://memory")
-    name = f"test_{uuid4().hex}"
-    yield f"chdb://memory/{name}"
-    kept.command(f"DROP DATABASE IF EXISTS {name}")
-    kept.close()
 
 
 @pytest.fixture(params=["lake", "postgres", "clickhouse"])

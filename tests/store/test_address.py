@@ -46,7 +46,7 @@ def test_a_password_that_cannot_be_told_apart_is_an_error_that_does_not_repeat_i
 )  # fmt: skip
 @pytest.mark.parametrize("scheme", ["postgresql", "clickhouse"])
 def test_what_no_address_can_be_is_an_error_of_ours_without_the_password(scheme, address):
-    with pytest.raises(StoreError, match="cannot be read") as caught:
+    with pytest.raises(StoreError, match="cannot be parsed") as caught:
         redact_password(f"{scheme}://{address}")
     assert SECRET not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
@@ -54,7 +54,7 @@ def test_what_no_address_can_be_is_an_error_of_ours_without_the_password(scheme,
 
 def test_a_password_of_digits_before_an_odd_character():
     for odd in "/?#":
-        with pytest.raises(StoreError, match="cannot be read"):
+        with pytest.raises(StoreError, match="cannot be parsed"):
             redact_password(f"postgresql://ann:1234{odd}5678@db/usage")
 
 

@@ -17,8 +17,8 @@ import hanzo_reports as hr
 from hanzo_reports import store
 from hanzo_reports.errors import StoreError, StoreVersionError, UnknownNameError
 from hanzo_reports.store import clickhouse as stores
-from hanzo_reports.store.clickhouse_server import Server, problem
-from hanzo_reports.store.clickhouse_tables import COLUMNS, check, make
+from hanzo_reports.store.clickhouse_server import ClickHouseServer, translate_error
+from hanzo_reports.store.clickhouse_tables import COLUMNS, check_tables, create_statements
 
 DATA = Path(__file__).parents[1] / "data"
 SECRET = "hunter2"  # noqa: S105  # nobody's
@@ -39,7 +39,7 @@ def test_a_connection_waits_for_the_next_table_which_sees_what_came_meanwhile(he
     assert held.events().count().to_pyarrow().as_py() == 2
     gc.collect()
     held.append(events("abc"), {})
-    monkeypatch.setattr(held._server, "client", None)
+    monkeypatch.setattr(held._server, "connect", None)
     assert held.events().count().to_pyarrow().as_py() == 3
 
 
@@ -82,7 +82,7 @@ def test_a_server_that_dies_mid_load_has_nothing_of_it_and_the_load_can_be_done_
 
     with monkeypatch.context() as patched:
         patched.setattr(held, step, die)
-        with pytest.raises(StoreError, match=r"does not answer.*do the same again"):
+        with pytest.raises(StoreError, match=r"does not answer.*run the same again"):
             held.append(events("abc"), {})
     assert (ids(held), held.version, len(held.loads())) == (["a"], before, 1)
     assert held.append(events("abc"), {}).accepted == 2
@@ -157,7 +157,7 @@ def test_a_load_leaves_no_table_behind_and_removes_those_of_dead_ones(held, even
     held._client.command("CREATE TABLE load_dead (x Int8) ENGINE = Memory")
     held.append(events("a"), {})
     assert tables(held) == ["events", "load_dead", "loads", "quarantine"]
-    monkeypatch.setattr(stores, "_LEFT", stores._LEFT.replace("- 86400", "+ 86400"))
+    monkeypatch.setattr(stores, "_ABANDONED_TABLES", stores._ABANDONED_TABLES.replace("- 86400", "+ 86400"))
     held.append(events("b"), {})
     assert tables(held) == ["events", "loads", "quarantine"]
 
@@ -170,14 +170,14 @@ def test_missing_rights_are_named(held, events):
 
 def test_a_table_of_something_else_is_left_alone(clickhouse, held):
     other = f"{clickhouse}_other"
-    server = Server(other)
-    server.client(database=False).command(f"CREATE DATABASE {server.database}")
-    server.client().command("CREATE TABLE events (id Int64) ENGINE = Memory")
+    server = ClickHouseServer(other)
+    server.connect(database=False).command(f"CREATE DATABASE {server.database}")
+    server.connect().command("CREATE TABLE events (id Int64) ENGINE = Memory")
     with pytest.raises(
-        StoreError, match=r"has a table events that is of something else: its column event_id is missing"
+        StoreError, match=r"has a table events that hanzo-reports did not create: its column event_id is missing"
     ):
         store.open(other, create=True)
-    assert server.client().query("SELECT count() FROM events").result_rows == [(0,)]
+    assert server.connect().query("SELECT count() FROM events").result_rows == [(0,)]
     held._client.command(f"DROP DATABASE {server.database}")
 
 
@@ -186,15 +186,15 @@ def test_no_store_and_no_database_say_how_to_make_one(clickhouse, held):
         store.open(f"{clickhouse}_none")
     for table in ("events", "loads", "quarantine"):
         held._client.command(f"DROP TABLE {table}")
-    with pytest.raises(StoreError, match="is no store; run `hanzo-reports init --store chdb://"):
+    with pytest.raises(StoreError, match=r"No store at chdb://.*; run `hanzo-reports init --store chdb://"):
         store.open(clickhouse)
 
 
 def test_a_server_that_is_too_old_says_which_is_needed(held, monkeypatch):
-    assert check(held._server, held._client)
+    assert check_tables(held._server, held._client)
     monkeypatch.setattr(held._client, "server_version", "24.3.18.7")
-    with pytest.raises(StoreError, match=r"is ClickHouse 24\.3\.18\.7; upgrade it, 24\.12 or newer is needed"):
-        check(held._server, held._client)
+    with pytest.raises(StoreError, match=r"is ClickHouse 24\.3\.18\.7; upgrade it to 24\.12 or newer"):
+        check_tables(held._server, held._client)
 
 
 def test_a_newer_format_is_not_touched(clickhouse, held):
@@ -217,7 +217,7 @@ def test_a_server_that_does_not_answer_is_one_line_without_a_secret():
 @pytest.mark.parametrize(
     ("code", "says"),
     [
-        ("Code: 516. DB::Exception: ann: Authentication failed. (AUTHENTICATION_FAILED)", "lets nobody in"),
+        ("Code: 516. DB::Exception: ann: Authentication failed. (AUTHENTICATION_FAILED)", "refuses this user"),
         (
             "Code: 497. DB::Exception: ann: you need the grant INSERT ON usage.events. (version 26.9.2.1)",
             "need the grant",
@@ -225,7 +225,7 @@ def test_a_server_that_does_not_answer_is_one_line_without_a_secret():
     ],
 )
 def test_what_a_server_says_is_one_line(code, says):
-    said = str(problem("clickhouse://ann@db/usage", OperationalError(code)))
+    said = str(translate_error("clickhouse://ann@db/usage", OperationalError(code)))
     assert says in said
     assert "\n" not in said
     assert "version" not in said
@@ -242,7 +242,7 @@ def test_options_are_checked_before_anything_is_opened(options, error, says):
 
 def test_the_state_is_where_the_setting_says(clickhouse, tmp_path, database, monkeypatch):
     hr.open(clickhouse, create=True)
-    with pytest.raises(StoreError, match="set HANZO_REPORTS_STATE"):
+    with pytest.raises(StoreError, match="Set HANZO_REPORTS_STATE"):
         _ = hr.open(clickhouse).store.state
     for place, kind in ((str(tmp_path / "state.db"), "sqlite"), (database, "postgresql")):
         monkeypatch.setenv("HANZO_REPORTS_STATE", place)
@@ -252,8 +252,8 @@ def test_the_state_is_where_the_setting_says(clickhouse, tmp_path, database, mon
 
 
 def test_the_statements_for_a_cluster_are_ones_that_the_engine_reads(held):
-    server = Server("clickhouse://db/usage?cluster=big")
-    statements = [statement for table in COLUMNS for statement in make(server, table, table)]
+    server = ClickHouseServer("clickhouse://db/usage?cluster=big")
+    statements = [statement for table in COLUMNS for statement in create_statements(server, table, table)]
     assert len(statements) == 6
     for statement in statements:
         assert "ON CLUSTER `big`" in statement
@@ -273,5 +273,7 @@ def test_a_folder_that_another_process_has_open_says_so(tmp_path):
 
 
 def test_an_answer_that_breaks_off_says_where_to_look():
-    said = str(problem("clickhouse://ann@db/usage", pa.ArrowInvalid("Expected to read 1330795073 metadata bytes")))
+    said = str(
+        translate_error("clickhouse://ann@db/usage", pa.ArrowInvalid("Expected to read 1330795073 metadata bytes"))
+    )
     assert said.startswith("clickhouse://ann@db/usage broke off its answer")

@@ -29,7 +29,7 @@ def filled(held, events, bad_rows, days=9):
     ids = [f"é{n}" for n in range(days * 24)]
     cost = [Decimal(n) / 10**9 if n % 3 else None for n in range(days * 24)]
     held.append(events(ids, cost=cost, latency_ms=[n / 7 for n in range(days * 24)]), {"source": "litellm"})
-    held.quarantine(bad_rows("xyz"))
+    held.add_to_quarantine(bad_rows("xyz"))
     return held
 
 
@@ -56,14 +56,14 @@ def test_a_copy_done_again_copies_nothing(lake, held, events, bad_rows):
 
 
 def test_a_copy_that_was_stopped_goes_on_where_it_was(lake, database, events, bad_rows, monkeypatch):
-    monkeypatch.setattr(copying, "PIECE", 48)
+    monkeypatch.setattr(copying, "COMMIT_ROWS", 48)
     middle, append = store.open(database, create=True), store.open(database, create=True).append
     shares = []
 
-    def stops(rows, load, seen=None):
+    def stops(rows, load, summary=None):
         if len(middle.loads()) == 2:
             raise KeyboardInterrupt
-        return append(rows, load, seen)
+        return append(rows, load, summary)
 
     monkeypatch.setattr(middle, "append", stops)
     with pytest.raises(KeyboardInterrupt):
@@ -92,7 +92,7 @@ def test_a_day_of_as_many_other_events_is_not_taken_for_the_same(lake, other, ev
 
 
 def test_more_in_the_quarantine_of_the_target_is_a_difference(lake, other, events, bad_rows):
-    other.quarantine(bad_rows("w"))
+    other.add_to_quarantine(bad_rows("w"))
     done = copy_store(filled(lake, events, bad_rows), other, now=NOW)
     assert (done.equal, done.days, done.target["quarantined"]) == (False, [], 4)
 
@@ -109,7 +109,7 @@ def test_a_store_without_events(lake, other):
 
 
 def test_a_day_larger_than_a_piece_is_one_commit(lake, other, events, monkeypatch):
-    monkeypatch.setattr(copying, "PIECE", 10)
+    monkeypatch.setattr(copying, "COMMIT_ROWS", 10)
     lake.append(events(map(str, range(30)), step=timedelta(minutes=1)), {})
     assert copy_store(lake, other, now=NOW).equal
     assert [load["read"] for load in other.loads()] == [30]

@@ -89,12 +89,12 @@ def test_compaction_merges_days_sorts_them_and_changes_no_row(lake, events):
 def test_compaction_leaves_large_files_alone(lake, events, monkeypatch):
     lake.append(events("a"), {})
     lake.append(events("b"), {})
-    monkeypatch.setattr("hanzo_reports.store.delta_files.LARGE", 1)
+    monkeypatch.setattr("hanzo_reports.store.delta_files.COMPACT_BELOW_BYTES", 1)
     assert lake.compact() == 0
 
 
 def test_a_writer_that_never_ends_is_reported(lake, events, monkeypatch):
-    monkeypatch.setattr(delta, "PATIENCE", 0.1)
+    monkeypatch.setattr(delta, "LOCK_TIMEOUT", 0.1)
     with FileLock(lake.folder / "write.lock"), pytest.raises(StoreBusyError, match="another process has been writing"):
         lake.append(events("a"), {})
 

@@ -15,7 +15,7 @@ from hanzo_reports.errors import StoreBusyError, StoreError, StoreVersionError
 from hanzo_reports.events import COLUMNS
 from hanzo_reports.store import postgres as postgres_store
 from hanzo_reports.store.base import QUARANTINE
-from hanzo_reports.store.postgres_load import partition
+from hanzo_reports.store.postgres_load import describe_partition
 
 
 @pytest.fixture
@@ -67,8 +67,8 @@ def test_months_have_a_partition_each_and_the_rest_of_time_one_on_each_side(held
 
 
 def test_december_ends_where_january_begins():
-    _, _, end = partition("events", 2025, 12)
-    _, first, _ = partition("events", 2026, 1)
+    _, _, end = describe_partition("events", 2025, 12)
+    _, first, _ = describe_partition("events", 2026, 1)
     assert end == first
 
 
@@ -180,27 +180,29 @@ def test_compaction_brings_statistics_and_changes_no_row(held, events, ids, post
 
 
 def test_a_database_without_a_store(database):
-    with pytest.raises(StoreError, match=r"is no store; run `hanzo-reports init --store postgresql://"):
+    with pytest.raises(StoreError, match=r"No store at postgresql://.*; run `hanzo-reports init --store postgresql://"):
         store.open(database)
 
 
 def test_a_newer_store_asks_for_an_upgrade(held, postgres, database):
     postgres.run("UPDATE hanzo_reports.events_version SET version_num = '9999'", database)
     for create in (False, True):
-        with pytest.raises(StoreVersionError, match="version 9999, this package knows 0001; upgrade"):
+        with pytest.raises(StoreVersionError, match="version 9999, this package supports 0001; upgrade"):
             store.open(held.url, create=create)
 
 
 def test_an_older_store_is_brought_up_to_date_by_init(held, monkeypatch):
-    monkeypatch.setattr("hanzo_reports.state.migrate.newest", lambda _: "0002")
-    monkeypatch.setattr(postgres_store, "newest", lambda _: "0002")
-    with pytest.raises(StoreError, match="version 0001, this package knows 0002; run `hanzo-reports init"):
+    monkeypatch.setattr("hanzo_reports.state.migrate.newest_revision", lambda _: "0002")
+    monkeypatch.setattr(postgres_store, "newest_revision", lambda _: "0002")
+    with pytest.raises(StoreError, match="version 0001, this package needs 0002; run `hanzo-reports init"):
         store.open(held.url)
 
 
 def test_a_table_of_something_else_is_left_alone(postgres, database):
     postgres.run("CREATE SCHEMA hanzo_reports; CREATE TABLE hanzo_reports.events (id int, what text)", database)
-    with pytest.raises(StoreError, match=r"hanzo_reports.events that is of something else \(its columns: id, what\)"):
+    with pytest.raises(
+        StoreError, match=r"hanzo_reports.events that hanzo-reports did not create \(its columns: id, what\)"
+    ):
         store.open(database, create=True)
     assert tables(postgres, database) == ["events"]
 
@@ -213,8 +215,11 @@ def test_a_table_of_the_same_name_in_public_is_no_concern(postgres, database):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("ALTER COLUMN status TYPE integer", "should have status as smallint and has it as integer"),
-        ("DROP COLUMN cost", r"should have cost as numeric\(18,9\) and has it not at all"),
+        (
+            "ALTER COLUMN status TYPE integer",
+            "the column status of hanzo_reports.events has type integer, not smallint",
+        ),
+        ("DROP COLUMN cost", r"the column cost of hanzo_reports.events is missing, not numeric\(18,9\)"),
     ],
 )
 def test_a_table_that_was_changed_is_named(held, postgres, database, change, said):
@@ -225,7 +230,7 @@ def test_a_table_that_was_changed_is_named(held, postgres, database, change, sai
 
 def test_a_database_of_another_encoding(postgres):
     postgres.run("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
-    with pytest.raises(StoreError, match="keeps texts as LATIN1; the store needs a database with ENCODING 'UTF8'"):
+    with pytest.raises(StoreError, match="has the encoding LATIN1; the store needs a database with ENCODING 'UTF8'"):
         store.open(postgres.address("latin"), create=True)
 
 
@@ -244,7 +249,7 @@ def one_line_without_secret(caught):
         ("postgresql://ann:s3cret@127.0.0.1:1/usage", r"ann@127.0.0.1:1/usage cannot be opened: .*refused; check the"),
         ("postgresql://ann:s3cret@nowhere.invalid/usage", "nowhere.invalid/usage cannot be opened: .*; check the"),
         ("postgresql://ann:s3cret@/usage?host=/nowhere", "cannot be opened: .*No such file"),
-        ("postgresql://ann:s3cret@h/usage?colour=blue", "no address of a Postgres database"),
+        ("postgresql://ann:s3cret@h/usage?colour=blue", "not an address of a Postgres database"),
     ],
 )
 def test_a_server_that_cannot_be_reached(address, said):
@@ -303,10 +308,10 @@ def test_a_role_that_may_make_nothing(postgres, database):
 
 
 def test_a_writer_that_never_ends_is_reported(held, events, database, monkeypatch):
-    monkeypatch.setattr(postgres_store, "PATIENCE", 0.1)
+    monkeypatch.setattr(postgres_store, "LOCK_TIMEOUT", 0.1)
     with psycopg.connect(database) as other:
         other.execute("LOCK TABLE hanzo_reports.loads IN SHARE ROW EXCLUSIVE MODE")
-        with pytest.raises(StoreBusyError, match="others are writing"):
+        with pytest.raises(StoreBusyError, match="Others are writing"):
             held.append(events("a"), {})
     assert held.append(events("a"), {}).accepted == 1
 
@@ -320,7 +325,7 @@ def test_someone_who_writes_past_the_lock_doubles_nothing(held, events, ids, dat
         )
         timer = threading.Timer(0.5, other.commit)
         timer.start()
-        with pytest.raises(StoreBusyError, match="wrote the same rows"):
+        with pytest.raises(StoreBusyError, match="just written the same rows"):
             held.append(events("bc"), {})
         timer.join()
     assert ids(held) == ["a", "c"]

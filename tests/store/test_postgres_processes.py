@@ -50,12 +50,14 @@ def test_a_server_killed_in_the_middle_of_a_load_keeps_nothing_of_it(mortal, eve
 
     def killing(batch, *rest):
         written.append(batch.num_rows)
-        if sum(written) > 60_000 + postgres_load.BATCH:  # all ids, and some of the rows
+        if sum(written) > 60_000 + postgres_load.BATCH_ROWS:  # all ids, and some of the rows
             mortal.kill()
         write(batch, *rest)
 
     monkeypatch.setattr(postgres_load.csv, "write_csv", killing)
-    with pytest.raises(StoreError, match=r"the connection to .* was lost: .*do the same again when the server is back"):
+    with pytest.raises(
+        StoreError, match=r"The connection to .* was lost: .*run the same again when the server is back"
+    ):
         held.append(rows, {"load_id": "killed"})
     monkeypatch.undo()
     with pytest.raises(StoreError, match="cannot be opened"):
@@ -65,7 +67,8 @@ def test_a_server_killed_in_the_middle_of_a_load_keeps_nothing_of_it(mortal, eve
     assert [load["load_id"] for load in held.loads()] == ["before"]
     assert held.append(rows, {"load_id": "again"}).accepted == 60_000
     assert count(held) == 60_002
-    assert held.quarantine(bad_rows("a")).count().to_pyarrow().as_py() == 1
+    held.add_to_quarantine(bad_rows("a"))
+    assert held.quarantine().count().to_pyarrow().as_py() == 1
 
 
 def test_a_server_killed_in_the_middle_of_an_answer_is_an_error_not_half_an_answer(mortal, events):

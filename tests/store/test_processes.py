@@ -1,5 +1,6 @@
 """Several processes on one lake, some of them killed."""
 
+import json
 import signal
 import time
 
@@ -94,7 +95,17 @@ def test_a_commit_from_another_machine_in_between_doubles_nothing(lake, events, 
 
 def test_giving_up_on_other_machines_leaves_nothing(lake, events, monkeypatch):
     monkeypatch.setattr(DeltaFiles, "_commit", lambda *_: False)
-    with pytest.raises(StoreBusyError, match="other machines write"):
+    with pytest.raises(StoreBusyError, match="other machines keep writing"):
         lake.append(events("ab"), {})
     assert files(lake) == set()
     assert list((lake.folder / "scratch").iterdir()) == []
+
+
+def test_a_writer_that_died_between_its_commit_and_the_record_lost_nothing(lake, writer, events):
+    dead = writer("dies after the commit")
+    go(dead)
+    assert dead.wait() == -signal.SIGKILL
+    assert json.loads((lake.folder / "versions.json").read_text())["events"] == 0
+    assert count(lake) == ROWS
+    lake.append(events(["new"]), {})
+    assert json.loads((lake.folder / "versions.json").read_text())["events"] == 2

@@ -83,12 +83,14 @@ def test_answers_are_of_one_moment_and_do_not_disturb_each_other(held, events):
 
 def test_the_quarantine_keeps_each_row_once(held, bad_rows):
     assert held.quarantine().count().to_pyarrow().as_py() == 0
-    assert held.quarantine(bad_rows("ab")).count().to_pyarrow().as_py() == 2
-    assert sorted(held.quarantine(bad_rows("bc")).quarantine_id.to_pyarrow().to_pylist()) == ["a", "b", "c"]
+    held.add_to_quarantine(bad_rows("ab"))
+    assert held.quarantine().count().to_pyarrow().as_py() == 2
+    held.add_to_quarantine(bad_rows("bc"))
+    assert sorted(held.quarantine().quarantine_id.to_pyarrow().to_pylist()) == ["a", "b", "c"]
 
 
 def test_rows_leave_the_quarantine_by_name(held, bad_rows):
-    held.quarantine(bad_rows("abc"))
+    held.add_to_quarantine(bad_rows("abc"))
     held.release(["a", "c", "never there"])
     assert held.quarantine().quarantine_id.to_pyarrow().to_pylist() == ["b"]
     assert held.version == "0"
