@@ -8,6 +8,8 @@ from hanzo_reports.cli.ask import Format
 from hanzo_reports.cli.options import Options, check_format, split_words
 from hanzo_reports.cli.output import print_money_rows, print_note
 from hanzo_reports.errors import nearest
+from hanzo_reports.formats import format_value
+from hanzo_reports.units import Unit
 
 DENIED = 4
 Project = Annotated[str, typer.Argument(help="A project, as events name it.")]
@@ -98,7 +100,9 @@ def remove(context: typer.Context, project: Project) -> None:
     """Remove a project's budget; what was told about it stays on record."""
     options: Options = context.obj
     gone = options.workspace().budgets.remove(project)
-    print_note(f"removed the budget of {gone.project}: ${gone.monthly_limit:,.2f} a month")
+    print_note(
+        f"removed the budget of {gone.project}: {format_value(gone.monthly_limit, Unit.USD, 'terminal')} a month"
+    )
 
 
 def status(context: typer.Context, format_: Format = "table") -> None:

@@ -11,6 +11,8 @@ from hanzo_reports.cli.ask import By, Every, Metrics, Range, Top, Where, emptine
 from hanzo_reports.cli.options import Options, check_format, parse_pairs, parse_unique_pairs, split_words
 from hanzo_reports.cli.output import print_note, print_rows
 from hanzo_reports.errors import UnreadableError
+from hanzo_reports.formats import format_value
+from hanzo_reports.units import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,7 +83,11 @@ def report_load(loaded: "Loaded", fmt: str) -> None:
     else:
         print_rows([{name: f"{value:,}" for name, value in row.items()}], "table", counted)
     checks = loaded.verdict.checks if loaded.verdict else ()
-    stakes = {f"guard {check.id}": f"; ${check.at_stake:,.2f} at stake" for check in checks if check.at_stake}
+    stakes = {
+        f"guard {check.id}": f"; {format_value(check.at_stake, Unit.USD, 'terminal')} at stake"
+        for check in checks
+        if check.at_stake
+    }
     for reason, rows in list(loaded.reasons.items())[:10]:
         print_note(f"quarantined: {rows:,} x {reason}{stakes.get(reason.partition(':')[0], '')}")
     for check in checks:

@@ -10,6 +10,8 @@ from hanzo_reports.cli.ask import Format
 from hanzo_reports.cli.options import Options, check_format, parse_unique_pairs
 from hanzo_reports.cli.output import print_money_rows, print_note, print_rows, print_text
 from hanzo_reports.errors import QualityError, UnreadableError
+from hanzo_reports.formats import format_value
+from hanzo_reports.units import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -108,7 +110,7 @@ def bill(
     verdict = workspace.guard("bill", window, tolerance=str(tolerance))
     for check in verdict.checks:
         if check.state in {"failed", "error"}:
-            stake = "" if check.at_stake is None else f", {check.at_stake:,.2f} USD at stake"
+            stake = "" if check.at_stake is None else f", {format_value(check.at_stake, Unit.USD, 'terminal')} at stake"
             print_note(f"{check.severity}: {check.description}: {check.observed}{stake}")
     _, cut = select_lines(workspace.store, window)
     if cut:
@@ -139,7 +141,9 @@ def _tell(verdicts: "Sequence[Verdict]", fmt: str) -> None:
         if verdict.reason:
             print_note(f"{verdict.suite}: skipped, {verdict.reason}")
         for check in sorted(verdict.checks, key=lambda one: one.state not in {"failed", "error"}):
-            stake = "" if check.at_stake is None or not check.unexpected else f"; {check.at_stake:,.2f} USD at stake"
+            stake = ""
+            if check.at_stake is not None and check.unexpected:
+                stake = f"; {format_value(check.at_stake, Unit.USD, 'terminal')} at stake"
             by = ", ".join(f"{group['value'] or 'unknown'} {group['rows']:,}" for group in check.groups[:5])
             rows.append({
                 "state": check.state.value, "severity": check.severity, "check": f"{verdict.suite}.{check.id}",

@@ -11,6 +11,8 @@ import numpy as np
 
 from hanzo_reports.errors import UsageError
 from hanzo_reports.forecast.level import level
+from hanzo_reports.formats import format_value
+from hanzo_reports.units import Unit
 from hanzo_reports.window import Window, midnight, zone
 
 if TYPE_CHECKING:
@@ -133,8 +135,8 @@ def _why(each: Anomaly, events: ibis.Table, by: Sequence[str], timezone: str, wh
             break
     if best is None:
         return "no single group moved it"
-    sign = "+" if best[0] > 0 else "-"
-    return f"{best[1]}: {sign}${abs(best[0]):,.2f} on the same weekday before"
+    sign = "+" if best[0] > 0 else ""
+    return f"{best[1]}: {sign}{format_value(best[0], Unit.USD, 'terminal')} on the same weekday before"
 
 
 def _residuals(history: Floats, panel: Panel, days: int) -> tuple[Floats, Floats]:

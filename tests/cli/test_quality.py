@@ -113,7 +113,7 @@ def test_a_bill_beside_computed_spend(cli, tmp_path):
     assert not re.search(r"\dE-\d", told + done.stdout)
     bill.write_text(f"{head}9.5,USD,2026-03-30T00:00:00Z,2026-03-31T00:00:00Z,OpenAI,API,gpt-4o\n")
     off = cli("bill", bill, store=tmp_path / "w", code=3)
-    assert "9.50 USD at stake" in off.stderr
+    assert "$9.50 at stake" in off.stderr
     assert "bill.cost_matches" in off.stderr
     assert "no such file" in cli("bill", tmp_path / "none.csv", store=tmp_path / "w", code=1).stderr
 
@@ -126,7 +126,7 @@ def test_a_bill_without_a_range_is_compared_to_its_last_hour_and_a_range_says_wh
                     "500,USD,2026-03-31T00:00:00Z,2026-03-31T06:00:00Z,OpenAI,gpt-4o\n")  # fmt: skip
     whole = cli("bill", bill, store=tmp_path / "w", code=3)
     assert "2026-03-31" in whole.stdout
-    assert "500.00 USD at stake" in whole.stderr
+    assert "$500.00 at stake" in whole.stderr
     assert "left out" not in whole.stderr
     part = cli("bill", "--range", "2026-03-30..2026-03-31T06:00:00Z", store=tmp_path / "w")
     assert "left out: 1 lines of bills (500.00 USD) for days that the range holds only a part of" in part.stderr
