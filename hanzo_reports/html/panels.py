@@ -256,11 +256,13 @@ def build_downloads(files: Sequence[Mapping[str, Any]]) -> Panel:
     """Links to files.
 
     Args:
-        files: `name`, `href`, `rows` and `columns` of each; all but `href` are facts of the part.
+        files: `name`, `href`, `rows` and `columns` of each; all but `href` are facts of the part. A file without `href`
+            is not linked.
     """
     lines = [f"{file['name']}: {file['rows']:,} rows" for file in files]
     facts = [{key: file[key] for key in ("name", "rows", "columns")} for file in files]
-    return _build("downloads", "", lines, facts={"files": facts}, files=files)
+    links = [file for file in files if "href" in file]
+    return _build("downloads", "", lines, facts={"files": facts}, files=links)
 
 
 def _build(

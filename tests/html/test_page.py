@@ -127,6 +127,12 @@ def test_the_range_is_picked_by_key_and_remembered_in_the_address(html, opened):
     page.wait_for_function("document.querySelector('[value=\"30d\"]').checked")
 
 
+def test_a_hash_that_is_no_percent_encoding_selects_nothing(html, opened):
+    page = opened(html, "#50%")
+    assert page.get_by_label("24h", exact=True).is_checked()
+    assert page.get_by_role("button", name="Theme").is_visible()
+
+
 def test_a_bucket_shows_its_tooltip(html, opened):
     page = opened(html, viewport={"width": 1280, "height": 900})
     page.locator(".hz-drawings .tip:visible").nth(40).hover(force=True)
