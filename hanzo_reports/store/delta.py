@@ -6,6 +6,7 @@
       store.json     the version of this layout; written last, so a folder without it is not a store
       events/        Delta table, partitioned by `day`, the UTC date of `timestamp`
       quarantine/    Delta table of the rows that no load accepted, partitioned by the day they were put there
+      quality/       verdicts of checks
       versions.json  the newest version of both tables, by which a lost commit is noticed
       state.db       SQLite: everything that is not an event
       state.json     which tables of the state have rows, by which a lost state is noticed
