@@ -8,12 +8,12 @@ import re
 _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U0001d173-\U0001d17a\U000e0100-\U000e01ef]"
 )
-_FORMULA_LEAD = r"[\s\x00-\x20\x7f-\xa0\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]*"
+_FORMULA_LEAD = r"(?:(?![;\t\r\n])[\s\x00-\x20\x7f-\xa0\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff])*"
 _FORMULA_NUMBER = r"[+-]?[$€£]?(?:\d[\d.,]*|\.\d+)(?:e[+-]?\d+)?%?(?=[;\t\r\n]|\Z)"
 _FORMULA_CALL = r"[@\uff20\ufe6b]\s*[\w.\\]+\s*[(|\uff08\uff5c]"
 _FORMULA = re.compile(
-    rf"(\A|[;\t\r\n])(?=(?!{_FORMULA_NUMBER})"
-    rf"{_FORMULA_LEAD}(?:[=\uff1d\ufe66+\uff0b\ufe62\-\uff0d\ufe63](?![;\t\r\n]|\Z)|{_FORMULA_CALL}))|\A(?=[\t\r\n])",
+    rf"\A(?=[\t\r\n])|(\A|[;\t\r\n])(?=(?!{_FORMULA_NUMBER})"
+    rf"{_FORMULA_LEAD}(?:[=\uff1d\ufe66+\uff0b\ufe62\-\uff0d\ufe63](?![;\t\r\n]|\Z)|{_FORMULA_CALL}))",
     re.IGNORECASE,
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -112,3 +113,16 @@ def test_no_cell_begins_a_formula_afterwards(text):
     assert neutral.replace("'", "") == text.replace("'", "")
     lead = neutral.lstrip()[:1]
     assert lead not in {"=", "\uff1d"} or len(neutral.strip()) == 1 or neutral.lstrip()[1] in ";\t\r\n"
+
+
+@pytest.mark.parametrize("unit", ["\t ", " ", ";", "@a", "-1,", "=", "\u200b", "\n@", "+\t"])
+def test_the_time_of_both_escapes_grows_with_the_length(unit):
+    lengths = {count: min(_seconds(unit * count) for _ in range(3)) for count in (5_000, 50_000)}
+    assert lengths[50_000] < 60 * lengths[5_000] + 0.05  # a hundred times as long, if each pair of characters counted
+
+
+def _seconds(text):
+    start = process_time()
+    neutralise_formula(text)
+    escape_terminal(text)
+    return process_time() - start
