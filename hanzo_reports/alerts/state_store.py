@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy
 
-from hanzo_reports.alerts.alert_state import AlertState, Health, HealthState, Phase
+from hanzo_reports.alerts.alert_state import FIRING_PHASES, AlertState, Health, HealthState, Phase
 from hanzo_reports.state.alert_tables import ENDPOINTS, OUTBOX, PASSES, STATES
 from hanzo_reports.state.budget_tables import insert_new
 
@@ -102,6 +103,22 @@ def load_states(connection: sqlalchemy.Connection, last_pass: datetime | None) -
             key = AlertKey(row["rule_id"], row["group_key"])
             states.alerts[key] = StoredAlert(state_from_row(row, last_pass), tuple(json.loads(row["told"])))
     return states
+
+
+def count_firing(connection: sqlalchemy.Connection) -> dict[str, int]:
+    """The number of alerts that fire, by the id of their rule; rules without any are left out."""
+    alerts = load_states(connection, None).alerts
+    return dict(Counter(key.rule_id for key, alert in alerts.items() if alert.state.phase in FIRING_PHASES))
+
+
+def describe_groups(connection: sqlalchemy.Connection, rule_id: str) -> dict[str, str]:
+    """The phase of each group of a rule, with the group's health unless it is ok; by the group's key."""
+    descriptions = {}
+    for key, (state, _) in load_states(connection, None).alerts.items():
+        if key.rule_id == rule_id:
+            health = state.health.health.value
+            descriptions[key.group] = state.phase.value if health == "ok" else f"{state.phase.value} ({health})"
+    return descriptions
 
 
 def load_health(connection: sqlalchemy.Connection, source: str) -> HealthState:

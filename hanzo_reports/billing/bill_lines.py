@@ -173,3 +173,11 @@ def _charged_days(start: datetime, end: datetime) -> tuple[date, date]:
 def _rank(kind: str) -> int:
     """How authoritative a kind of bill is about cost; 0 is best, and usage at list price the last resort."""
     return next((place for place, name in enumerate(KINDS) if kind.startswith(name)), len(KINDS))
+
+
+def cost_by_currency(lines: Iterable[BillLine]) -> dict[str, Decimal]:
+    """The billed cost of lines, in each currency; a line without a cost counts as 0."""
+    costs: dict[str, Decimal] = {}
+    for line in lines:
+        costs[line.currency] = costs.get(line.currency, Decimal(0)) + (line.cost or 0)
+    return costs

@@ -35,18 +35,18 @@ def options(
         typer.Option(
             envvar="HANZO_REPORTS_STORE",
             metavar="STORE",
-            help="Where events live: a folder, postgresql://USER@HOST/DATABASE or clickhouse://...; else ./warehouse.",
+            help="The store: a folder, postgresql://USER@HOST/DATABASE or clickhouse://...; default: ./warehouse.",
             show_default=False,
         ),
     ] = "",
     tz: Annotated[
         str,
-        typer.Option(envvar="HANZO_REPORTS_TZ", metavar="ZONE", help="The IANA zone in which days and months are cut."),
+        typer.Option(envvar="HANZO_REPORTS_TZ", metavar="ZONE", help="The IANA time zone that days and months follow."),
     ] = "UTC",
     now: Annotated[
         str,
         typer.Option(
-            envvar="HANZO_REPORTS_NOW", metavar="INSTANT", help="The instant that ranges end at; empty: the clock's."
+            envvar="HANZO_REPORTS_NOW", metavar="INSTANT", help="The instant that ranges end at; default: the clock."
         ),
     ] = "",
     *,
@@ -54,5 +54,5 @@ def options(
         bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Options of every command, kept for it."""
+    """Stores the options that stand before the command."""
     context.obj = Options(store, tz, now)

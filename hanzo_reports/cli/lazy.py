@@ -1,4 +1,4 @@
-"""Commands whose modules are imported when one of them is called: help for all of them costs no more than Typer."""
+"""Commands whose modules are imported when one of them is called: the help of all commands stays fast."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from typer.core import TyperGroup
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-COMMANDS = {
-    "usage": ("ask", "How much: requests, tokens, cost, or any metrics."),
-    "costs": ("ask", "What it cost: in all, by request, by token."),
-    "health": ("ask", "How well: errors, availability, latency, saturation."),
-    "metrics": ("ask", "Every metric: unit, meaning, usual limit."),
-    "forecast": ("money", "How the month's spend will end: p10, p50, p90, and when a limit is reached."),
-    "backtest": ("money", "How good forecasts would have been, against simpler ones, in the past of your own data."),
-    "anomalies": ("money", "Days on which spend was out of line, the money at stake, and which group moved it."),
-    "budgets": ("budgets", "What projects may cost in a month."),
+COMMANDS = {  # the module and the summary of each command
+    "usage": ("queries", "Requests, tokens, cost, or any other metrics."),
+    "costs": ("queries", "Cost: total, per request, per token."),
+    "health": ("queries", "Errors, availability, latency, saturation."),
+    "metrics": ("queries", "List every metric with its unit, its meaning and its default threshold."),
+    "forecast": ("forecast", "Forecast the month's spend: p10, p50, p90, and when it reaches a limit."),
+    "backtest": ("forecast", "Compare past forecasts with what was spent, and with simpler methods."),
+    "anomalies": ("forecast", "List the days with unusual spend, the amount, and the group that caused it."),
+    "budgets": ("budgets", "Monthly budgets of projects."),
     "ingest": ("files", "Load logs, each event once."),
-    "export": ("files", "Write events, or metrics by group, to a file."),
-    "doctor": ("files", "The store's rows and their age; versions."),
-    "init": ("stores", "Make an empty store, or bring the tables of an older version up to date."),
-    "copy": ("stores", "Copy a store's events and quarantine into another, and compare both sides."),
-    "guard": ("quality", "Check what is stored; exit code 3 if it cannot be trusted."),
-    "bill": ("quality", "Compare computed spend with what a provider billed; exit code 3 if it is off."),
+    "export": ("export", "Write events, or metrics by group, to a file."),
+    "doctor": ("doctor", "Show what the store holds, how recent it is, and versions."),
+    "init": ("stores", "Create an empty store, or migrate the tables of an older version."),
+    "copy": ("stores", "Copy the events and the quarantine of a store into another, and compare both."),
+    "guard": ("quality", "Check the stored events; exit code 3 if they cannot be trusted."),
+    "bill": ("bill", "Compare computed cost with the provider's bill; exit code 3 if they differ."),
     "quarantine": ("quarantine", "Rows that no load accepted, and why: list, show, export, release."),
     "report": ("report", "Run notebooks into reports."),
     "alerts": ("alerts", "Alert rules, channels, silences."),
-    "check": ("outbox", "Evaluate every rule, and send what there is to tell."),
-    "deliver": ("outbox", "Send what is due in the outbox."),
-    "outbox": ("outbox", "What was and is to be sent."),
-    "demo": ("demo", "A made-up platform and its dashboard."),
+    "check": ("check", "Evaluate every rule and budget, and deliver the messages."),
+    "deliver": ("check", "Deliver the messages of the outbox that are due."),
+    "outbox": ("outbox", "Messages that were sent or are waiting."),
+    "demo": ("demo", "Create a synthetic platform and its dashboard."),
 }
 
 
-class Loaded(Mapping[str, Any]):
-    """The commands by name; each is made of its module's `register` when it is asked for."""
+class LazyCommands(Mapping[str, Any]):
+    """The commands by name; the module of a command is imported when the command is looked up."""
 
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401  # Typer keeps the type of its commands to itself
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401  # Typer keeps the type of its commands private
         module, _ = COMMANDS[name]
         app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
         import_module(f"hanzo_reports.cli.{module}").register(app)
@@ -57,11 +57,11 @@ class Loaded(Mapping[str, Any]):
 class LazyGroup(TyperGroup):
     """A group of the commands above."""
 
-    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401  # as Typer makes it
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401  # as Typer calls it
         super().__init__(**attributes)
-        self.commands = Loaded()  # type: ignore[assignment]  # it is only read
+        self.commands = LazyCommands()  # type: ignore[assignment]  # nothing writes to it
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002  # as Typer calls it
-        """The commands' lines of the help, without making one of them."""
+        """Writes the commands' lines of the help, without importing their modules."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])

@@ -1,10 +1,12 @@
-"""The options that stand before the command, and the parsing of option values."""
+"""Options that several commands share: those before the command, those of queries, and how their values are parsed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from hanzo_reports.cli.output import print_note
 from hanzo_reports.errors import UnknownNameError, UsageError
@@ -18,6 +20,44 @@ if TYPE_CHECKING:
     from hanzo_reports.workspace import Workspace
 
 FORMATS = ("table", "json", "csv")
+TABLE_OR_JSON = ("table", "json")
+
+Range = Annotated[
+    str,
+    typer.Option(
+        "--range", "-r", metavar="RANGE",
+        help="The time range: 24h, 7d, today, mtd, last_month, 2025-06-01..2025-06-07, all, ...",
+    ),
+]  # fmt: skip
+By = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--by", "-b", metavar="NAMES", help="Dimensions to group by, such as model,project.", show_default=False
+    ),
+]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metrics", "-m", metavar="NAMES", help="Metrics to compute; `hanzo-reports metrics` lists them.",
+        show_default=False,
+    ),
+]  # fmt: skip
+Every = Annotated[
+    str,
+    typer.Option(metavar="GRAIN", help="Time buckets: minute, 5m, 15m, hour, day, week or month.", show_default=False),
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where", "-w", metavar="NAME=VALUE", show_default=False,
+        help="Keep events with this value; repeat for several values or names. An empty value means unknown.",
+    ),
+]  # fmt: skip
+Top = Annotated[
+    int | None, typer.Option(metavar="N", help="Keep the N largest groups; the others become one row, 'other'.")
+]
+Format = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="Output format: table, json or csv.")]
+DocumentFormat = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="Output format: table or json.")]
 
 
 @dataclass(frozen=True)

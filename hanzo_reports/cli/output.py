@@ -6,15 +6,17 @@ import csv
 import io
 import re
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hanzo_reports.escapes import escape_terminal
+from hanzo_reports.escapes import escape_cell, escape_terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hanzo_reports.result import Result
 
+PROGRESS_DELAY = 1.0  # seconds before a progress bar appears
 PIPE_WIDTH = 240  # columns of a table that goes into a file or a pipe
 
 
@@ -131,10 +133,22 @@ def print_money_rows(rows: Sequence[Mapping[str, Any]], fmt: str) -> None:
         print_rows([{name: cell(value) for name, value in row.items()} for row in rows], fmt, columns)
 
 
+@contextmanager
+def show_progress(title: str) -> Iterator[Callable[[float], None]]:
+    """Shows a progress bar on a terminal, after a second; yields a function that takes the finished share, 0 to 1."""
+    from tqdm import tqdm
+
+    form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}"
+    with tqdm(
+        desc=title, total=1.0, bar_format=form, delay=PROGRESS_DELAY, leave=False, disable=None, file=sys.stderr
+    ) as bar:
+        yield lambda share: bar.update(share - bar.n)
+
+
 def _format_cell(value: object) -> str:
     if isinstance(value, list):
-        return "\n".join(escape_terminal(str(item)) for item in value) or "-"
-    return "-" if value is None else escape_terminal(str(value))
+        return "\n".join(escape_cell(str(item)) for item in value) or "-"
+    return "-" if value is None else escape_cell(str(value))
 
 
 def _escape_json(character: re.Match[str]) -> str:

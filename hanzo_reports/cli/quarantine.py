@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hanzo_reports.cli.ask import Format
-from hanzo_reports.cli.options import Options, check_format, parse_unique_pairs, split_words
+from hanzo_reports.cli.options import Format, Options, check_format, parse_unique_pairs, split_words
 from hanzo_reports.cli.output import print_note, print_rows
 
 if TYPE_CHECKING:

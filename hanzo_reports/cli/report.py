@@ -1,4 +1,4 @@
-"""Reports: run them, list them, see their parameters."""
+"""Reports: run them, list them, show their parameters."""
 
 import os
 from pathlib import Path
@@ -6,15 +6,14 @@ from typing import Annotated
 
 import typer
 
-from hanzo_reports.cli.options import Options, check_format, parse_unique_pairs
+from hanzo_reports.cli.options import TABLE_OR_JSON, DocumentFormat, Options, check_format, parse_unique_pairs
 from hanzo_reports.cli.output import print_note, print_rows, print_text
 
-Name = Annotated[str, typer.Argument(help="A report of `hanzo-reports report list`, or a notebook's path.")]
-Format = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table or json.")]
+Name = Annotated[str, typer.Argument(help="A report of `hanzo-reports report list`, or the path of a notebook.")]
 
 
 def register(app: typer.Typer) -> None:
-    """The commands of this file."""
+    """Adds the commands of this module."""
     group = typer.Typer(no_args_is_help=True, help="Run notebooks into reports.", rich_markup_mode=None)
     group.command("run")(run)
     group.command("list")(list_)
@@ -28,43 +27,48 @@ def run(
     params: Annotated[
         list[str] | None,
         typer.Option(
-            "-p", "--param", metavar="NAME=VALUE", help="As `report params NAME` lists them.", show_default=False
+            "-p",
+            "--param",
+            metavar="NAME=VALUE",
+            show_default=False,
+            help="A parameter of the report, as `report params NAME` lists them; repeat for more.",
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option(envvar="HANZO_REPORTS_REPORTS", metavar="FOLDER", help="Where the runs go.")
+        Path,
+        typer.Option(envvar="HANZO_REPORTS_REPORTS", metavar="FOLDER", help="The folder that reports are written to."),
     ] = Path("reports"),
     *,
     if_missing: Annotated[
-        bool, typer.Option("--if-missing", help="Do nothing when the same run is there already.")
+        bool, typer.Option("--if-missing", help="Do nothing if a report of the same run exists.")
     ] = False,
 ) -> None:
-    """Run a report; the path of its page is printed."""
+    """Run a report, and print the path of its page."""
     options: Options = context.obj
     from hanzo_reports.reports.run import report_parameters, run_report
     from hanzo_reports.settings import Settings
 
-    given = parse_unique_pairs(params or (), "-p")
-    known = {parameter.name for parameter in report_parameters(name)}
-    usual = {"store": options.store_address, "timezone": options.timezone}
-    chosen = {key: value for key, value in usual.items() if key in known} | given
+    declared = {parameter.name for parameter in report_parameters(name)}
+    defaults = {"store": options.store_address, "timezone": options.timezone}
+    values = {key: value for key, value in defaults.items() if key in declared}
+    values |= parse_unique_pairs(params or (), "-p")
     state = Settings.read(os.environ).state
-    done = run_report(name, chosen, now=options.instant(), out=out, if_missing=if_missing, state=state)
-    print_note(f"{name}: {'there already' if not done.fresh else 'done'}")
-    print_text(str(done.page))
+    result = run_report(name, values, now=options.instant(), out=out, if_missing=if_missing, state=state)
+    print_note(f"{name}: {'done' if result.fresh else 'exists already'}")
+    print_text(str(result.page))
 
 
-def list_(format_: Format = "table") -> None:
-    """The reports there are."""
-    check_format(format_, ("table", "json"))
+def list_(format_: DocumentFormat = "table") -> None:
+    """List the reports."""
+    check_format(format_, TABLE_OR_JSON)
     from hanzo_reports.reports.run import report_names
 
     print_rows([{"report": name} for name in report_names()], format_, ("report",))
 
 
-def params(name: Name, format_: Format = "table") -> None:
-    """A report's parameters: type, default, meaning."""
-    check_format(format_, ("table", "json"))
+def params(name: Name, format_: DocumentFormat = "table") -> None:
+    """List the parameters of a report: type, default, meaning."""
+    check_format(format_, TABLE_OR_JSON)
     from hanzo_reports.reports.run import report_parameters
 
     columns = ("name", "type", "default", "help")

@@ -1,19 +1,18 @@
-"""Stores: make one, copy one into another."""
+"""Stores: create one, copy one into another."""
 
 from typing import Annotated
 
 import typer
 
-from hanzo_reports.cli.files import progress
-from hanzo_reports.cli.options import Options, check_format
-from hanzo_reports.cli.output import print_note, print_rows
-from hanzo_reports.errors import StoreError
+from hanzo_reports.cli.options import TABLE_OR_JSON, DocumentFormat, Options, check_format
+from hanzo_reports.cli.output import print_note, print_rows, show_progress
+from hanzo_reports.errors import StoreError, StoreVersionError
 
-DAYS = 5  # differing days that are named
+MAX_LISTED_DAYS = 5
 
 
 def register(app: typer.Typer) -> None:
-    """The commands of this file."""
+    """Adds the commands of this module."""
     for command in (init, copy):
         app.command()(command)
 
@@ -21,52 +20,65 @@ def register(app: typer.Typer) -> None:
 def init(
     context: typer.Context,
     store: Annotated[
-        str, typer.Option(metavar="STORE", help="Where; else the store given before the command.", show_default=False)
+        str,
+        typer.Option(
+            metavar="STORE", help="The store to create; default: the --store before the command.", show_default=False
+        ),
     ] = "",
 ) -> None:
-    """Make an empty store, or bring the tables of an older version up to date.
+    """Create an empty store, or migrate the tables of an older version.
 
-    What is there already is left as it is.
+    A store that exists and is up to date is not changed.
     """
     options: Options = context.obj
-    from hanzo_reports.workspace import open as opened
+    from hanzo_reports.workspace import open as open_workspace
 
-    made = opened(store or options.store_address, create=True).store
-    made.state.dispose()
-    print_note(f"{made.url}: ready")
+    address = store or options.store_address
+    try:
+        workspace = open_workspace(address)
+        outcome = "a store exists here already; nothing was changed"
+    except StoreVersionError:
+        raise
+    except StoreError:
+        workspace = open_workspace(address, create=True)
+        outcome = "ready"
+    workspace.store.state.dispose()
+    print_note(f"{workspace.store.url}: {outcome}")
 
 
 def copy(
     context: typer.Context,
-    from_: Annotated[str, typer.Option("--from", metavar="STORE", help="Where from.", show_default=False)],
-    to: Annotated[str, typer.Option("--to", metavar="STORE", help="Where to; made if it is none.", show_default=False)],
-    format_: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table or json.")] = "table",
+    from_: Annotated[str, typer.Option("--from", metavar="STORE", help="The store to copy.", show_default=False)],
+    to: Annotated[
+        str, typer.Option("--to", metavar="STORE", help="The target; created if it is not a store.", show_default=False)
+    ],
+    format_: DocumentFormat = "table",
 ) -> None:
-    """Copy a store's events and quarantine into another, and compare both sides.
+    """Copy the events and the quarantine of a store into another, and compare both.
 
-    A copy that was stopped can just be done again: days that are equal on both sides are skipped. The exit code is 1
-    when counts or sums differ at the end.
+    An interrupted copy can be repeated: days that are equal in both stores are skipped. The exit code is 1 if counts or
+    sums differ at the end.
     """
     options: Options = context.obj
-    check_format(format_, ("table", "json"))
-    from hanzo_reports.store import open as opened
+    check_format(format_, TABLE_OR_JSON)
+    from hanzo_reports.store import open as open_store
     from hanzo_reports.store.copying import copy_store
 
-    source = opened(from_)
-    target = opened(to, create=True)
-    with progress("copying") as moved:
-        done = copy_store(source, target, now=options.instant(), progress=moved)
+    source = open_store(from_)
+    target = open_store(to, create=True)
+    with show_progress("copying") as report_share:
+        result = copy_store(source, target, now=options.instant(), progress=report_share)
     rows = [
-        {"what": name, "from": value, "to": done.target[name], "equal": value == done.target[name]}
-        for name, value in done.source.items()
+        {"what": name, "from": value, "to": result.target[name], "equal": value == result.target[name]}
+        for name, value in result.source.items()
     ]
     print_rows(rows, format_, ("what", "from", "to", "equal"))
-    print_note(f"{done.accepted:,} events copied, {done.skipped:,} of days that were equal before")
-    if not done.equal:
-        days = ", ".join(map(str, done.days[:DAYS])) + (", ..." if len(done.days) > DAYS else "")
-        what = f"on {len(done.days)} days ({days})" if done.days else "in the quarantine"
+    print_note(f"{result.accepted:,} events copied, {result.skipped:,} events skipped on days that were equal before")
+    if not result.equal:
+        days = ", ".join(map(str, result.days[:MAX_LISTED_DAYS])) + (", ..." if result.days[MAX_LISTED_DAYS:] else "")
+        place = f"on {len(result.days)} days ({days})" if result.days else "in the quarantine"
         msg = (
-            f"{source.url} and {target.url} differ {what}; copy again if events came in meanwhile, "
-            "and into an empty store if the target holds others"
+            f"{source.url} and {target.url} differ {place}; copy again if events arrived during the copy, or copy "
+            "into an empty store if the target has events of its own"
         )
         raise StoreError(msg)

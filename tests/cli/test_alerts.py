@@ -47,7 +47,7 @@ def test_the_outbox_is_shown_sent_again_and_emptied(run, receiver):
     whole = json.loads(run("outbox", "show", dead[0]["message_id"][:10], "-f", "json").stdout)[0]
     assert json.loads(whole["body"])["type"] == "alert.firing"
     assert "400 HTTP 400" in run("outbox", "show", dead[0]["message_id"]).stdout
-    assert "1 messages are due again" in run("outbox", "resend", "--dead", now=at(minutes=1)).stderr
+    assert "1 messages are queued again" in run("outbox", "resend", "--dead", now=at(minutes=1)).stderr
     run("deliver", now=at(minutes=1))
     assert len(set(receiver.ids)) == 1
     assert len(receiver.ids) == 2
@@ -195,7 +195,7 @@ def test_a_test_that_arrives_nowhere_fails(run, receiver):
     receiver.answers = [400, 400]
     run("alerts", "add", "more", "-m", "error_rate", "--gt", "5%", "-c", f"oncall=webhook:{receiver.url}")
     done = run("alerts", "test", "more", code=1)
-    assert "not everything has arrived at oncall" in done.stderr
+    assert "a test message did not arrive at oncall" in done.stderr
     assert "HTTP 400" in done.stdout
 
 
@@ -206,6 +206,6 @@ def test_resending_says_what_it_leaves_as_it_is(run, receiver):
     dead = json.loads(run("outbox", "list", "--state", "dead", "-f", "json").stdout)[0]["message_id"]
     said = run("outbox", "resend", dead, code=2).stderr
     assert "the channel oncall is disabled; first: hanzo-reports alerts channels enable oncall" in said
-    assert "0 messages are due again" in run("outbox", "resend", "--dead").stderr
+    assert "0 messages are queued again" in run("outbox", "resend", "--dead").stderr
     run("alerts", "channels", "enable", "oncall")
-    assert "1 messages are due again" in run("outbox", "resend", dead).stderr
+    assert "1 messages are queued again" in run("outbox", "resend", dead).stderr

@@ -19,7 +19,7 @@ import sqlalchemy
 
 import hanzo_reports as hr
 from hanzo_reports.alerts import spend_notices as money
-from hanzo_reports.cli import outbox
+from hanzo_reports.cli import check as check_command
 from hanzo_reports.errors import StoreError
 from hanzo_reports.state import database as state
 
@@ -38,7 +38,7 @@ def test_a_check_that_cannot_see_says_so_and_fails(run, store, receiver):
     for file in (store / "events").rglob("*.parquet"):
         file.write_bytes(b"broken")
     done = run("check", "-f", "json", now=at(minutes=1), code=1)
-    assert "2 kinds of failure, alerts stay as they were" in done.stderr
+    assert "2 failures, and alerts keep their state" in done.stderr
     assert "budgets: " in done.stderr
     assert json.loads(done.stdout)[0]["firing"] == 1
     run("check", now=at(minutes=17), code=1)
@@ -118,7 +118,7 @@ def test_watching_goes_on_when_the_state_is_free_again(run, locked, monkeypatch)
         if locked.in_transaction:
             locked.rollback()
 
-    monkeypatch.setattr(outbox, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: 0.0))
+    monkeypatch.setattr(check_command, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: 0.0))
     done = run("check", "--watch", "60s", "-f", "json", now="")
     assert done.stderr.count("database is locked") == 1
     assert [turn.get("rules") for turn in map(itemgetter(0), json_documents(done.stdout))] == [None, 0, 0]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
+import re
 import shutil
 
 import pyarrow.parquet as pq
@@ -104,6 +106,34 @@ def test_an_export_that_fails_leaves_nothing(cli, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+FORMULAS = ['=HYPERLINK("https://example.com")', "+cmd|' /C calc'!A0", "-1+cmd|' /C calc'!A0", "@SUM(A1)"]
+
+
+@pytest.mark.parametrize("arguments", [["--by", "model", "-m", "requests"], []], ids=["metrics", "events"])
+def test_an_export_is_exact_unless_it_is_for_a_spreadsheet(cli, tmp_path, arguments):
+    plain = ["@cf/meta/llama-3", "gpt-4o", "-2.5"]
+    rows = [
+        {"event_id": f"e{n}", "timestamp": "2026-03-30T10:00:00Z", "service": "gateway", "project": "search",
+         "model": model, "status": 200}
+        for n, model in enumerate([*FORMULAS, *plain])
+    ]  # fmt: skip
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    cli("ingest", "events", tmp_path / "rows.jsonl", store=tmp_path / "w")
+
+    def models(*options):
+        cli("export", "-r", "all", "-o", tmp_path / "out.csv", *arguments, *options, store=tmp_path / "w")
+        with (tmp_path / "out.csv").open(newline="") as file:
+            return {row["model"] for row in csv.DictReader(file)}
+
+    assert models() == {*FORMULAS, *plain}
+    safe = models("--spreadsheet")
+    assert set(plain) <= safe
+    assert not safe & set(FORMULAS)
+    assert {model.replace("'", "", 1) for model in safe - set(plain)} == set(FORMULAS)
+    done = cli("export", "-f", "json", "--spreadsheet", "-o", tmp_path / "o", store=tmp_path / "w", code=2)
+    assert "spreadsheet" in done.stderr
+
+
 def test_doctor_tells_rows_age_and_versions(cli, workspace):
     (found,) = json.loads(cli("doctor", "-f", "json").stdout)
     assert found["events"] == workspace.condition()["events"]
@@ -126,14 +156,17 @@ def test_a_store_of_a_newer_version_is_refused(cli, tmp_path, log):
     assert "newer" in cli("usage", store=store, code=1).stderr
 
 
-def test_a_damaged_file_of_the_store_is_told_in_a_line(cli, sample_store, tmp_path):
+@pytest.mark.parametrize("damage", ["shorter", "other bytes"])
+def test_a_damaged_file_of_the_store_is_told_in_a_line(cli, sample_store, tmp_path, damage):
     shutil.copytree(sample_store, tmp_path / "w")
     for path in (tmp_path / "w/events").glob("day=*/*"):
-        path.write_bytes(path.read_bytes()[:-100])
+        octets = path.read_bytes()
+        path.write_bytes(octets[:-100] if damage == "shorter" else b"x" * len(octets))
     for command in (("usage", "-r", "7d"), ("budgets", "set", "platform", "--monthly", "5"), ("doctor",)):
         told = cli(*command, store=tmp_path / "w", code=1).stderr
-        assert told.startswith("hanzo-reports: A file cannot be read: ")
-        assert told.endswith(". If it belongs to the store, restore it from a backup\n")
+        assert "is damaged" in told if damage == "shorter" else "A file cannot be read: " in told
+        assert re.search(r"[Rr]estore (it|the file).* from a backup", told)
+        assert told.count("\n") == 1
         assert "Traceback" not in told
 
 

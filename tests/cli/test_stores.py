@@ -24,9 +24,9 @@ def cells(done):
 
 def test_init_makes_a_store_and_leaves_one_alone(cli, database, tmp_path):
     for place in (database, tmp_path / "lake"):
-        for _ in range(2):
+        for outcome in ("ready", "a store exists here already; nothing was changed"):
             done = cli("init", "--store", place)
-            assert (done.stdout, done.stderr) == ("", f"{place}: ready\n")
+            assert (done.stdout, done.stderr) == ("", f"{place}: {outcome}\n")
     assert cli("--store", tmp_path / "other", "init").stderr == f"{tmp_path / 'other'}: ready\n"
 
 

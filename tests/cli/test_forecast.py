@@ -57,7 +57,7 @@ def test_backtest_on_the_shipped_series_with_a_chart(cli, tmp_path):
 
 def test_anomalies_say_when_there_are_none(cli, own):
     done = cli("anomalies", "--stake", "1000", "-f", "json", store=own)
-    assert (read(done), "no day of the last 30" in done.stderr) == ([], True)
+    assert (read(done), "No day of the last 30" in done.stderr) == ([], True)
 
 
 def test_a_budget_from_set_to_removed(cli, own):
@@ -68,10 +68,10 @@ def test_a_budget_from_set_to_removed(cli, own):
         "project": "comerce", "monthly_limit": 5000, "thresholds": "0.5 0.8 1", "on_exceed": "soft_limit",
         "timezone": "Asia/Kolkata", "forecast_alert": True, "limit_revision": 1, "flagged": True,
     }  # fmt: skip
-    assert "no event names the project 'comerce' yet; did you mean 'commerce'?" in done.stderr
+    assert "No event has the project 'comerce' yet; did you mean 'commerce'?" in done.stderr
     assert len(read(cli("budgets", "list", "-f", "json", store=own))) == 1
     cli("budgets", "remove", "comerce", store=own)
-    assert "no budgets yet" in cli("budgets", "list", store=own).stderr
+    assert "No budgets" in cli("budgets", "list", store=own).stderr
     assert "unknown budget 'comerce'" in cli("budgets", "show", "comerce", store=own, code=2).stderr
 
 
@@ -130,12 +130,12 @@ def test_a_project_that_nothing_names_is_allowed_flagged_and_the_nearest_is_said
         (("forecast", "--limit", "0"), "above 0"),
         (("forecast", "--by", "project", "--limit", "5"), "budgets"),
         (("forecast", "--by", "projct"), "did you mean 'project'"),
-        (("forecast", "--charge", "soon=5"), "is no date"),
+        (("forecast", "--charge", "soon=5"), "is not a date"),
         (("forecast", "--charge", "2026-03-31=x"), "must be a finite number"),
         (("forecast", "--charge", "2026-03-31=5", "--charge", "20260331=7"), "names 2026-03-31 twice"),
         (("forecast", "-f", "xml"), "unknown format"),
         (("backtest",), "no series is long enough"),
-        (("backtest", "--shipped", "--days", "x"), "is no day"),
+        (("backtest", "--shipped", "--days", "x"), "is not a day"),
         (("backtest", "--shipped", "--days", "40"), "1 to 29"),
         (("anomalies", "--days", "0"), "at least 1"),
         (("anomalies", "--stake", "-1"), "above 0"),
