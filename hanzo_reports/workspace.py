@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -90,6 +91,9 @@ class Workspace(Questions):
         mapping_file: str | Path | None = None,
         constants: Mapping[str, str] | None = None,
         suite: str = "",
+        accept: Sequence[str] = (),
+        because: str = "",
+        accepted_by: str = "",
     ) -> Released:
         """Checks quarantined rows again, and loads those that pass; see `hanzo_reports.ingest.release.release`.
 
@@ -100,13 +104,17 @@ class Workspace(Questions):
             ids: only these rows; their ids, or the starts of them.
             mapping_file: the mapping of a source of your own, as it is now; needs `source`.
             constants: columns that have one value in all rows.
-            suite: the expectations that rows must meet; empty: those that kept each row back.
+            suite: the expectations that rows must meet; empty: those that each row failed.
+            accept: checks in spite of which rows are released, if a row fails no others.
+            because: why, for the record; needed with `accept`.
+            accepted_by: who decides it, for the record; empty: the user that this process runs as.
         """
         from hanzo_reports.ingest.release import release
 
         return release(
             self.store, now=self.now, load=load, source=source, reason=reason, ids=ids,
             mapping_file=None if mapping_file is None else Path(mapping_file), constants=constants, suite=suite,
+            accept=accept, because=because, accepted_by=accepted_by or (_user_name() if accept else ""),
         )  # fmt: skip
 
     def export(
@@ -296,3 +304,11 @@ def _find_store() -> str:
         "or name one with HANZO_REPORTS_STORE"
     )
     raise StoreError(msg)
+
+
+def _user_name() -> str:
+    """The user that this process runs as."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name, as in some containers
+        return "unknown"

@@ -96,15 +96,27 @@ def release(
         typer.Option("--set", metavar="COLUMN=VALUE", help="One value for all rows.", show_default=False),
     ] = None,
     guard: Annotated[
-        str, typer.Option(metavar="SUITE", help="The expectations to meet; those that held a row back, if empty.")
+        str, typer.Option(metavar="SUITE", help="The expectations to meet; those that a row failed, if empty.")
+    ] = "",
+    accept: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CHECK", help="Release rows in spite of this check, if they fail no other.", show_default=False
+        ),
+    ] = None,
+    because: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why, for the record; needed with --accept.", show_default=False)
+    ] = "",
+    by: Annotated[
+        str, typer.Option(metavar="NAME", help="Who decides it, for the record; you, if empty.", show_default=False)
     ] = "",
     format_: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table or json.")] = "table",
 ) -> None:
-    """Check the rows again after a fix; what passes is loaded, once, and leaves."""
+    """Check the rows again after a fix; those that pass are loaded, once, and leave the quarantine."""
     check_format(format_, ("table", "json"))
     options: Options = context.obj
     constants = parse_unique_pairs(set_ or (), "--set")
-    done = options.workspace().release(
+    result = options.workspace().release(
         mapping_file=map_,
         suite=guard,
         constants=constants,
@@ -112,11 +124,17 @@ def release(
         source=source,
         reason=reason,
         ids=split_words(ids or ()),
+        accept=tuple(accept or ()),
+        because=because,
+        accepted_by=by,
     )
-    columns = ("checked", "released", "accepted", "duplicates", "kept")
-    print_rows([{name: getattr(done, name) for name in columns}], format_, columns)
-    for why in done.notes:
-        print_note(why)
+    counts = {
+        "checked": result.checked, "released": result.released, "accepted": result.accepted,
+        "duplicates": result.duplicates, "kept": result.remaining,
+    }  # fmt: skip
+    print_rows([counts], format_, tuple(counts))
+    for note in result.notes:
+        print_note(note)
 
 
 def _rows(context: typer.Context, load: str, source: str, reason: str) -> "ibis.Table":

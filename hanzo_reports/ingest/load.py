@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from hanzo_reports.ingest.files import File
     from hanzo_reports.ingest.source import Source
+    from hanzo_reports.quality.acceptance import Acceptance
     from hanzo_reports.quality.verdict import Verdict
     from hanzo_reports.store.base import Store
 
@@ -82,6 +83,7 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
     progress: Callable[[float], None] | None = None,
     suite: str = GUARD,
     again: bool = False,
+    acceptances: Sequence[Acceptance] = (),
 ) -> Loaded:
     """Files loaded into a store, each event once; a load killed at any moment can just be done again.
 
@@ -95,6 +97,7 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
         progress: called with the share done, 0 to 1.
         suite: the expectations that the rows must meet, by name or as a path; empty: none.
         again: whether the rows come out of the quarantine, so that those that fail again need not be put there.
+        acceptances: events that pass in spite of a check.
 
     Raises:
         UnknownNameError: no such source.
@@ -130,7 +133,7 @@ def ingest(  # noqa: PLR0913  # a load has these many sides, all but three with 
         if asked and kept:
             with steps.until(_GUARDED):
                 about = {"load": load_id, "source": source, "files": names}
-                verdict = judged(store, good, kept, asked, now, about, copies)
+                verdict = judged(store, good, kept, asked, now, about, copies, acceptances)
             held = verdict.quarantined
         passed = kept - held
         if verdict:

@@ -23,11 +23,12 @@ from hanzo_reports.quality.split import REASONS
 from hanzo_reports.quality.suites import load_suite
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import ibis.expr.types as ir
     from ibis.backends.duckdb import Backend
 
+    from hanzo_reports.quality.acceptance import Acceptance
     from hanzo_reports.quality.suites import Suite
     from hanzo_reports.quality.verdict import Verdict
     from hanzo_reports.store.base import Store
@@ -61,6 +62,7 @@ def judged(  # noqa: PLR0913, PLR0917  # all of them are what is judged, by what
     now: datetime,
     about: Mapping[str, Any],
     copies: ibis.Table | None = None,
+    acceptances: Sequence[Acceptance] = (),
 ) -> Verdict:
     """The verdict on the rows of a load, kept beside the data.
 
@@ -73,14 +75,17 @@ def judged(  # noqa: PLR0913, PLR0917  # all of them are what is judged, by what
         about: the load.
         copies: the same with all rows that share an id; None: each id is there once. Where the one that would stay is
             held back, the others are judged as well, and may be among the clean rows, several to an id.
+        acceptances: events that pass in spite of a check.
 
     Raises:
         QualityError: something critical fails that is no row's own fault, or cannot be evaluated.
     """
     about = {**about, "shipped": asked.shipped}
-    verdict = guard(_held(add_list_difference(rows), count), asked, now=now, scope="load", about=about)
+    verdict = guard(
+        _held(add_list_difference(rows), count), asked, now=now, scope="load", about=about, acceptances=acceptances
+    )
     if copies is not None and verdict.quarantined:
-        verdict = _with_copies(verdict, rows, copies, asked)
+        verdict = _with_copies(verdict, rows, copies, asked, acceptances)
     verdict_history.save_verdict(store, verdict)
     if verdict.blocking:
         faults = "; ".join(f"{one.description} ({one.id}): {one.observed or one.state}" for one in verdict.blocking)
@@ -89,7 +94,9 @@ def judged(  # noqa: PLR0913, PLR0917  # all of them are what is judged, by what
     return verdict
 
 
-def _with_copies(first: Verdict, rows: ibis.Table, copies: ibis.Table, asked: Suite) -> Verdict:
+def _with_copies(
+    first: Verdict, rows: ibis.Table, copies: ibis.Table, asked: Suite, acceptances: Sequence[Acceptance]
+) -> Verdict:
     """The verdict with all copies of what was held back; that ids are unique, the first verdict tells."""
     ids = first.quarantine.select("event_id").distinct()  # type: ignore[union-attr]  # it was just made
     some = copies.semi_join(ids, "event_id")
@@ -100,7 +107,12 @@ def _with_copies(first: Verdict, rows: ibis.Table, copies: ibis.Table, asked: Su
     kept = tuple(one for one in asked.expectations if not (one.type in SINGLE and "event_id" in one.columns))
     every = _held(add_list_difference(others.union(some.select(*others.columns))), (first.rows or 0) + count)
     found = guard(
-        every, replace(asked, expectations=kept), now=datetime.fromisoformat(first.at), scope="load", about=first.about
+        every,
+        replace(asked, expectations=kept),
+        now=datetime.fromisoformat(first.at),
+        scope="load",
+        about=first.about,
+        acceptances=acceptances,
     )
     checks = {check.id: check for check in found.checks}
     return replace(found, checks=tuple(checks.get(check.id, check) for check in first.checks))

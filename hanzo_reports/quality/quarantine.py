@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GUARD_PREFIX = "guard "  # how each reason of the guard begins; the text of such a row is the event as JSON
-_CHECK = re.compile(rf"{GUARD_PREFIX}(?:\((?P<path>.+?\.ya?ml)\) )?(?P<check>[^:]+):")
+_REASON = re.compile(rf"{GUARD_PREFIX}(?:\((?P<path>.+?\.ya?ml)\) )?(?P<check>[^:]+)(?::|$)")
 _VALUE = r"'[^']*'"
 
 
@@ -61,21 +61,26 @@ def without_values(reason: str) -> str:
     return re.sub(_VALUE, "…", reason)
 
 
-def suite_path(reasons: str) -> str:
-    """The suite that quarantined a row, where it is a file of the user's own; empty: it comes with the package.
+def split_reason(reason: str) -> tuple[str, str]:
+    """The path of the user's own suite and the id of the check in one reason of the guard, or in what is left of it.
 
-    >>> suite_path("guard (/etc/mine.yaml) few: at most five input tokens")
-    '/etc/mine.yaml'
+    >>> split_reason("guard (/etc/mine.yaml) few: at most five input tokens"), split_reason("status_http")
+    (('/etc/mine.yaml', 'few'), ('', 'status_http'))
     """
-    match = _CHECK.match(reasons)
-    return (match["path"] or "") if match else ""
+    match = _REASON.match(reason)
+    return (match["path"] or "", match["check"].strip()) if match else ("", reason.partition(":")[0].strip())
+
+
+def suite_path(reasons: str) -> str:
+    """The suite that quarantined a row, where it is a file of the user's own; empty: it is not."""
+    return split_reason(reasons)[0]
 
 
 def failed_checks(reasons: str) -> set[str]:
-    """The ids of the checks that a row fails; empty where the guard did not quarantine it.
+    """The ids of the checks that a row fails; empty where it also has a reason that is not the guard's.
 
     >>> sorted(failed_checks("guard status_http: a status; guard cost_not_negative: a cost"))
     ['cost_not_negative', 'status_http']
     """
-    matches = [_CHECK.match(reason) for reason in reasons.split("; ")]
-    return {match["check"] for match in matches if match} if all(matches) else set()
+    parts = reasons.split("; ")
+    return {split_reason(part)[1] for part in parts} if all(part.startswith(GUARD_PREFIX) for part in parts) else set()

@@ -77,6 +77,27 @@ def test_the_quarantine_is_counted_shown_exported_and_released(cli, tmp_path):
     assert told["summary"]["total_requests"] == 2
 
 
+def test_rows_are_accepted_on_the_record_and_the_guard_names_who_and_why(cli, tmp_path):
+    store = tmp_path / "w"
+    load(cli, tmp_path, GOOD, GOOD.replace("a1", "a2").replace("100,0", "100,5000"))
+    stays = cli("quarantine", "release", store=store).stderr
+    assert "1 rows stay: guard cache_within_input: " in stays
+    assert "--accept CHECK --because TEXT" in stays
+    assert (
+        "belong together" in cli("quarantine", "release", "--accept", "cache_within_input", store=store, code=2).stderr
+    )
+    accept = ("--accept", "cache_within_input", "--because", "writes [red]apart[/red]", "--by", "maria")
+    released = cli("quarantine", "release", *accept, "-f", "json", store=store)
+    assert json.loads(released.stdout) == [{"checked": 1, "released": 1, "accepted": 1, "duplicates": 0, "kept": 0}]
+    assert "1 rows are accepted in spite of cache_within_input" in released.stderr
+    checked = cli("guard", "events", store=store)
+    assert "1 accepted by maria on 2026-03-31: writes [red]apart[/red]" in re.sub(r"\s+", " ", checked.stdout)
+    (verdict,) = json.loads(cli("guard", "events", "-f", "json", store=store).stdout)
+    (check,) = [check for check in verdict["checks"] if check["state"] == "accepted"]
+    assert (check["id"], check["accepted"][0]["by"]) == ("cache_within_input", "maria")
+    assert "accepted by maria" in cli("guard", "events", "-f", "html", store=store).stdout
+
+
 def test_dollars_at_stake_are_told(cli, tmp_path):
     (tmp_path / "log.csv").write_text(
         f"{HEADER.strip()},cost\n{GOOD.strip()},0.0035\na4,2026-03-30T10:00:00Z,gateway,search,gpt-4o,200,1000,100,0,3500\n"

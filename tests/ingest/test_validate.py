@@ -115,10 +115,10 @@ def test_what_passes_after_a_fix_is_loaded_once_and_leaves(lake, log, now):
     path = log("a.jsonl", {"event_id": "a"}, future, {"event_id": "c", "timestamp": "never"})
     ingest(lake, "events", [path], now=now)
     early = release(lake, now=now)
-    assert (early.checked, early.released, early.kept) == (2, 0, 2)
+    assert (early.checked, early.released, early.remaining) == (2, 0, 2)
     assert len(held(lake)) == 2
     later = release(lake, now=now + timedelta(days=3))
-    assert (later.checked, later.released, later.accepted, later.duplicates, later.kept) == (2, 1, 1, 0, 1)
+    assert (later.checked, later.released, later.accepted, later.duplicates, later.remaining) == (2, 1, 1, 0, 1)
     assert ids(lake) == ["a", "future"]
     assert [row["reason"] for row in held(lake)] == ["timestamp: 'never' is not a time, or outside 1970..2199"]
     (cost,) = lake.events().filter(lambda t: t.event_id == "future").cost.to_pyarrow().to_pylist()
@@ -150,11 +150,11 @@ def test_rows_of_a_table_are_released_by_a_mended_mapping(lake, tmp_path, now):
     assert (first.accepted, first.quarantined) == (1, 2)
     mapping.write_text(head + 'timestamp = {from = "at", time = "epoch_s"}\n')
     done = release(lake, now=now, source="mine", mapping_file=mapping)
-    assert (done.checked, done.released, done.kept) == (2, 1, 1)
+    assert (done.checked, done.released, done.remaining) == (2, 1, 1)
     assert ids(lake) == ["1", "2"]
     path.unlink()
     gone = release(lake, now=now, source="mine", mapping_file=mapping)
-    assert (gone.checked, gone.released, gone.kept) == (1, 0, 1)
+    assert (gone.checked, gone.released, gone.remaining) == (1, 0, 1)
     assert "1 rows of mine stay" in gone.notes[0]
 
 
@@ -165,12 +165,12 @@ def test_a_release_meets_the_suite_that_held_the_row_back(lake, log, now, tmp_pa
     path = log("a.jsonl", {"event_id": "a", "input_tokens": 9}, {"event_id": "b", "input_tokens": 7})
     loaded = ingest(lake, "events", [path], now=now, suite=str(own))
     assert loaded.reasons == {f"guard ({own}) few: expect column values to be between": 2}
-    assert release(lake, now=now).kept == 2
+    assert release(lake, now=now).remaining == 2
     own.write_text(f"expectations: [{line % 8}]")
     assert (release(lake, now=now).accepted, ids(lake)) == (1, ["b"])
     own.unlink()
     gone = release(lake, now=now)
-    assert (gone.kept, gone.released) == (1, 0)
+    assert (gone.remaining, gone.released) == (1, 0)
     assert f"cannot read the suite {own}" in gone.notes[0]
     assert (release(lake, now=now, suite="events").accepted, ids(lake)) == (1, ["a", "b"])
 
@@ -182,8 +182,8 @@ def test_a_row_of_a_table_is_not_released_under_another_header(lake, tmp_path, n
     ingest(lake, "events", [path], now=now)
     path.write_text(head.replace("service,project", "project,service"))
     other = release(lake, now=now, source="events", constants={"status": "200"})
-    assert (other.released, other.kept) == (0, 1)
-    assert f"the first line of {path} is not the one that they were loaded with" in other.notes[0]
+    assert (other.released, other.remaining) == (0, 1)
+    assert f"the first line of {path} is not the one that these rows were loaded with" in other.notes[0]
     path.write_text(head)
     assert release(lake, now=now, source="events", constants={"status": "200"}).accepted == 1
     assert {row["project"] for row in lake.events().to_pyarrow().to_pylist()} == {"beta"}
@@ -256,7 +256,7 @@ def test_what_json_cannot_write_is_a_text_in_the_quarantine_and_the_verdict(lake
     assert json.loads(row["raw"], parse_constant=pytest.fail)["latency_ms"] == "nan"
     assert json.loads(loaded.verdict.text(), parse_constant=pytest.fail)["quarantined"] == 1
     assert verdict_history.newest_verdicts(lake)[0].quarantined == 1
-    assert release(lake, now=now).kept == 1
+    assert release(lake, now=now).remaining == 1
 
 
 @pytest.fixture(scope="module")

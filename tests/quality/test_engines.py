@@ -71,9 +71,22 @@ def test_what_the_gate_holds_back_is_released_once_on_each_store(ws, log, now):
     assert [verdict.quarantined for verdict in verdict_history.newest_verdicts(ws.store)] == [1]
     assert release(ws.store, now=now).released == 0
     done = release(ws.store, now=now + timedelta(days=3))
-    assert (done.checked, done.released, done.accepted, done.kept) == (2, 1, 1, 1)
+    assert (done.checked, done.released, done.accepted, done.remaining) == (2, 1, 1, 1)
     assert sorted(ws.store.events().event_id.to_pyarrow().to_pylist()) == ["e0", "e1"]
     assert ws.store.quarantine().count().to_pyarrow().as_py() == 1
+
+
+def test_what_is_accepted_passes_the_guard_on_each_store(ws, log):
+    cached = TOKENS | {"cache_read_tokens": 800_000, "cache_write_tokens": 800_000}
+    assert ws.ingest("events", [log(TOKENS, cached)]).quarantined == 1
+    result = ws.release(accept=["cache_within_input"], because="writes are billed apart", accepted_by="maria")
+    assert (result.released, result.accepted, result.remaining) == (1, 1, 0)
+    verdict = ws.guard("events", "7d")
+    (check,) = [check for check in verdict.checks if check.id == "cache_within_input"]
+    assert (check.state, check.unexpected, verdict.quarantined) == (State.ACCEPTED, 0, 0)
+    assert [(one["rows"], one["by"], one["because"]) for one in check.accepted] == [
+        (1, "maria", "writes are billed apart")
+    ]
 
 
 def test_the_list_cost_of_a_charge_is_known_on_each_store(ws, log, tmp_path):
