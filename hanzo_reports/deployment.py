@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     import sqlalchemy
 
     from hanzo_reports.alerts.messages import MessageContext
-    from hanzo_reports.delivery.endpoints import Endpoint
+    from hanzo_reports.delivery.endpoint import Endpoint
     from hanzo_reports.delivery.sealing import Vault
-    from hanzo_reports.delivery.ssrf import Guard
-    from hanzo_reports.delivery.worker import Delivered
+    from hanzo_reports.delivery.ssrf import SsrfPolicy
+    from hanzo_reports.delivery.worker import DeliveryResult
     from hanzo_reports.workspace import Workspace
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -68,16 +68,16 @@ class Deployment:
     @cached_property
     def vault(self) -> Vault:
         """Encrypts and decrypts the secrets of channels."""
-        from hanzo_reports.delivery.sealing import vault
+        from hanzo_reports.delivery.sealing import open_vault
 
-        return vault(self.settings.secret_key.get_secret_value(), Path(self.settings.key_file).expanduser())
+        return open_vault(self.settings.secret_key.get_secret_value(), Path(self.settings.key_file).expanduser())
 
     @cached_property
-    def guard(self) -> Guard:
-        """Decides which hosts may be posted to."""
-        from hanzo_reports.delivery.ssrf import Guard
+    def ssrf_policy(self) -> SsrfPolicy:
+        """The hosts that may be posted to."""
+        from hanzo_reports.delivery.ssrf import SsrfPolicy
 
-        return Guard(frozenset(self.settings.allowed_hosts))
+        return SsrfPolicy(frozenset(self.settings.allowed_hosts))
 
     @cached_property
     def message_context(self) -> MessageContext:
@@ -110,27 +110,27 @@ class Deployment:
             ChannelError: an address cannot be used, is written out where it may not, or a variable is not set.
             UnknownNameError: no channel has that name.
         """
-        from hanzo_reports.delivery.endpoints import KINDS, keep, named, parse
+        from hanzo_reports.delivery.endpoints import find_endpoint, is_address, parse_channel, store_endpoint
 
         ids, stored = [], []
         for text in channels:
-            if not re.match(rf"([\w.-]+=)?({'|'.join(KINDS)}):", text):
-                ids.append(named(connection, text)["endpoint_id"])
+            if not is_address(text):
+                ids.append(find_endpoint(connection, text)["endpoint_id"])
                 continue
             if not literal and not _VARIABLE.search(text):
                 kind = text.partition(":")[0]
                 msg = f"an address would stand in the file; give the channel's name, or {kind}:${{NAME}} and set NAME"
                 raise ChannelError(msg)
-            endpoint = parse(_VARIABLE.sub(_variable, text), self.guard, self.settings.apprise_schemes)
-            stored.append(keep(connection, self.vault, endpoint, self.now()))
+            endpoint = parse_channel(_VARIABLE.sub(_variable, text), self.ssrf_policy, self.settings.apprise_schemes)
+            stored.append(store_endpoint(connection, self.vault, endpoint, self.now()))
             ids.append(stored[-1].endpoint_id)
         return ids, stored
 
-    def deliver(self, time_limit: timedelta | None = None) -> Delivered:
+    def deliver(self, time_limit: timedelta | None = None) -> DeliveryResult:
         """Sends every message that is due, as far as the time limit allows."""
         from hanzo_reports.delivery.worker import deliver
 
-        return deliver(self.engine, self.vault, self.guard, self.now, time_limit)
+        return deliver(self.engine, self.vault, self.ssrf_policy, self.now, time_limit)
 
 
 def _variable(match: re.Match[str]) -> str:

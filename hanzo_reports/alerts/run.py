@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hanzo_reports.alerts.messages import MessageContext
     from hanzo_reports.alerts.query import Events
     from hanzo_reports.budgets.budget import Budgets
-    from hanzo_reports.delivery.worker import Delivered
+    from hanzo_reports.delivery.worker import DeliveryResult
 
 MIN_DELIVERY_TIME = timedelta(seconds=10)  # a pass spends half of its interval on delivery, but at least this
 CLOCK_TOLERANCE = timedelta(minutes=2)  # by which the clocks of two machines may differ
@@ -41,7 +41,7 @@ class PassResult:
 
     rules: RuleCheck | None
     messages: int
-    delivery: Delivered | None
+    delivery: DeliveryResult | None
     notes: tuple[str, ...]
     failures: tuple[str, ...]
 
@@ -64,7 +64,7 @@ def run_pass(  # noqa: PLR0913  # what a pass reads, the instant, and how it rep
     *,
     context: MessageContext,
     interval: timedelta,
-    deliver: Callable[[timedelta], Delivered] | None,
+    deliver: Callable[[timedelta], DeliveryResult] | None,
 ) -> PassResult:
     """Evaluates rules, budgets and anomalies once, and delivers what is due.
 

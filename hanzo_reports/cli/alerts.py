@@ -133,11 +133,11 @@ def show(context: typer.Context, name: Name, format_: DocumentFormat = "table") 
     check_format(format_, TABLE_OR_JSON)
     from hanzo_reports.alerts.rule_store import get_rule
     from hanzo_reports.alerts.state_store import describe_groups
-    from hanzo_reports.delivery.endpoints import listed
+    from hanzo_reports.delivery.endpoints import list_endpoints
 
     with context.obj.deployment.engine.connect() as connection:
         stored = get_rule(connection, name)
-        endpoints = [row for row in listed(connection) if row["endpoint_id"] in stored.endpoints]
+        endpoints = [row for row in list_endpoints(connection) if row["endpoint_id"] in stored.endpoints]
         groups = describe_groups(connection, stored.rule_id)
     fields = {
         **stored.rule.to_dict(), "limit": stored.rule.breach_text, "enabled": stored.enabled, "rule_id": stored.rule_id,
@@ -182,7 +182,7 @@ def test(context: typer.Context, name: Name) -> None:
     """Send a marked test message to the channels of a rule, now."""
     from hanzo_reports.alerts.messages import build_test_notice
     from hanzo_reports.alerts.rule_store import get_rule
-    from hanzo_reports.delivery.admin import messages
+    from hanzo_reports.delivery.admin import list_messages
     from hanzo_reports.delivery.outbox import enqueue
 
     deployment = context.obj.deployment
@@ -202,7 +202,7 @@ def test(context: typer.Context, name: Name) -> None:
     with deployment.engine.connect() as connection:
         results = {
             tuple(row[column] for column in columns)
-            for row in messages(connection, limit=1000)
+            for row in list_messages(connection, limit=1000)
             if row["thread"] == f"{stored.rule_id}|test" and row["episode"] == int(now.timestamp())
         }
     print_rows([dict(zip(columns, row, strict=True)) for row in sorted(results, key=str)], "table", columns)

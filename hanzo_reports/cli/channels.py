@@ -33,10 +33,10 @@ def add(
 def list_(context: typer.Context, format_: Format = "table") -> None:
     """List the channels, masked, and the rules that use them."""
     check_format(format_)
-    from hanzo_reports.delivery.endpoints import listed
+    from hanzo_reports.delivery.endpoints import list_endpoints
 
     with context.obj.deployment.engine.connect() as connection:
-        channels = listed(connection)
+        channels = list_endpoints(connection)
     columns = ("name", "kind", "label", "rules", "failing_since", "disabled_at", "disabled_reason")
     print_rows(
         [{name: row[name] for name in columns} | {"rules": ",".join(row["rules"])} for row in channels],
@@ -47,12 +47,12 @@ def list_(context: typer.Context, format_: Format = "table") -> None:
 
 def secret(context: typer.Context, name: Name) -> None:
     """Print the valid signing secrets of a webhook, for its receiver."""
-    from hanzo_reports.delivery.endpoints import named, opened
+    from hanzo_reports.delivery.endpoints import decrypt_endpoint, find_endpoint
 
     deployment = context.obj.deployment
     with deployment.engine.connect() as connection:
-        channel = opened(named(connection, name), deployment.vault)
-    for secret in channel.live:
+        channel = decrypt_endpoint(find_endpoint(connection, name), deployment.vault)
+    for secret in channel.signing_secrets:
         print_text(secret.get_secret_value())
 
 
@@ -63,19 +63,19 @@ def rotate(
     finish: Annotated[bool, typer.Option("--finish", help="Remove the old secret.")] = False,
 ) -> None:
     """Add a signing secret beside the old one; with --finish, remove the old one."""
-    from hanzo_reports.delivery.endpoints import rotate as turn
+    from hanzo_reports.delivery.endpoints import rotate_secret
 
     deployment = context.obj.deployment
     with deployment.engine.begin() as connection:
-        newest = turn(connection, deployment.vault, name, finish=finish)
+        newest = rotate_secret(connection, deployment.vault, name, finish=finish)
     print_note(f"{name}: {'only this secret signs' if finish else 'both secrets sign until you rotate with --finish'}")
     print_text(newest)
 
 
 def enable(context: typer.Context, name: Name) -> None:
     """Enable a channel that was disabled."""
-    from hanzo_reports.delivery.endpoints import enable as again
+    from hanzo_reports.delivery.endpoints import enable_endpoint
 
     with context.obj.deployment.engine.begin() as connection:
-        again(connection, name)
+        enable_endpoint(connection, name)
     print_note(f"{name}: enabled; send its dead messages with `hanzo-reports outbox resend --dead`")

@@ -33,10 +33,10 @@ def list_(
 ) -> None:
     """List messages, newest first."""
     check_format(format_)
-    from hanzo_reports.delivery.admin import messages
+    from hanzo_reports.delivery.admin import list_messages
 
     with context.obj.deployment.engine.connect() as connection:
-        rows = messages(connection, state, channel, limit)
+        rows = list_messages(connection, state, channel, limit)
     print_rows([{name: row[name] for name in COLUMNS} for row in rows], format_, COLUMNS)
 
 
@@ -47,10 +47,10 @@ def show(
 ) -> None:
     """Show one message: its body and each attempt."""
     check_format(format_, TABLE_OR_JSON)
-    from hanzo_reports.delivery.admin import message
+    from hanzo_reports.delivery.admin import find_message
 
     with context.obj.deployment.engine.connect() as connection:
-        fields = message(connection, message_id)
+        fields = find_message(connection, message_id)
     fields["body"] = bytes(fields["body"]).decode()
     if format_ == "json":
         print_rows([fields], "json", tuple(fields))
@@ -69,8 +69,7 @@ def resend(
     dead: Annotated[bool, typer.Option("--dead", help="All dead messages.")] = False,
 ) -> None:
     """Queue messages again, under the same ids."""
-    from hanzo_reports.delivery.admin import message, messages
-    from hanzo_reports.delivery.admin import resend as resend_messages
+    from hanzo_reports.delivery.admin import find_message, list_messages, resend_messages
 
     if bool(message_ids) == dead:
         msg = "give ids of `hanzo-reports outbox list`, or --dead for all dead messages"
@@ -78,9 +77,9 @@ def resend(
     deployment = context.obj.deployment
     with deployment.engine.begin() as connection:
         if dead:
-            rows = messages(connection, "dead", limit=MAX_RESENT)
+            rows = list_messages(connection, "dead", limit=MAX_RESENT)
         else:
-            rows = [message(connection, message_id) for message_id in message_ids or ()]
+            rows = [find_message(connection, message_id) for message_id in message_ids or ()]
         result = resend_messages(connection, [row["message_id"] for row in rows], deployment.now())
         if result.disabled and not dead:
             name = result.disabled[0]
@@ -103,7 +102,7 @@ def purge(
     dead: Annotated[bool, typer.Option("--dead", help="Also dead messages.")] = False,
 ) -> None:
     """Remove finished messages."""
-    from hanzo_reports.delivery.admin import purge as purge_messages
+    from hanzo_reports.delivery.admin import purge_messages
     from hanzo_reports.parse_values import parse_duration
 
     deployment = context.obj.deployment

@@ -1,4 +1,4 @@
-"""HTTP posts to addresses that users give: public ones only, checked when connecting, and no other than checked."""
+"""HTTP posts to addresses from users: only public ones, checked when connecting and pinned to what was checked."""
 
 from __future__ import annotations
 
@@ -21,28 +21,40 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 TIMEOUT = 10.0
-LONGEST_WAIT = 86_400.0  # seconds that a receiver may ask for
+MAX_RETRY_AFTER = 86_400.0  # seconds
 TOO_MANY, CLIENT, SERVER = 429, 400, 500
-_PUBLIC_BUT_NOT_OURS = {ipaddress.ip_address("168.63.129.16")}  # the host that a virtual machine on Azure trusts
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_REFUSED_IPV4 = [
+    ipaddress.IPv4Network(network)
+    for network in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+        "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",
+        "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+        "168.63.129.16/32",  # the host that a virtual machine on Azure trusts
+    )
+]  # fmt: skip
+_REFUSED_IPV6 = [  # parts of global unicast; 6to4 is judged by the IPv4 address inside
+    ipaddress.IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "2620:4f:8000::/48", "3fff::/20")
+]
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # all else is local, reserved, or another form of IPv4
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class TargetError(Exception):
-    """A target that is refused, and would be the next time as well."""
+    """A target that is refused now and at every later attempt."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of one attempt.
+    """The result of one attempt.
 
     Args:
         ok: whether the receiver has it.
-        status: the HTTP status; None: there was none.
-        retry_after: seconds that the receiver asks for, at most a day; None: it does not.
-        error: what went wrong, without secrets; empty: nothing.
-        refused: whether we refused to send it.
+        status: the HTTP status; None without a response.
+        retry_after: seconds to wait that the receiver asks for, at most a day; None if it does not.
+        error: what went wrong, without secrets; empty on success.
+        refused: whether the SSRF policy or the configuration refused to send it.
     """
 
     ok: bool
@@ -53,44 +65,44 @@ class Reply:
 
     @property
     def final(self) -> bool:
-        """Whether the same message would fail the next time as well, and another one need not."""
+        """Whether a retry of this message would fail again, while another message might not."""
         client = self.status is not None and CLIENT <= self.status < SERVER and self.status != TOO_MANY
         return not self.ok and (self.refused or client)
 
 
 @dataclass(frozen=True)
-class Guard:
-    """Who may be posted to.
+class SsrfPolicy:
+    """The hosts that may be posted to: public ones, and those that the operator allows.
 
     Args:
-        allowed: hosts that the operator allows by name although they are not public; also without TLS.
+        allowed_hosts: hosts that may be posted to although they are not public, also without TLS.
         timeout: seconds for one post as a whole.
     """
 
-    allowed: frozenset[str] = frozenset()
+    allowed_hosts: frozenset[str] = frozenset()
     timeout: float = TIMEOUT
 
-    def addresses(self, host: str, port: int) -> list[str]:
-        """The addresses of a host, all of them public unless it is allowed.
+    def resolve(self, host: str, port: int) -> list[str]:
+        """The addresses of a host, all of them public unless the host is allowed.
 
         Raises:
-            TargetError: one of them is not.
-            OSError: the name is not known.
+            TargetError: one of them is not public.
+            OSError: the name cannot be resolved.
         """
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        texts = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if host.lower() not in self.allowed:
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        texts = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
+        if host.lower() not in self.allowed_hosts:
             for text in texts:
-                if not public(ipaddress.ip_address(text.partition("%")[0])):
-                    msg = f"{host} is {text}, which is no public address; an operator can allow it by name"
+                if not is_public(ipaddress.ip_address(text.partition("%")[0])):
+                    msg = f"{host} is {text}, which is not a public address; an operator can allow it by name"
                     raise TargetError(msg)
         return texts
 
-    def checked(self, url: str, what: str) -> str:
-        """An address to post to, as far as it can be judged before connecting.
+    def check_url(self, url: str, what: str) -> str:
+        """Checks a URL as far as that is possible before connecting, and returns it.
 
         Raises:
-            ChannelError: it is no http address, not encrypted, has a password, or leads to no public host.
+            ChannelError: it is not an http URL, not encrypted, holds a password, or leads to no public host.
         """
         try:
             parts = urlsplit(url)
@@ -105,97 +117,102 @@ class Guard:
             raise ChannelError(msg)
         if (
             parts.scheme not in {"http", "https"}
-            or not _name(host)
+            or not _is_host_name(host)
             or "%" in host
             or not url.isprintable()
             or " " in url
         ):
-            msg = f"the address of {what} cannot be read; give for example {what}:https://example.com/hook"
+            msg = f"the address of {what} cannot be read; write, for example, {what}:https://example.com/hook"
             raise ChannelError(msg)
         if parts.username or parts.password:
-            msg = f"the address of {what} at {host} holds a user or a password; give one without"
+            msg = f"the address of {what} at {host} holds a user or a password; leave them out"
             raise ChannelError(msg)
-        if parts.scheme == "http" and host.lower() not in self.allowed:
-            msg = f"the address of {what} at {host} is not encrypted; give https://, or allow the host by name"
+        if parts.scheme == "http" and host.lower() not in self.allowed_hosts:
+            msg = f"the address of {what} at {host} is not encrypted; use https://, or allow the host by name"
             raise ChannelError(msg)
         try:
-            self.addresses(host, port)
+            self.resolve(host, port)
         except TargetError as error:
             msg = f"{what}: {error} (HANZO_REPORTS_ALLOW_HOSTS={host})"
             raise ChannelError(msg) from None
         except OSError:
-            return url  # a name may be made known later; it is checked at each connection
+            return url  # the name may resolve later; it is checked at each connection
         return url
 
 
-def _name(host: str) -> bool:
-    """Whether a host can be looked up at all: it has no empty label, and none too long."""
+def _is_host_name(host: str) -> bool:
+    """Whether a host name is well formed: no label is empty or too long."""
     try:
         return bool(host.encode("idna"))
     except UnicodeError:
         return False
 
 
-def public(address: Address) -> bool:
-    """Whether an address is a public one: not private, loopback, link-local, shared, reserved, or a way around that."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return public(inner)
-    return address.is_global and not address.is_multicast and address not in _PUBLIC_BUT_NOT_OURS
+def is_public(address: Address) -> bool:
+    """Whether an address is a public one, and not a private or reserved one, or a way around that.
+
+    Source: the IANA special-purpose address registries for IPv4 and IPv6, listed here because Python's `ipaddress`
+    of older versions calls some of them global.
+    """
+    if isinstance(address, ipaddress.IPv4Address):
+        return not any(address in network for network in _REFUSED_IPV4)
+    inner = address.ipv4_mapped or address.sixtofour
+    if address in _NAT64:
+        inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    if inner is not None:
+        return is_public(inner)
+    return address in _GLOBAL_UNICAST and not any(address in network for network in _REFUSED_IPV6)
 
 
-def post(url: str, headers: Mapping[str, str], body: bytes, guard: Guard, now: datetime) -> Reply:
-    """One POST; no redirect is followed, no proxy and nothing of the environment is used, the answer is not read.
+def post(url: str, headers: Mapping[str, str], body: bytes, policy: SsrfPolicy, now: datetime) -> Reply:
+    """Makes one POST. It follows no redirect, uses no proxy or environment variable, and does not read the answer.
 
     Args:
         url: http or https.
-        headers: what to send beside the usual.
-        body: what to send.
-        guard: who may be posted to.
+        headers: headers beside User-Agent.
+        body: the content.
+        policy: the hosts that may be posted to.
         now: the instant that a `Retry-After` date is compared with.
     """
-    sent: list[tuple[bytes | str, bytes | str]] = [("User-Agent", "hanzo-reports"), *headers.items()]
-    timeouts = dict.fromkeys(("connect", "read", "write", "pool"), guard.timeout)
+    all_headers: list[tuple[bytes | str, bytes | str]] = [("User-Agent", "hanzo-reports"), *headers.items()]
+    timeouts = dict.fromkeys(("connect", "read", "write", "pool"), policy.timeout)
     try:
         with (
             httpcore.ConnectionPool(
-                ssl_context=ssl.create_default_context(), network_backend=_Pinned(guard), retries=0
+                ssl_context=ssl.create_default_context(), network_backend=_PinnedBackend(policy), retries=0
             ) as pool,
-            pool.stream("POST", url, headers=sent, content=body, extensions={"timeout": timeouts}) as answer,
+            pool.stream("POST", url, headers=all_headers, content=body, extensions={"timeout": timeouts}) as answer,
         ):
-            status, found = answer.status, {name.lower(): value for name, value in answer.headers}
+            status, received = answer.status, {name.lower(): value for name, value in answer.headers}
     except TargetError as error:
         return Reply(ok=False, error=str(error), refused=True)
     except httpcore.TimeoutException:
-        return Reply(ok=False, error=f"no answer within {guard.timeout:g} s")
+        return Reply(ok=False, error=f"no answer within {policy.timeout:g} s")
     except (httpcore.NetworkError, httpcore.ProtocolError, OSError, ssl.SSLError) as error:
         return Reply(ok=False, error=f"{type(error).__name__}: {str(error)[:200]}")
-    retry_after = _seconds(found.get(b"retry-after", b"").decode("latin-1"), now)
+    retry_after = _parse_retry_after(received.get(b"retry-after", b"").decode("latin-1"), now)
     ok = 200 <= status < 300  # noqa: PLR2004  # what HTTP calls success
     return Reply(ok, status, retry_after, "" if ok else f"HTTP {status}")
 
 
-def _seconds(text: str, now: datetime) -> float | None:
-    """The seconds that a `Retry-After` asks for; a date that has passed is none."""
+def _parse_retry_after(text: str, now: datetime) -> float | None:
+    """The seconds that a `Retry-After` asks for; 0 for a date in the past."""
     if text.isascii() and text.strip().isdigit():
-        return min(float(text), LONGEST_WAIT)
+        return min(float(text), MAX_RETRY_AFTER)
     try:
         date = email.utils.parsedate_to_datetime(text)
         left = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now.timestamp()
     except (ValueError, OverflowError):
         return None
-    return min(max(left, 0.0), LONGEST_WAIT)
+    return min(max(left, 0.0), MAX_RETRY_AFTER)
 
 
-class _Pinned(httpcore.NetworkBackend):
-    """Connects to the very addresses that were checked, and lets one deadline hold for all that follows."""
+class _PinnedBackend(httpcore.NetworkBackend):
+    """Connects only to the addresses that were checked, under one deadline for the whole post."""
 
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-        self._until = time.monotonic() + guard.timeout
+    def __init__(self, policy: SsrfPolicy) -> None:
+        self._policy = policy
+        self._deadline = time.monotonic() + policy.timeout
 
     def connect_tcp(
         self,
@@ -208,34 +225,34 @@ class _Pinned(httpcore.NetworkBackend):
         """A connection to the first address that answers."""
         del timeout
         plain = httpcore.SyncBackend()
-        failed: Exception = OSError(f"{host} has no address")
-        for address in self._guard.addresses(host, port):
+        failure: Exception = OSError(f"{host} has no address")
+        for address in self._policy.resolve(host, port):
             try:
-                stream = plain.connect_tcp(address, port, _left(self._until), local_address, socket_options)
-                return _Bounded(stream, self._until)
+                stream = plain.connect_tcp(address, port, _seconds_left(self._deadline), local_address, socket_options)
+                return _BoundedStream(stream, self._deadline)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failed = error
-        raise failed
+                failure = error
+        raise failure
 
 
-class _Bounded(httpcore.NetworkStream):
-    """A stream whose reads and writes share one deadline, so that a slow receiver cannot hold on for ever."""
+class _BoundedStream(httpcore.NetworkStream):
+    """A stream whose reads and writes share one deadline, so that a slow receiver cannot hold the connection."""
 
-    def __init__(self, stream: httpcore.NetworkStream, until: float) -> None:
-        self._stream, self._until = stream, until
+    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
+        self._stream, self._deadline = stream, deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Bytes, before the deadline."""
+        """Reads before the deadline."""
         del timeout
-        return self._stream.read(max_bytes, _left(self._until))
+        return self._stream.read(max_bytes, _seconds_left(self._deadline))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Bytes, before the deadline."""
+        """Writes before the deadline."""
         del timeout
-        self._stream.write(buffer, _left(self._until))
+        self._stream.write(buffer, _seconds_left(self._deadline))
 
     def close(self) -> None:
-        """The end."""
+        """Closes the stream."""
         self._stream.close()
 
     def start_tls(
@@ -243,20 +260,22 @@ class _Bounded(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         """The same stream, encrypted."""
         del timeout
-        return _Bounded(self._stream.start_tls(ssl_context, server_hostname, _left(self._until)), self._until)
+        return _BoundedStream(
+            self._stream.start_tls(ssl_context, server_hostname, _seconds_left(self._deadline)), self._deadline
+        )
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401  # as httpcore has it
-        """What the stream says about itself."""
+        """Facts about the connection."""
         return self._stream.get_extra_info(info)
 
 
-def _left(until: float) -> float:
+def _seconds_left(deadline: float) -> float:
     """Seconds before a deadline.
 
     Raises:
         ReadTimeout: it has passed.
     """
-    left = until - time.monotonic()
+    left = deadline - time.monotonic()
     if left <= 0:
         raise httpcore.ReadTimeout
     return left

@@ -1,4 +1,4 @@
-"""Emptying the outbox: claim, send, record, until nothing is due; each endpoint in a thread of its own."""
+"""The worker that empties the outbox: claim, send, record, until nothing is due; one thread an endpoint."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from hanzo_reports.delivery import webhooks
-from hanzo_reports.delivery.endpoints import all_opened
-from hanzo_reports.delivery.outbox import Claimed, claim, record, waiting
+from hanzo_reports.delivery.channels import find_channel
+from hanzo_reports.delivery.endpoints import enabled_endpoints
+from hanzo_reports.delivery.outbox import claim_next, endpoints_with_due_messages, record_attempt
 from hanzo_reports.delivery.ssrf import Reply
-from hanzo_reports.errors import ChannelError
+from hanzo_reports.errors import ReportsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,28 +22,24 @@ if TYPE_CHECKING:
 
     import sqlalchemy
 
-    from hanzo_reports.delivery.endpoints import Endpoint
+    from hanzo_reports.delivery.channel import Sender
+    from hanzo_reports.delivery.endpoint import Endpoint
     from hanzo_reports.delivery.sealing import Vault
-    from hanzo_reports.delivery.ssrf import Guard
+    from hanzo_reports.delivery.ssrf import SsrfPolicy
 
-MOST = 16  # endpoints that are served at once
-SPARE = timedelta(seconds=20)  # of a lease, beyond the timeout: distance kept between messages, and recording
-
-
-class _Channel(Protocol):
-    def send(self, claimed: Claimed, now: datetime) -> Reply:
-        """One attempt."""
+MAX_PARALLEL_ENDPOINTS = 16
+LEASE_MARGIN = timedelta(seconds=20)  # beyond the timeout: distance between messages, and recording
 
 
 @dataclass(frozen=True)
-class Delivered:
-    """What one delivery did.
+class DeliveryResult:
+    """The result of one delivery.
 
     Args:
-        sent: messages that their receivers have.
-        retried: messages that will be tried again.
-        dead: messages that will not.
-        failures: channel and error of each that was not sent.
+        sent: messages that their receivers accepted.
+        retried: messages that will be retried.
+        dead: messages that will not be retried.
+        failures: channel and error of each failed attempt.
     """
 
     sent: int = 0
@@ -52,92 +48,72 @@ class Delivered:
     failures: tuple[str, ...] = field(default=())
 
 
-@dataclass(frozen=True)
-class _Webhook:
-    endpoint: Endpoint
-    guard: Guard
-
-    def send(self, claimed: Claimed, now: datetime) -> Reply:
-        """One attempt."""
-        live = [secret.get_secret_value() for secret in self.endpoint.live]
-        url = self.endpoint.address.get_secret_value()
-        return webhooks.send(url, live, claimed.message_id, claimed.body, guard=self.guard, now=now)
-
-
 def deliver(
     engine: sqlalchemy.Engine,
     vault: Vault,
-    guard: Guard,
+    policy: SsrfPolicy,
     clock: Callable[[], datetime],
-    patience: timedelta | None = None,
-) -> Delivered:
-    """Everything that is due, sent; several processes may do so at once.
+    time_limit: timedelta | None = None,
+) -> DeliveryResult:
+    """Sends every message that is due; several processes may do so at once.
 
-    Endpoints are served beside each other, those that were well last time first. One that fails is left alone until
-    the next delivery, however much waits for it, so a receiver that hangs costs one timeout and delays no other.
+    Endpoints are served in parallel, those whose last attempt succeeded first. After a failure an endpoint is left
+    alone until the next delivery, so a receiver that hangs costs one timeout and delays no other.
 
     Args:
         engine: of the state database.
-        vault: what opens the endpoints' secrets.
-        guard: who may be posted to.
-        clock: gives the instant.
-        patience: how long to go on beginning attempts; None: until nothing is due.
+        vault: decrypts the endpoints' secrets.
+        policy: the hosts that may be posted to.
+        clock: returns the current instant.
+        time_limit: how long to start new attempts; None: until nothing is due.
 
     Raises:
-        ChannelError: an endpoint's secrets cannot be opened; nothing was claimed.
+        ChannelError: an endpoint's secrets cannot be decrypted; nothing was claimed.
     """
     with engine.connect() as connection:
-        endpoints = all_opened(connection, vault)
-        due = waiting(connection, endpoints, clock())
+        endpoints = enabled_endpoints(connection, vault)
+        due = endpoints_with_due_messages(connection, endpoints, clock())
     if not due:
-        return Delivered()
-    until = None if patience is None else time.monotonic() + patience.total_seconds()
-    run = _Run(engine, guard, clock, uuid4().hex, until)
-    with ThreadPoolExecutor(min(len(due), MOST)) as pool:
-        done = list(pool.map(run.emptied, [endpoints[endpoint_id] for endpoint_id in due]))
-    counts = sum((counts for counts, _ in done), Counter[str]())
-    failures = tuple(failure for _, failures in done for failure in failures)
-    return Delivered(counts["sent"], counts["pending"], counts["dead"], failures)
+        return DeliveryResult()
+    deadline = None if time_limit is None else time.monotonic() + time_limit.total_seconds()
+    run = _Run(engine, policy, clock, uuid4().hex, deadline)
+    with ThreadPoolExecutor(min(len(due), MAX_PARALLEL_ENDPOINTS)) as pool:
+        results = list(pool.map(run.deliver_to, [endpoints[endpoint_id] for endpoint_id in due]))
+    counts = sum((counts for counts, _ in results), Counter[str]())
+    failures = tuple(failure for _, failures in results for failure in failures)
+    return DeliveryResult(counts["sent"], counts["pending"], counts["dead"], failures)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """One delivery: what its threads share."""
+    """What the threads of one delivery share."""
 
     engine: sqlalchemy.Engine
-    guard: Guard
+    policy: SsrfPolicy
     clock: Callable[[], datetime]
     owner: str
-    until: float | None
+    deadline: float | None
 
-    def emptied(self, endpoint: Endpoint) -> tuple[Counter[str], list[str]]:
-        """What is due for one endpoint, sent in its order until it fails; states of messages, and failures."""
+    def deliver_to(self, endpoint: Endpoint) -> tuple[Counter[str], list[str]]:
+        """Sends what is due for one endpoint in order until it fails; returns states of messages, and failures."""
         counts: Counter[str] = Counter()
         failures = []
-        channel: _Channel | None = None
-        lease = timedelta(seconds=self.guard.timeout) + SPARE
-        while self.until is None or time.monotonic() < self.until:
-            claimed = claim(self.engine, [endpoint.endpoint_id], self.owner, self.clock(), lease)
-            if claimed is None:
+        sender: Sender | None = None
+        lease = timedelta(seconds=self.policy.timeout) + LEASE_MARGIN
+        while self.deadline is None or time.monotonic() < self.deadline:
+            message = claim_next(self.engine, [endpoint.endpoint_id], self.owner, self.clock(), lease)
+            if message is None:
                 break
             try:
-                channel = channel or _channel(endpoint, self.guard)
-                reply = channel.send(claimed, self.clock())
-            except ChannelError as error:  # its text holds no secret
+                sender = sender or find_channel(endpoint.kind).open_sender(endpoint, self.policy)
+                reply = sender.send(message.message_id, message.body, self.clock())
+            except ReportsError as error:  # its text holds no secret
                 reply = Reply(ok=False, error=str(error), refused=True)
-            except Exception as error:  # noqa: BLE001  # of a library; its text may hold the address
+            except Exception as error:  # noqa: BLE001  # from a library; its text may hold the address
                 reply = Reply(ok=False, error=f"the message could not be sent: {type(error).__name__}")
-            counts[record(self.engine, claimed, reply, self.clock())] += 1
+            counts[record_attempt(self.engine, message, reply, self.clock())] += 1
             if not reply.ok:
                 failures.append(f"{endpoint.name}: {reply.error}")
                 if not reply.final:
                     break
         return counts, failures
-
-
-def _channel(endpoint: Endpoint, guard: Guard) -> _Channel:
-    if endpoint.kind == "webhook":
-        return _Webhook(endpoint, guard)
-    from hanzo_reports.delivery.channels import channel  # noqa: PLC0415  # Apprise is slow to load
-
-    return channel(endpoint, guard)

@@ -17,9 +17,9 @@ from hanzo_reports.alerts.parse import parse_rule
 from hanzo_reports.alerts.rule_check import check_rules
 from hanzo_reports.alerts.rule_store import save_rules
 from hanzo_reports.alerts.state_store import load_states
-from hanzo_reports.delivery.endpoints import keep, parse
+from hanzo_reports.delivery.endpoints import parse_channel, store_endpoint
 from hanzo_reports.delivery.sealing import Vault
-from hanzo_reports.delivery.ssrf import Guard
+from hanzo_reports.delivery.ssrf import SsrfPolicy
 from hanzo_reports.delivery.worker import deliver
 from hanzo_reports.events import SCHEMA
 from hanzo_reports.store.duckdb_session import connect_ibis
@@ -74,12 +74,14 @@ def house(state_database, traffic, clock):
     """Rules kept, passes run, messages delivered."""
 
     class House:
-        engine, guard = state_database, Guard(frozenset({"localhost"}), timeout=2.0)
+        engine, policy = state_database, SsrfPolicy(frozenset({"localhost"}), timeout=2.0)
         vault, message_context = Vault(Fernet.generate_key().decode()), MessageContext(delay=timedelta())
 
         def channel(self, spec, schemes=()):
             with self.engine.begin() as connection:
-                return keep(connection, self.vault, parse(spec, self.guard, schemes), clock.now).endpoint_id
+                return store_endpoint(
+                    connection, self.vault, parse_channel(spec, self.policy, schemes), clock.now
+                ).endpoint_id
 
         def rule(self, *endpoints, over=False, **given):
             plain = {"name": "errors", "metric": "error_rate", "gt": "0.05", "window": "1m"} | given
@@ -91,7 +93,7 @@ def house(state_database, traffic, clock):
             return check_rules(self.engine, events, clock.now, **{"context": self.message_context} | options)
 
         def deliver(self):
-            return deliver(self.engine, self.vault, self.guard, clock)
+            return deliver(self.engine, self.vault, self.policy, clock)
 
         def minute(self, requests=100, bad=0, **columns):
             """A minute of traffic, a pass and a delivery at its end."""

@@ -24,7 +24,8 @@ from hanzo_reports.alerts.spend_notices import _build_anomaly_notice, _build_bud
 from hanzo_reports.alerts.state_store import group_key
 from hanzo_reports.budgets.budget import Budget
 from hanzo_reports.budgets.status import Crossing
-from hanzo_reports.delivery.notice import body, markdown, plain
+from hanzo_reports.delivery.channels import render_body
+from hanzo_reports.delivery.notice import render_markdown, render_plain
 from hanzo_reports.forecast.anomalies import Anomaly
 
 NOW = datetime(2026, 3, 1, 2, 12, tzinfo=UTC)
@@ -84,7 +85,7 @@ def find_unsafe(text):
 
 def count_lines(notice):
     """The number of lines of each of the notice's texts."""
-    return [text.count("\n") for text in (notice.title, plain(notice), markdown(notice))]
+    return [text.count("\n") for text in (notice.title, render_plain(notice), render_markdown(notice))]
 
 
 @settings(max_examples=50, deadline=None)
@@ -92,7 +93,7 @@ def count_lines(notice):
 def test_no_notice_has_raw_control_or_bidirectional_characters_or_lines_made_of_log_text(text):
     for notice, harmless in zip(build_all(text), build_all("search"), strict=True):
         assert not any("\n" in line for line in (notice.title, *(fact for _, fact in notice.facts)))
-        assert find_unsafe(notice.title + plain(notice) + markdown(notice)) == set()
+        assert find_unsafe(notice.title + render_plain(notice) + render_markdown(notice)) == set()
         assert [label for label, _ in notice.facts] == [label for label, _ in harmless.facts]
         assert count_lines(notice) == count_lines(harmless)
 
@@ -101,7 +102,7 @@ def test_no_notice_has_raw_control_or_bidirectional_characters_or_lines_made_of_
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_channel_gets_raw_control_or_bidirectional_characters(kind, text):
     for notice in build_all(f"a{text}b"):
-        assert find_unsafe(body(kind, notice).decode()) == set()
+        assert find_unsafe(render_body(kind, notice).decode()) == set()
 
 
 @given(st.text(max_size=3_000), st.integers(1, 400))
@@ -121,7 +122,7 @@ def test_a_megabyte_of_name_makes_a_short_notice_and_no_broken_command():
 
 def test_machines_get_the_exact_names():
     notice = next(iter(build_all("a\nb")))
-    assert json.loads(body("webhook", notice))["data"]["group"] == {"project": "a\nb"}
+    assert json.loads(render_body("webhook", notice))["data"]["group"] == {"project": "a\nb"}
 
 
 @settings(max_examples=25, deadline=None)

@@ -11,7 +11,8 @@ from hanzo_reports.alerts.alert_state import AlertState, HealthState, Message, M
 from hanzo_reports.alerts.contributors import Contributor
 from hanzo_reports.alerts.messages import MessageContext, build_notice, build_test_notice
 from hanzo_reports.alerts.parse import parse_rule
-from hanzo_reports.delivery.notice import body, markdown, plain
+from hanzo_reports.delivery.channels import render_body
+from hanzo_reports.delivery.notice import render_markdown, render_plain
 
 BEGAN = datetime(2026, 3, 1, 2, 7, tzinfo=UTC)
 FIRED = BEGAN + timedelta(minutes=5)
@@ -41,7 +42,7 @@ def build(kind, state=STATE, at=FIRED, reason="", number=0, **more):
 
 
 def render(notice):
-    return f"{notice.title}\n{plain(notice)}"
+    return f"{notice.title}\n{render_plain(notice)}"
 
 
 def test_firing():
@@ -67,7 +68,7 @@ def test_reminder():
         "reminder:1",
         "STILL FIRING search-errors: error rate 4.21% > 1% · project=search",
     )
-    assert "Since: Sun 1 March 03:07 (UTC+01:00), 4h5m ago\nWorst value: 6.1%\n" in plain(later)
+    assert "Since: Sun 1 March 03:07 (UTC+01:00), 4h5m ago\nWorst value: 6.1%\n" in render_plain(later)
 
 
 def test_resolved():
@@ -105,7 +106,9 @@ Look: https://reports.example/latest"""
 
 def test_burn_rates_and_money():
     burn = replace(RULE, burn_rate=Decimal("14.4"), short_window=timedelta(minutes=2), by=(), where=(), runbook="")
-    text = plain(build_notice("r1", burn, "{}", Message(MessageKind.FIRING, 1, 0, FIRED, STATE), MessageContext()))
+    text = render_plain(
+        build_notice("r1", burn, "{}", Message(MessageKind.FIRING, 1, 0, FIRED, STATE), MessageContext())
+    )
     assert (
         text
         == """\
@@ -122,14 +125,14 @@ Query: hanzo-reports usage -r 2026-03-01T02:06:00Z..2026-03-01T02:11:00Z -m erro
         "r1", spend, "{}", Message(MessageKind.FIRING, 1, 0, FIRED, state), MessageContext(), contributor=contributor
     )
     assert notice.title == "FIRING spend: cost $61.25 >= $50.00"
-    assert "Top contributor: project unknown: $40.00 of $61.25 cost (65%)\n" in plain(notice)
-    assert "Resolves: when it is below $50.00\n" in plain(notice)
+    assert "Top contributor: project unknown: $40.00 of $61.25 cost (65%)\n" in render_plain(notice)
+    assert "Resolves: when it is below $50.00\n" in render_plain(notice)
     assert (notice.data["value"], notice.data["threshold"]) == ("61.25", "50")
 
 
 def test_markdown():
     assert (
-        markdown(build(MessageKind.RESOLVED, reason="recovered"))
+        render_markdown(build(MessageKind.RESOLVED, reason="recovered"))
         == r"""**RESOLVED search-errors: error rate 4.21% (threshold \> 1%), after 5m · project=search**
 
 - **Metric:** Error rate (status \>= 400 / requests) for project=search, environment=production
@@ -140,7 +143,7 @@ def test_markdown():
 
 
 def test_slack():
-    sent = json.loads(body("slack", build(MessageKind.FIRING)))
+    sent = json.loads(render_body("slack", build(MessageKind.FIRING)))
     assert sent["text"] == "FIRING search-errors: error rate 4.21% &gt; 1% · project=search"
     assert [block["type"] for block in sent["blocks"]] == ["header", "section", "context"]
     assert sent["blocks"][0]["text"]["text"].startswith(":red_circle: FIRING")
@@ -150,32 +153,34 @@ def test_slack():
 
 def test_slack_and_pagerduty_take_no_more_than_they_can():
     long = replace(build(MessageKind.FIRING), title="x" * 2000, facts=(("What", "y" * 9000),))
-    blocks = json.loads(body("slack", long))["blocks"]
+    blocks = json.loads(render_body("slack", long))["blocks"]
     assert [len(blocks[0]["text"]["text"]), len(blocks[1]["text"]["text"])] == [150, 3000]
-    assert len(json.loads(body("pagerduty", long))["payload"]["summary"]) == 1024
+    assert len(json.loads(render_body("pagerduty", long))["payload"]["summary"]) == 1024
 
 
 def test_a_group_that_is_named_like_a_command_calls_nobody():
     notice = build_notice(
         "r1", RULE, '{"project":"<!channel> *x*"}', Message(MessageKind.FIRING, 1, 0, FIRED, STATE), CONTEXT
     )
-    sent = json.loads(body("slack", notice))
+    sent = json.loads(render_body("slack", notice))
     assert "<!channel>" not in sent["text"] + sent["blocks"][1]["text"]["text"]
     assert sent["blocks"][0]["text"]["type"] == "plain_text"
-    assert r"\<!channel\>" in markdown(notice)
-    assert "-w 'project=<!channel> *x*'" in plain(notice)
+    assert r"\<!channel\>" in render_markdown(notice)
+    assert "-w 'project=<!channel> *x*'" in render_plain(notice)
 
 
 def test_pagerduty_opens_and_closes_one_incident():
-    opened = json.loads(body("pagerduty", build(MessageKind.FIRING)))
-    again = json.loads(body("pagerduty", build(MessageKind.REMINDER, number=1)))
-    closed = json.loads(body("pagerduty", build(MessageKind.RESOLVED, reason="recovered")))
+    opened = json.loads(render_body("pagerduty", build(MessageKind.FIRING)))
+    again = json.loads(render_body("pagerduty", build(MessageKind.REMINDER, number=1)))
+    closed = json.loads(render_body("pagerduty", build(MessageKind.RESOLVED, reason="recovered")))
     assert [one["event_action"] for one in (opened, again, closed)] == ["trigger", "trigger", "resolve"]
     assert len({one["dedup_key"] for one in (opened, again, closed)}) == 1
     assert opened["dedup_key"].startswith("hanzo:r1:")
     assert opened["payload"]["severity"] == "critical"
     assert opened["payload"]["custom_details"]["Runbook"] == "https://wiki.example/errors"
-    assert json.loads(body("pagerduty", build(MessageKind.NO_DATA, number=1)))["dedup_key"] != opened["dedup_key"]
+    assert (
+        json.loads(render_body("pagerduty", build(MessageKind.NO_DATA, number=1)))["dedup_key"] != opened["dedup_key"]
+    )
 
 
 def test_a_test_says_that_it_is_one():

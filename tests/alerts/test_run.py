@@ -11,7 +11,7 @@ from hanzo_reports.alerts import rule_check
 from hanzo_reports.alerts.run import run_pass
 from hanzo_reports.alerts.subscriptions import set_subscribers
 from hanzo_reports.budgets.budget import Budget, Budgets
-from hanzo_reports.delivery.worker import Delivered
+from hanzo_reports.delivery.worker import DeliveryResult
 from hanzo_reports.errors import RuleError
 
 MINUTE = timedelta(minutes=1)
@@ -25,7 +25,7 @@ def one_pass(house, traffic, clock):
     def deliver(time_limit):
         time_limits.append(time_limit)
         house.deliver()
-        return Delivered(sent=7)
+        return DeliveryResult(sent=7)
 
     def run(*, events=traffic.store.events, interval=MINUTE, deliver=deliver, **later):
         clock.pass_(**later or {"minutes": 1})

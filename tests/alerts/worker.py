@@ -24,7 +24,7 @@ from hanzo_reports import store
 from hanzo_reports.alerts.messages import MessageContext
 from hanzo_reports.alerts.rule_check import check_rules
 from hanzo_reports.delivery.sealing import Vault
-from hanzo_reports.delivery.ssrf import Guard
+from hanzo_reports.delivery.ssrf import SsrfPolicy
 from hanzo_reports.delivery.worker import deliver
 from hanzo_reports.state import database as state
 from hanzo_reports.state.alert_tables import OUTBOX
@@ -43,7 +43,7 @@ def turn(now):
     path = url.removeprefix("sqlite:///")
     engine = state.open_sqlite_state(Path(path)) if path != url else sqlalchemy.create_engine(url)
     check_rules(engine, store.open(lake).events, now, context=MessageContext(delay=timedelta()))
-    deliver(engine, Vault(key), Guard(frozenset({"localhost"}), timeout=10.0), lambda: now)
+    deliver(engine, Vault(key), SsrfPolicy(frozenset({"localhost"}), timeout=10.0), lambda: now)
     with engine.connect() as connection:
         return connection.execute(sqlalchemy.select(OUTBOX).where(OUTBOX.c.state == "pending")).first() is not None
 

@@ -167,7 +167,7 @@ def test_a_silence_and_its_end(run, receiver):
         (["alerts", "add", "a", "-m", "cost"], "one of gt, gte, lt, lte"),
         (
             ["alerts", "add", "a", "-m", "cost", "--gt", "1", "-c", "webhook:https://169.254.169.254/x"],
-            "no public address",
+            "not a public address",
         ),
         (["alerts", "add", "a", "-m", "cost", "--gt", "1", "-c", "webhok"], "unknown channel 'webhok'"),
         (["alerts", "show", "nothing"], "unknown rule 'nothing'"),
@@ -177,7 +177,7 @@ def test_a_silence_and_its_end(run, receiver):
         (["alerts", "channels", "enable", "x"], "unknown channel 'x'"),
         (["outbox", "list", "--state", "sentt"], "did you mean 'sent'"),
         (["outbox", "resend"], "--dead for all"),
-        (["outbox", "show", "msg_1"], "no message begins with"),
+        (["outbox", "show", "msg_1"], "no message has an id that begins with"),
         (["check", "--watch", "60s"], "without --now"),
         (["check", "--watch", "often"], "is not a duration"),
     ],

@@ -7,20 +7,20 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.fernet import Fernet
 
-from hanzo_reports.delivery.admin import messages
-from hanzo_reports.delivery.endpoints import keep, parse
+from hanzo_reports.delivery.admin import list_messages
+from hanzo_reports.delivery.endpoints import parse_channel, store_endpoint
 from hanzo_reports.delivery.notice import Action, Notice
 from hanzo_reports.delivery.outbox import enqueue
 from hanzo_reports.delivery.sealing import Vault
-from hanzo_reports.delivery.ssrf import Guard
+from hanzo_reports.delivery.ssrf import SsrfPolicy
 from hanzo_reports.delivery.worker import deliver
 
 START = datetime(2026, 3, 1, 3, tzinfo=UTC)
 
 
 @pytest.fixture
-def guard():
-    return Guard(frozenset({"localhost"}), timeout=2.0)
+def policy():
+    return SsrfPolicy(frozenset({"localhost"}), timeout=2.0)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def vault():
 
 
 @pytest.fixture
-def post_office(state_database, vault, guard, clock):
+def post_office(state_database, vault, policy, clock):
     """Endpoints made, notices put in, and everything due delivered."""
 
     class Office:
@@ -37,14 +37,14 @@ def post_office(state_database, vault, guard, clock):
 
         def endpoint(self, spec, schemes=()):
             with state_database.begin() as connection:
-                return keep(connection, vault, parse(spec, guard, schemes), clock.now).endpoint_id
+                return store_endpoint(connection, vault, parse_channel(spec, policy, schemes), clock.now).endpoint_id
 
         def put(self, *notices, to):
             with state_database.begin() as connection:
                 return enqueue(connection, [(notice, to) for notice in notices], clock.now)
 
         def deliver(self, clock=clock, **options):
-            return deliver(state_database, vault, guard, clock, **options)
+            return deliver(state_database, vault, policy, clock, **options)
 
     return Office()
 
@@ -82,7 +82,7 @@ def held(state_database):
 
     def read(*names):
         with state_database.connect() as connection:
-            rows = reversed(messages(connection))
+            rows = reversed(list_messages(connection))
             return [tuple(row[name] for name in names or ("title", "state", "attempts", "last_status")) for row in rows]
 
     return read

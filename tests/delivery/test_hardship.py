@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr
 
-from hanzo_reports.delivery.admin import Resent, messages, resend
-from hanzo_reports.delivery.endpoints import Endpoint, enable, keep, named, opened
+from hanzo_reports.delivery.admin import ResendResult, list_messages, resend_messages
+from hanzo_reports.delivery.endpoints import Endpoint, decrypt_endpoint, enable_endpoint, find_endpoint, store_endpoint
 from hanzo_reports.delivery.notice import Action
 from hanzo_reports.errors import ChannelError
 
@@ -32,8 +32,8 @@ def test_endpoints_that_hang_are_waited_for_at_the_same_time(post_office, notice
 
 def test_a_delivery_begins_nothing_after_its_time(post_office, hook, notice):
     post_office.put(*(notice("firing", n, source=f"rule{n}") for n in range(3)), to=[hook])
-    assert post_office.deliver(patience=timedelta()).sent == 0
-    assert post_office.deliver(patience=timedelta(minutes=1)).sent == 3
+    assert post_office.deliver(time_limit=timedelta()).sent == 0
+    assert post_office.deliver(time_limit=timedelta(minutes=1)).sent == 3
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_an_address_that_cannot_be_used_is_written_down_and_stops_no_other(
     """As one that was kept by an earlier version, or that a library takes no longer."""
     kind, _, url = address.partition(":")
     with state_database.begin() as connection:
-        bad = keep(connection, vault, Endpoint("", "bad", kind, "-", SecretStr(url)), clock.now).endpoint_id
+        bad = store_endpoint(connection, vault, Endpoint("", "bad", kind, "-", SecretStr(url)), clock.now).endpoint_id
     post_office.put(notice(), to=[bad, hook])
     done = post_office.deliver()
     assert (done.sent, len(done.failures)) == (1, 1)
@@ -79,8 +79,8 @@ def test_a_firing_is_not_sent_to_people_again_after_its_resolve(
     post_office.deliver()
     clock.pass_(minutes=5)
     with state_database.begin() as connection:
-        dead = [row["message_id"] for row in messages(connection, "dead")]
-        assert resend(connection, dead, clock.now) == Resent(1, 1, ())
+        dead = [row["message_id"] for row in list_messages(connection, "dead")]
+        assert resend_messages(connection, dead, clock.now) == ResendResult(1, 1, ())
     receiver.got.clear()
     assert post_office.deliver().sent == 1
     assert receiver.types == ["alert.firing"]  # a machine is sent all that it missed
@@ -88,8 +88,8 @@ def test_a_firing_is_not_sent_to_people_again_after_its_resolve(
     receiver.answers = [400]
     post_office.deliver()
     with state_database.begin() as connection:
-        again = [row["message_id"] for row in messages(connection, "dead") if row["episode"] == 2]
-        assert resend(connection, again, clock.now) == Resent(1, 0, ())
+        again = [row["message_id"] for row in list_messages(connection, "dead") if row["episode"] == 2]
+        assert resend_messages(connection, again, clock.now) == ResendResult(1, 0, ())
 
 
 def test_what_a_disabled_channel_did_not_send_stays_until_it_is_enabled(
@@ -99,12 +99,12 @@ def test_what_a_disabled_channel_did_not_send_stays_until_it_is_enabled(
     post_office.put(notice(), to=[hook])
     post_office.deliver()
     with state_database.begin() as connection:
-        dead = [row["message_id"] for row in messages(connection, "dead")]
-        assert resend(connection, dead, clock.now) == Resent(0, 0, ("hook",))
+        dead = [row["message_id"] for row in list_messages(connection, "dead")]
+        assert resend_messages(connection, dead, clock.now) == ResendResult(0, 0, ("hook",))
     assert held("state") == [("dead",)]
     with state_database.begin() as connection:
-        enable(connection, "hook")
-        assert resend(connection, dead, clock.now) == Resent(1, 0, ())
+        enable_endpoint(connection, "hook")
+        assert resend_messages(connection, dead, clock.now) == ResendResult(1, 0, ())
     assert post_office.deliver().sent == 1
 
 
@@ -114,7 +114,7 @@ def test_what_a_disabled_channel_did_not_send_stays_until_it_is_enabled(
         ("{}", None),
         ("hook={}", None),
         ("{}#" + SECRET, "signs with another secret"),
-        ("other={}", "is the channel 'hook' already"),
+        ("other={}", "already is the channel 'hook'"),
     ],
 )
 def test_a_channel_given_again_says_nothing_else_or_is_refused(
@@ -127,4 +127,4 @@ def test_a_channel_given_again_says_nothing_else_or_is_refused(
     else:
         assert post_office.endpoint(spec) == hook
     with state_database.connect() as connection:
-        assert len(opened(named(connection, "hook"), vault).live) == 1
+        assert len(decrypt_endpoint(find_endpoint(connection, "hook"), vault).signing_secrets) == 1

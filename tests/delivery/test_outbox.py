@@ -12,9 +12,9 @@ import pytest
 import sqlalchemy
 from cryptography.fernet import Fernet
 
-from hanzo_reports.delivery.admin import Resent, message, messages, purge, resend
+from hanzo_reports.delivery.admin import ResendResult, find_message, list_messages, purge_messages, resend_messages
 from hanzo_reports.delivery.notice import Action
-from hanzo_reports.delivery.outbox import SCHEDULE, claim, enqueue, record
+from hanzo_reports.delivery.outbox import SCHEDULE, claim_next, enqueue, record_attempt
 from hanzo_reports.delivery.sealing import Vault
 from hanzo_reports.delivery.ssrf import Reply
 from hanzo_reports.delivery.worker import deliver
@@ -150,10 +150,10 @@ def test_people_are_not_told_of_a_firing_that_is_over(post_office, notice, recei
 def test_what_is_being_sent_is_not_superseded(post_office, notice, receiver, clock, state_database, held):
     slack = post_office.endpoint(f"slack:{receiver.url}")
     post_office.put(notice(), to=[slack])
-    claimed = claim(state_database, [slack], "me", clock.now, LEASE)
+    claimed = claim_next(state_database, [slack], "me", clock.now, LEASE)
     post_office.put(notice("resolved", action=Action.RESOLVE), to=[slack])
-    assert claim(state_database, [slack], "you", clock.now, LEASE) is None
-    assert record(state_database, claimed, Reply(ok=True, status=200), clock.now) == "sent"
+    assert claim_next(state_database, [slack], "you", clock.now, LEASE) is None
+    assert record_attempt(state_database, claimed, Reply(ok=True, status=200), clock.now) == "sent"
     assert post_office.deliver().sent == 1
     assert held("state") == [("sent",), ("sent",)]
 
@@ -162,21 +162,23 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_late_one_changes_nothing(
     post_office, hook, notice, clock, state_database, held
 ):
     post_office.put(notice(), to=[hook])
-    first = claim(state_database, [hook], "me", clock.now, LEASE)
-    assert claim(state_database, [hook], "you", clock.now + LEASE / 2, LEASE) is None
-    second = claim(state_database, [hook], "you", clock.now + LEASE, LEASE)
+    first = claim_next(state_database, [hook], "me", clock.now, LEASE)
+    assert claim_next(state_database, [hook], "you", clock.now + LEASE / 2, LEASE) is None
+    second = claim_next(state_database, [hook], "you", clock.now + LEASE, LEASE)
     assert second.message_id == first.message_id
-    assert record(state_database, first, Reply(ok=False, status=400, error="HTTP 400"), clock.now) == "lost"
-    assert record(state_database, second, Reply(ok=True, status=200), clock.now) == "sent"
+    assert record_attempt(state_database, first, Reply(ok=False, status=400, error="HTTP 400"), clock.now) == "lost"
+    assert record_attempt(state_database, second, Reply(ok=True, status=200), clock.now) == "sent"
     assert held("state", "attempts") == [("sent", 1)]
 
 
-def test_many_deliverers_send_each_message_once(post_office, hook, notice, receiver, state_engine, vault, guard, clock):
+def test_many_deliverers_send_each_message_once(
+    post_office, hook, notice, receiver, state_engine, vault, policy, clock
+):
     post_office.put(*(notice("firing", n, source=f"rule{n}") for n in range(30)), to=[hook])
     engines = [state_engine() for _ in range(4)]
     sent = []
     threads = [
-        threading.Thread(target=lambda e=engine: sent.append(deliver(e, vault, guard, clock).sent))
+        threading.Thread(target=lambda e=engine: sent.append(deliver(e, vault, policy, clock).sent))
         for engine in engines
     ]
     for thread in threads:
@@ -222,14 +224,14 @@ def test_the_dead_are_shown_with_their_attempts_and_sent_again_under_the_same_id
     post_office.put(notice(), to=[hook])
     post_office.deliver()
     with state_database.begin() as connection:
-        dead = messages(connection, "dead", "hook")
-        assert resend(connection, [dead[0]["message_id"]], clock.now) == Resent(1, 0, ())
+        dead = list_messages(connection, "dead", "hook")
+        assert resend_messages(connection, [dead[0]["message_id"]], clock.now) == ResendResult(1, 0, ())
     post_office.deliver()
     clock.pass_(seconds=6)
     assert post_office.deliver().sent == 1
     assert len(set(receiver.ids)) == 1
     with state_database.connect() as connection:
-        whole = message(connection, dead[0]["message_id"][:12])
+        whole = find_message(connection, dead[0]["message_id"][:12])
     assert [(line["n"], line["status"]) for line in whole["tried"]] == [(0, 400), (1, 503), (2, 200)]
     assert whole["channel"] == "hook"
 
@@ -240,24 +242,24 @@ def test_purging_leaves_what_is_not_done_with(post_office, hook, notice, receive
     post_office.deliver()
     clock.pass_(days=2)
     with state_database.begin() as connection:
-        assert purge(connection, clock.now - timedelta(days=3)) == 0
-        assert purge(connection, clock.now - timedelta(days=1)) == 1
-        assert purge(connection, clock.now, ("dead", "pending")) == 1
+        assert purge_messages(connection, clock.now - timedelta(days=3)) == 0
+        assert purge_messages(connection, clock.now - timedelta(days=1)) == 1
+        assert purge_messages(connection, clock.now, ("dead", "pending")) == 1
     assert held("state") == [("pending",)]
 
 
 def test_mistakes_are_named(state_database):
     with state_database.connect() as connection:
         with pytest.raises(UnknownNameError, match="did you mean 'dead'"):
-            messages(connection, "deadd")
-        with pytest.raises(UsageError, match="no message begins with 'msg_7'"):
-            message(connection, "msg_7")
+            list_messages(connection, "deadd")
+        with pytest.raises(UsageError, match="no message has an id that begins with 'msg_7'"):
+            find_message(connection, "msg_7")
 
 
-def test_another_key_is_noticed_before_anything_is_claimed(post_office, hook, notice, state_database, guard, clock):
+def test_another_key_is_noticed_before_anything_is_claimed(post_office, hook, notice, state_database, policy, clock):
     post_office.put(notice(), to=[hook])
-    with pytest.raises(ChannelError, match="'hook' were sealed with another key"):
-        deliver(state_database, Vault(Fernet.generate_key().decode()), guard, clock)
+    with pytest.raises(ChannelError, match="'hook' have another key"):
+        deliver(state_database, Vault(Fernet.generate_key().decode()), policy, clock)
     with state_database.connect() as connection:
         assert connection.scalar(sqlalchemy.select(OUTBOX.c.lease_owner)) is None
 

@@ -13,8 +13,8 @@ import apprise
 import pytest
 from cryptography.fernet import Fernet
 
-from hanzo_reports.delivery.admin import message, messages
-from hanzo_reports.delivery.endpoints import listed, parse
+from hanzo_reports.delivery.admin import find_message, list_messages
+from hanzo_reports.delivery.endpoints import list_endpoints, parse_channel
 from hanzo_reports.delivery.worker import deliver
 from hanzo_reports.errors import ReportsError
 
@@ -72,29 +72,32 @@ def test_the_search_finds_what_apprise_itself_would_log(log, receiver):
 
 @pytest.mark.parametrize("answers", [[], [500] * 4, [400] * 4, [(302, {"location": "/x"})] * 4])
 def test_no_secret_is_logged_shown_or_kept_in_the_clear(
-    post_office, notice, receiver, state_database, vault, guard, clock, log, tmp_path, answers
+    post_office, notice, receiver, state_database, vault, policy, clock, log, tmp_path, answers
 ):
     receiver.answers = list(answers)
     ids = [post_office.endpoint(spec, ("json",)) for spec in specs(receiver.port)]
     post_office.put(notice(), to=ids)
-    done = deliver(state_database, vault, guard, clock)
+    done = deliver(state_database, vault, policy, clock)
     assert done.sent == (0 if answers else 4)
     sent = "".join(f"{got.path} {got.headers} {got.body!r}" for got in receiver.got)
     assert set(leaks(sent)) == set(PLANTED) - {"signing"}
     with state_database.connect() as connection:
-        shown = [listed(connection), *(message(connection, row["message_id"]) for row in messages(connection))]
-        opened = [parse(spec, guard, ("json",)) for spec in specs(receiver.port)]
+        shown = [
+            list_endpoints(connection),
+            *(find_message(connection, row["message_id"]) for row in list_messages(connection)),
+        ]
+        opened = [parse_channel(spec, policy, ("json",)) for spec in specs(receiver.port)]
     assert leaks(log.getvalue()) == []
     assert leaks(repr((shown, done, opened, vault))) == []
     for file in tmp_path.glob("state.db*"):
         assert leaks(file.read_bytes().decode("latin-1")) == []
 
 
-def test_no_secret_is_in_the_traceback_of_a_channel_that_is_refused(guard):
+def test_no_secret_is_in_the_traceback_of_a_channel_that_is_refused(policy):
     texts = []
     for spec in [*specs(1), f"webhook:https://10.0.0.1/{PLANTED['webhook']}#{WHSEC}", f"apprise:json://{'x' * 300}"]:
         try:
-            parse(f"{spec} \u00e9", guard, ())
+            parse_channel(f"{spec} \u00e9", policy, ())
         except ReportsError as error:
             texts.append("".join(traceback.format_exception(error)))
     assert len(texts) == 6
@@ -102,7 +105,7 @@ def test_no_secret_is_in_the_traceback_of_a_channel_that_is_refused(guard):
 
 
 def test_no_secret_is_in_a_traceback_of_what_is_kept_even_with_its_variables(
-    post_office, notice, state_database, vault, guard, clock, receiver
+    post_office, notice, state_database, vault, policy, clock, receiver
 ):
     ids = [post_office.endpoint(spec, ("json",)) for spec in specs(receiver.port)]
     post_office.put(notice(), to=ids)
@@ -113,7 +116,7 @@ def test_no_secret_is_in_a_traceback_of_what_is_kept_even_with_its_variables(
     texts = []
     for opens, instant in ((type(vault)(Fernet.generate_key().decode()), clock), (vault, stopped)):
         with pytest.raises((ReportsError, ZeroDivisionError)) as caught:
-            deliver(state_database, opens, guard, instant)
+            deliver(state_database, opens, policy, instant)
         told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
         frames = [frame for frame in told.stack if "hanzo_reports" in frame.filename]
         assert any(frame.locals for frame in frames)

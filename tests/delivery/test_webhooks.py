@@ -8,8 +8,8 @@ import hmac
 
 import pytest
 
-from hanzo_reports.delivery.endpoints import all_opened, listed, rotate
-from hanzo_reports.delivery.webhooks import checked_secret, new_secret, signature
+from hanzo_reports.delivery.endpoints import enabled_endpoints, list_endpoints, rotate_secret
+from hanzo_reports.delivery.webhooks import generate_secret, sign, validate_secret
 from hanzo_reports.errors import ChannelError
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105  # of the specification
@@ -17,7 +17,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105  # of the specif
 
 def test_the_example_of_the_specification():
     body = b'{"test": 2432232314}'
-    assert signature(SECRET, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body) == (
+    assert sign(SECRET, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body) == (
         "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
     )
 
@@ -41,7 +41,7 @@ def test_a_receiver_can_check_what_it_gets_also_while_the_secret_changes(
 
     def turn(*, finish):
         with state_database.begin() as connection:
-            return rotate(connection, vault, "hook", finish=finish)
+            return rotate_secret(connection, vault, "hook", finish=finish)
 
     first = sent(1)
     assert verified(first, SECRET)
@@ -60,17 +60,17 @@ def test_a_receiver_can_check_what_it_gets_also_while_the_secret_changes(
 
 
 def test_secrets_are_long_enough():
-    assert checked_secret(new_secret())
+    assert validate_secret(generate_secret())
     for weak in ("whsec_", "whsec_" + base64.b64encode(b"x" * 23).decode(), SECRET.removeprefix("whsec_"), "whsec_%"):
         with pytest.raises(ChannelError, match="24 to 64"):
-            checked_secret(weak)
+            validate_secret(weak)
 
 
 def test_an_address_is_kept_once_encrypted_and_shown_masked(post_office, state_database, receiver, vault, tmp_path):
     ids = {post_office.endpoint(f"hook=webhook:{receiver.url}#{SECRET}") for _ in range(2)}
     assert len(ids) == 1
     with state_database.connect() as connection:
-        shown, opened = listed(connection), all_opened(connection, vault)
+        shown, opened = list_endpoints(connection), enabled_endpoints(connection, vault)
     assert [row["label"] for row in shown] == [f"http://localhost:{receiver.port}/***"]
     assert "s3cr3t" not in repr(shown) + repr(opened)
     assert opened[ids.pop()].address.get_secret_value() == receiver.url
