@@ -77,5 +77,5 @@ def test_an_address_is_kept_once_encrypted_and_shown_masked(post_office, state_d
     for file in tmp_path.glob("state.db*"):
         assert b"s3cr3t" not in file.read_bytes()
         assert SECRET[6:].encode() not in file.read_bytes()
-    with pytest.raises(ChannelError, match="called 'hook' already"):
+    with pytest.raises(ChannelError, match="already has the name 'hook'"):
         post_office.endpoint("hook=webhook:http://localhost:1/other")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def channel_kinds() -> dict[str, Channel]:
     """Every kind of channel by its name, in alphabetical order."""
     modules = [import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
-    return {module.CHANNEL.kind: module.CHANNEL for module in modules}
+    return {channel.kind: channel for channel in sorted((each.CHANNEL for each in modules), key=lambda each: each.kind)}
 
 
 def find_channel(kind: str) -> Channel:
