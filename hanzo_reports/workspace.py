@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import ibis
 
     from hanzo_reports.billing.load import LoadedBills
-    from hanzo_reports.ingest.load import Loaded
+    from hanzo_reports.ingest.load import LoadResult
     from hanzo_reports.ingest.release import Released
     from hanzo_reports.metrics.arguments import Where
     from hanzo_reports.quality.verdict import Verdict
@@ -38,7 +38,7 @@ SAMPLE = "sample"  # the source that synthetic events are loaded as
 class Workspace(Questions):
     """A store with all that can be done to it; arguments as `Questions`."""
 
-    def sample(self, days: int = 61, per_day: int = 20_000) -> Loaded:
+    def sample(self, days: int = 61, per_day: int = 20_000) -> LoadResult:
         """Loads the events of a synthetic platform up to `now`; pages with such events say that they are synthetic.
 
         Args:
@@ -46,13 +46,13 @@ class Workspace(Questions):
             per_day: requests on an average day.
         """
         from hanzo_reports.ingest.load import ingest
-        from hanzo_reports.ingest.source import FOLDER
+        from hanzo_reports.ingest.mapping_file import SOURCES_FOLDER
         from hanzo_reports.sample import write_sample
 
         with self.store.scratch() as temporary:
             file = temporary / "sample.parquet"
             write_sample(file, self.now - timedelta(days=days), days, per_day)
-            return ingest(self.store, SAMPLE, [file], now=self.now, mapping_file=FOLDER / "events.toml")
+            return ingest(self.store, SAMPLE, [file], now=self.now, mapping_file=SOURCES_FOLDER / "events.toml")
 
     def ingest(
         self,
@@ -63,7 +63,7 @@ class Workspace(Questions):
         constants: Mapping[str, str] | None = None,
         progress: Callable[[float], None] | None = None,
         suite: str = "events",
-    ) -> Loaded:
+    ) -> LoadResult:
         """Loads files, each event once; see `hanzo_reports.ingest.load.ingest`.
 
         Args:

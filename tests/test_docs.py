@@ -16,7 +16,7 @@ import typer
 from hanzo_reports.cli.app import app
 from hanzo_reports.cli.lazy import COMMANDS as LISTED
 from hanzo_reports.events import DIMENSIONS
-from hanzo_reports.ingest.source import names
+from hanzo_reports.ingest.mapping_file import source_names
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.settings import PREFIX, Settings
 from hanzo_reports.units import Grain
@@ -72,7 +72,7 @@ def test_every_calendar_range_is_described():
 
 def test_every_source_is_described():
     page = (ROOT / "docs/sources.md").read_text(encoding="utf-8")
-    assert [name for name in names() if f"`{name}`" not in page] == []
+    assert [name for name in source_names() if f"`{name}`" not in page] == []
 
 
 def test_every_metric_stands_in_the_docs_as_it_is():

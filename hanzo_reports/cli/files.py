@@ -16,7 +16,7 @@ from hanzo_reports.formats import format_value
 from hanzo_reports.units import Unit
 
 if TYPE_CHECKING:
-    from hanzo_reports.ingest.load import Loaded
+    from hanzo_reports.ingest.load import LoadResult
 
 
 def register(app: typer.Typer) -> None:
@@ -55,17 +55,13 @@ def ingest(
     options: Options = context.obj
     check_format(format_, ("table", "json"))
     constants = parse_unique_pairs(set_ or (), "--set")
-    from hanzo_reports.ingest.mapping import load_source
+    from hanzo_reports.ingest.load import load, plan_load
 
-    load_source(source, map_, constants)
-    missing = [str(path) for path in paths if not path.exists()]
-    if missing:
-        msg = f"no such file or folder: {', '.join(missing)}"
-        raise UnreadableError(msg)
+    suite = "" if no_guard else guard
+    plan = plan_load(source, paths, now=options.instant(), mapping_file=map_, constants=constants, suite=suite)
     workspace = options.workspace(create=True)
     with show_progress("loading") as moved:
-        suite = "" if no_guard else guard
-        loaded = workspace.ingest(source, paths, mapping_file=map_, constants=constants, progress=moved, suite=suite)
+        loaded = load(workspace.store, plan, moved)
     print_load(loaded, format_)
     if loaded.quarantined == loaded.read:
         held = loaded.verdict.quarantined if loaded.verdict else 0
@@ -74,14 +70,13 @@ def ingest(
         raise UnreadableError(msg)
 
 
-def print_load(loaded: "Loaded", fmt: str) -> None:
+def print_load(loaded: "LoadResult", fmt: str) -> None:
     """Prints the counts of a load on stdout, and the reasons of quarantined rows on stderr."""
     counted = ("read", "accepted", "duplicates", "quarantined", "unpriced", "price_differences")
     row: dict[str, Any] = {name: getattr(loaded, name) for name in counted}
     if fmt == "json":
-        print_rows(
-            [row | {"load_id": loaded.load_id, "source": loaded.source, "reasons": loaded.reasons}], "json", counted
-        )
+        more = {name: getattr(loaded, name) for name in ("shortened", "load_id", "source", "reasons")}
+        print_rows([row | more], "json", counted)
     else:
         print_rows([{name: f"{value:,}" for name, value in row.items()}], "table", counted)
     checks = loaded.verdict.checks if loaded.verdict else ()
@@ -90,6 +85,10 @@ def print_load(loaded: "Loaded", fmt: str) -> None:
         for check in checks
         if check.at_stake
     }
+    for note in loaded.skipped:
+        print_note(note)
+    if loaded.shortened:
+        print_note(f"shortened: {loaded.shortened:,} rows had a text of more than 1,000 characters, which was cut")
     for reason, rows in list(loaded.reasons.items())[:10]:
         print_note(f"quarantined: {rows:,} x {reason}{stakes.get(reason.partition(':')[0], '')}")
     for check in checks:

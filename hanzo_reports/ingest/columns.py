@@ -1,4 +1,4 @@
-"""One column of the event, out of the ways a source gives to find it: its value, and what can be wrong with it."""
+"""One column of the event, from the rules that a source has for it: its value, and what can be wrong with it."""
 
 from __future__ import annotations
 
@@ -11,105 +11,115 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 
-from hanzo_reports.ingest.constants import constant
-from hanzo_reports.ingest.convert import INSTANT, converted
-from hanzo_reports.ingest.keys import masked
-from hanzo_reports.ingest.source import MAPPABLE, NEEDED
+from hanzo_reports.ingest.constants import parse_constant
+from hanzo_reports.ingest.convert import INSTANT, convert
+from hanzo_reports.ingest.redaction import mask_secrets, show_control_characters
+from hanzo_reports.ingest.source import MAPPED_COLUMNS, REQUIRED_COLUMNS, VERSION_COLUMN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from hanzo_reports.ingest.source import Scalar, Way
+    from hanzo_reports.ingest.source import ColumnRule, Scalar
 
-TYPES = {name: dt.dtype(dtype) for name, dtype in MAPPABLE.items()} | {"_version": INSTANT}
+TYPES = {name: dt.dtype(dtype) for name, dtype in MAPPED_COLUMNS.items()} | {VERSION_COLUMN: INSTANT}
 LOWEST_STATUS, HIGHEST_STATUS = 100, 599
-SHOWN = 40  # letters of a value that a reason shows
+MAX_VALUE_SHOWN = 40  # letters of a value that a reason shows
+_MAX_VALUE_SEARCHED = 200  # letters of it that are searched for secrets, so that none is cut in two
 _TOTAL = dt.Decimal(38, 9)
 
 
 @dataclass(frozen=True)
 class Check:
-    """A thing that makes a row no event.
+    """A fault that keeps a row from being an event.
 
     Args:
-        bad: whether it does; NULL is no.
-        reason: which column, which value, what is wrong; looked at only where bad.
+        fails: whether a row has it; NULL is no.
+        reason: which column, which value, what is wrong; looked at only where the check fails.
     """
 
-    bad: ir.BooleanValue
+    fails: ir.BooleanValue
     reason: ir.StringValue
 
 
 @dataclass(frozen=True)
-class Found:
-    """A column's value in each row, and the checks that it came through."""
+class MappedColumn:
+    """A column's value in each row, and the checks that it must pass."""
 
     value: ir.Value
     checks: tuple[Check, ...]
 
 
-def column(
-    rows: ibis.Table, name: str, ways: Sequence[tuple[Way, list[ir.Value]]], base: datetime | None, file: str
-) -> Found:
-    """An event's column: the first value that its ways find.
+def map_column(
+    rows: ibis.Table, name: str, rules: Sequence[tuple[ColumnRule, list[ir.Value]]], base: datetime | None, file: str
+) -> MappedColumn:
+    """Map an event's column: the first value that its rules find.
 
     Args:
         rows: the table of the cells.
         name: the column.
-        ways: each with the cells that it reads.
+        rules: each with the cells that it reads.
         base: the instant that offsets count from.
         file: named in errors.
+
+    Raises:
+        ColumnError: the type of a cell can never be the column's.
     """
-    dtype, values, checks, cells = TYPES[name], [], [], []
-    for way, read in ways:
+    dtype, values, checks = TYPES[name], [], []
+    for rule, cells in rules:
         parts = []
-        for cell in read:
-            part = converted(cell, INSTANT if way.between else dtype, way, base, f"{file}: {name}")
+        for cell in cells:
+            part = convert(cell, INSTANT if rule.between else dtype, rule, base, f"{file}: {name}")
             parts.append(part.value)
-            if part.bad is not None:
-                checks.append(Check(part.bad, _said(name, cell, part.why)))
-        cells += read
-        if way.sum:
+            if part.fails is not None:
+                checks.append(Check(part.fails, _describe(name, cell, part.reason)))
+        if rule.sum:
             total = functools.reduce(operator.add, [part.cast(_TOTAL).fill_null(0) for part in parts])
             total = ibis.ifelse(ibis.coalesce(*parts).notnull(), total, ibis.null(_TOTAL))
             parts = [total.try_cast(dtype)]
-            checks.append(Check(total.notnull() & parts[0].isnull(), _said(name, total, "is too large")))
-        elif way.between:
+            checks.append(Check(total.notnull() & parts[0].isnull(), _describe(name, total, "is too large")))
+        elif rule.between:
             parts = [parts[1].delta(parts[0], unit="microsecond") / 1000]
-        elif way.hash:
-            repeat = ibis.row_number().over(group_by=[rows["_file"], read[0]], order_by=rows["_row"])
-            parts = [ibis.ifelse(repeat > 0, parts[0] + "-" + (repeat + 1).cast("string"), parts[0])]
-        values += parts or [_constant(way.value, name)]
-        if way.default is not None:
-            values.append(_constant(way.default, name))
-    if name in NEEDED and not any(way.value is not None or way.default is not None for way, _ in ways):
-        none = [cell.isnull() | (cell == "") if cell.type().is_string() else cell.isnull() for cell in cells]
-        nothing = functools.reduce(operator.and_, none)
-        checks.append(Check(nothing, ibis.literal(f"{name} is missing")))
-    return Found(ibis.coalesce(*values) if len(values) > 1 else values[0], tuple(checks))
+        elif rule.hash:
+            parts = [_number_repeats(rows, parts[0], cells[0])]
+        values += parts or [_literal(rule.value, name)]
+        if rule.default is not None:
+            values.append(_literal(rule.default, name))
+    if name in REQUIRED_COLUMNS and not any(rule.value is not None or rule.default is not None for rule, _ in rules):
+        cells = [cell for _, read in rules for cell in read]
+        missing = [cell.isnull() | (cell == "") if cell.type().is_string() else cell.isnull() for cell in cells]
+        checks.append(Check(functools.reduce(operator.and_, missing), ibis.literal(f"{name} is missing")))
+    return MappedColumn(ibis.coalesce(*values) if len(values) > 1 else values[0], tuple(checks))
 
 
-def required_text(name: str, ways: Sequence[Way]) -> bool:
-    """Whether a column is a text that every row must have, so that a row where it is empty is no event anyway."""
-    return name in NEEDED and TYPES[name].is_string() and len(ways) == 1 and ways[0].default is None
+def is_required_text(name: str, rules: Sequence[ColumnRule]) -> bool:
+    """Whether a column is a text that every row must have, so that a row where it is empty is not an event anyway."""
+    return name in REQUIRED_COLUMNS and TYPES[name].is_string() and len(rules) == 1 and rules[0].default is None
 
 
-def limits(name: str, value: ir.Value) -> list[Check]:
-    """The checks that every value of a column has to pass, however it was found."""
+def range_checks(name: str, value: ir.Value) -> list[Check]:
+    """The checks that every value of a column has to pass, whatever rule it came from."""
     if name == "status":
-        bad = ~value.between(LOWEST_STATUS, HIGHEST_STATUS)
-        return [Check(bad, _said(name, value, f"is outside {LOWEST_STATUS}..{HIGHEST_STATUS}"))]
-    if name == "cost":  # a refund is below 0; which may be, the guard says
+        fails = ~value.between(LOWEST_STATUS, HIGHEST_STATUS)
+        return [Check(fails, _describe(name, value, f"is outside {LOWEST_STATUS}..{HIGHEST_STATUS}"))]
+    if name == "cost":  # a refund is below 0; the guard decides which cost may be
         return []
-    return [Check(value < 0, _said(name, value, "is negative"))] if value.type().is_numeric() else []
+    return [Check(value < 0, _describe(name, value, "is negative"))] if value.type().is_numeric() else []
 
 
-def _said(name: str, value: ir.Value, why: str) -> ir.StringValue:
-    shown = masked(value.cast("string").substr(0, SHOWN).replace(";", ","))
-    return ibis.literal(f"{name}: '") + shown + f"' {why}"
+def _number_repeats(rows: ibis.Table, digest: ir.StringValue, cell: ir.Value) -> ir.StringValue:
+    """A hash that is an id: equal rows of a file get -2, -3, ... at its end, in the file's order."""
+    repeat = ibis.row_number().over(group_by=[rows["_file"], cell], order_by=rows["_row"])
+    return ibis.ifelse(repeat > 0, digest + "-" + (repeat + 1).cast("string"), digest)
 
 
-def _constant(scalar: Scalar | None, name: str) -> ir.Scalar:
-    """A constant of the TOML, which `Source` has looked at, as a value of a column's type."""
-    return ibis.literal(constant(MAPPABLE[name], scalar), TYPES[name])
+def _describe(name: str, value: ir.Value, fault: str) -> ir.StringValue:
+    """A reason: the column, the start of the value made safe to print in one line, and the fault."""
+    text = mask_secrets(value.cast("string").substr(0, _MAX_VALUE_SEARCHED)).substr(0, MAX_VALUE_SHOWN)
+    shown = show_control_characters(text).replace(";", ",")  # "; " stands between reasons
+    return ibis.literal(f"{name}: '") + shown + f"' {fault}"
+
+
+def _literal(scalar: Scalar | None, name: str) -> ir.Scalar:
+    """A constant of the TOML, which `Source` has checked, as a value of a column's type."""
+    return ibis.literal(parse_constant(MAPPED_COLUMNS[name], scalar), TYPES[name])

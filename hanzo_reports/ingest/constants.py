@@ -7,25 +7,25 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
 
-Value: TypeAlias = "str | int | float | Decimal | datetime | None"
+Constant: TypeAlias = "str | int | float | Decimal | datetime | None"
 _BITS = {"int16": 15, "int32": 31, "int64": 63}
 _DIGITS = 9  # of money, before the point and after it
 
 
-def constant(dtype: str, given: object) -> Value:
-    """A constant as a value of a column's type; an instant without an offset is UTC, an empty text is None.
+def parse_constant(dtype: str, value: object) -> Constant:
+    """Parse a constant into a column's type; an instant without an offset is UTC, an empty text is None.
 
-    >>> constant("!int16", "200"), constant("decimal(18, 9)", "0.25"), constant("string", "")
+    >>> parse_constant("!int16", "200"), parse_constant("decimal(18, 9)", "0.25"), parse_constant("string", "")
     (200, Decimal('0.25'), None)
 
     Args:
         dtype: the column's Ibis type.
-        given: what was written.
+        value: as it is written.
 
     Raises:
         ValueError: it is not of that type; the message says what is.
     """
-    kind, text = dtype.removeprefix("!"), str(given).strip()
+    kind, text = dtype.removeprefix("!"), str(value).strip()
     if kind == "string":
         return text or None
     if kind.startswith("timestamp"):
@@ -40,11 +40,10 @@ def constant(dtype: str, given: object) -> Value:
     except InvalidOperation:
         msg = f"{text!r} is not a number"
         raise ValueError(msg) from None
-    return _number(kind, number, text)
+    return _parse_number(kind, number, text)
 
 
-def _number(kind: str, number: Decimal, text: str) -> Value:
-    """A number in a column's type, where it fits."""
+def _parse_number(kind: str, number: Decimal, text: str) -> Constant:
     if not number.is_finite() or (kind == "float64" and math.isinf(float(number))):
         msg = f"{text!r} is not a finite number"
         raise ValueError(msg)

@@ -1,6 +1,6 @@
-"""OTLP JSON: export requests flattened to one row a span.
+"""OTLP JSON: export requests flattened to one row per span.
 
-Source: OpenTelemetry protocol, JSON encoding of ExportTraceServiceRequest; one document, or one a line as the
+Source: OpenTelemetry protocol, JSON encoding of ExportTraceServiceRequest; one document, or one per line as the
 collector's file exporter writes them.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hanzo_reports.ingest.source import segments
-from hanzo_reports.ingest.text import name
+from hanzo_reports.ingest.source import split_path
+from hanzo_reports.ingest.text_files import quote_name
 from hanzo_reports.store.duckdb_session import sql_literal
 
 if TYPE_CHECKING:
@@ -24,18 +24,18 @@ _ATTRIBUTES = '[{"key": "VARCHAR", "value": "JSON"}]'
 _TYPES = ("stringValue", "intValue", "doubleValue", "boolValue", "arrayValue", "kvlistValue")
 
 
-def spans(documents: str, paths: Sequence[str]) -> str:
-    """SQL for the spans of documents.
+def spans_sql(documents: str, paths: Sequence[str]) -> str:
+    """SQL for the spans of documents, one row each.
 
     Args:
         documents: SQL with `_line` (JSON), `_row`, `_raw`, `_fault`, `_file`, `_ok` (whether it is a JSON object).
-        paths: what is wanted of each span: "attributes.KEY", "resource.KEY" for the resource's attributes, or a path
-            into the span itself.
+        paths: the values to read from each span: "attributes.KEY", "resource.KEY" for the resource's attributes, or a
+            path into the span itself.
 
     Returns:
         SQL with a text column for each path, and `_raw` (the span), `_row` (its number in the file), `_fault`, `_file`.
     """
-    columns = ", ".join(f"{_at(path)} AS {name(path)}" for path in paths)
+    columns = ", ".join(f"{_value_at(path)} AS {quote_name(path)}" for path in paths)
     values = ", ".join(f"json_extract_string(a.value, '$.{kind}')" for kind in _TYPES)
     return f"""
         WITH resources AS (
@@ -63,9 +63,9 @@ def spans(documents: str, paths: Sequence[str]) -> str:
         FROM ({documents}) WHERE NOT _ok"""
 
 
-def _at(path: str) -> str:
-    first, *keys = segments(path)
+def _value_at(path: str) -> str:
+    first, *keys = split_path(path)
     if first in ("attributes", "resource"):
         kind = "own" if first == "attributes" else "resource"
         return f"{kind}_values[list_position({kind}_keys, {sql_literal('.'.join(keys))})]"
-    return f"json_extract_string(span, {sql_literal('$' + ''.join('.' + name(key) for key in (first, *keys)))})"
+    return f"json_extract_string(span, {sql_literal('$' + ''.join('.' + quote_name(key) for key in (first, *keys)))})"

@@ -1,4 +1,4 @@
-"""How far a load is, told by the database while it works."""
+"""How far a load has come, as the database reports it while it works."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
     from ibis.backends.duckdb import Backend
 
-INTERVAL = 0.2
+POLL_INTERVAL = 0.2  # seconds
 
 
 class Progress:
-    """The share of a load that is done: it rises from 0 to 1 and never falls.
+    """The share of a load that is complete: it rises from 0 to 1 and never falls.
 
     Args:
         con: the connection that does the work.
-        report: called with each new share, from another thread while a step runs; None: nobody asks.
+        report: called with each new share, from another thread while a step runs; None: nobody listens.
     """
 
     def __init__(self, con: Backend, report: Callable[[float], None] | None) -> None:
@@ -30,22 +30,22 @@ class Progress:
 
     @contextmanager
     def until(self, share: float) -> Iterator[None]:
-        """A step that ends when this share of the load is done."""
+        """A step that ends when this share of the load is complete."""
         if not self._report:
             yield
             return
-        low, done = self._reached, threading.Event()
+        start, finished = self._reached, threading.Event()
 
         def poll() -> None:
-            while not done.wait(INTERVAL):
-                self._reach(low + (share - low) * min(self._connection.query_progress() / 100, 1.0))
+            while not finished.wait(POLL_INTERVAL):
+                self._reach(start + (share - start) * min(self._connection.query_progress() / 100, 1.0))
 
         thread = threading.Thread(target=poll, name="progress", daemon=True)
         thread.start()
         try:
             yield
         finally:
-            done.set()
+            finished.set()
             thread.join()
         self._reach(share)
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from hanzo_reports.errors import ReportsError, SuiteError, UnknownNameError, UnreadableError, UsageError
 from hanzo_reports.events import SCHEMA
 from hanzo_reports.ingest.load import ingest
-from hanzo_reports.ingest.mapping import load_source
-from hanzo_reports.ingest.readers import digest, header
-from hanzo_reports.ingest.staging import HEADED, UNIQUE
-from hanzo_reports.ingest.validate import GUARD
+from hanzo_reports.ingest.mapping_file import load_source
+from hanzo_reports.ingest.csv_header import hash_header, parse_header
+from hanzo_reports.ingest.commit import HEADER_MARK, ROW_DIGITS
+from hanzo_reports.ingest.expectations import GUARD_SUITE
 from hanzo_reports.quality.acceptance import Acceptance, clean_text, save_acceptances
 from hanzo_reports.quality.parameters import suite_parameters
 from hanzo_reports.quality.quarantine import (
@@ -172,13 +172,13 @@ def release(  # noqa: PLR0913  # which rows, how to read them, and what to accep
                 own_mapping, fixed = (None, {}) if is_event else (mapping_file, constants)
                 loaded = ingest(
                     store, batch.source, [path], now=now, mapping_file=own_mapping, constants=fixed,
-                    suite=suite or batch.suite, again=True, acceptances=acceptances,
+                    suite=suite or batch.suite, from_quarantine=True, acceptances=acceptances,
                 )  # fmt: skip
             except (ReportsError, OSError) as error:
                 remaining += len(batch.rows)
                 notes.append(f"{len(batch.rows):,} rows of {batch.source} stay: {error}")
                 continue
-        failed = set(loaded.failed)
+        failed = set(loaded.failed_rows)
         passed = [row for number, row in enumerate(batch.rows, 1) if number not in failed]
         notes += _record(store, expectations, acceptances, passed)
         store.release([row.id for row in passed])
@@ -195,7 +195,7 @@ def release(  # noqa: PLR0913  # which rows, how to read them, and what to accep
 def _parse_checks(accept: Iterable[str], suites: Collection[str], now: datetime) -> list[str]:
     """The ids of the checks to accept, each one that lets single events pass."""
     critical: dict[str, Expectation] = {}
-    for name in sorted(suites or {GUARD}):
+    for name in sorted(suites or {GUARD_SUITE}):
         try:
             expectations = load_suite(name, suite_parameters(now, {})).expectations
         except SuiteError:
@@ -204,7 +204,7 @@ def _parse_checks(accept: Iterable[str], suites: Collection[str], now: datetime)
     checks = [split_reason(text)[1] for text in accept]
     for check in checks:
         if check not in critical:
-            raise UnknownNameError("check", check, sorted(critical), ", ".join(sorted(suites or {GUARD})))
+            raise UnknownNameError("check", check, sorted(critical), ", ".join(sorted(suites or {GUARD_SUITE})))
         test = row_test(critical[check])
         needed = [name for name in critical[check].columns if SCHEMA.get(name, "").startswith("!")]
         if test and (test.keys or (test.metric == "column_values.nonnull" and needed)):
@@ -244,8 +244,8 @@ def _batches(store: Store, load: str, source: str, reason: str, ids: Sequence[st
         by_guard = row["reason"].startswith(GUARD_PREFIX)
         file = "" if by_guard or not _table_suffix(row["file"] or "") else row["file"]
         id_ = row["quarantine_id"]
-        first_line = id_[UNIQUE + 1 :] if id_[UNIQUE : UNIQUE + 1] == HEADED else ""
-        key = (EVENTS if by_guard else row["source"], file, suite_path(row["reason"]) or GUARD, first_line)
+        first_line = id_[ROW_DIGITS + 1 :] if id_[ROW_DIGITS : ROW_DIGITS + 1] == HEADER_MARK else ""
+        key = (EVENTS if by_guard else row["source"], file, suite_path(row["reason"]) or GUARD_SUITE, first_line)
         batches.setdefault(key, []).append(_Row(id_, row["raw"] or "", frozenset(failed_checks(row["reason"]))))
     return [_Batch(*key, tuple(rows)) for key, rows in batches.items()]
 
@@ -265,7 +265,7 @@ def _write_rows(batch: _Batch, folder: Path) -> Path:
         return path
     path = folder / f"again{suffix}"
     head = f"{_first_line(Path(batch.file))}\n" if suffix in _TABLES else ""
-    if head and batch.header and digest(header(head, Path(batch.file))) != batch.header:
+    if head and batch.header and hash_header(parse_header(head, Path(batch.file))) != batch.header:
         msg = f"the first line of {batch.file} is not the one that these rows were loaded with; put that file back"
         raise UnreadableError(msg)
     path.write_text(head + "".join(f"{row.text}\n" for row in batch.rows), encoding="utf-8")

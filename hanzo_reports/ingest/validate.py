@@ -1,156 +1,149 @@
-"""The gate of a load: its rows before the guard, and what becomes of those that do not pass."""
+"""The rows of a load, told apart: those to add, each id once, and those for the quarantine, with their reasons."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import ibis
-from ibis.util import gen_name
 
-from hanzo_reports.errors import QualityError, SuiteError
-from hanzo_reports.events import SCHEMA
-from hanzo_reports.ingest.mapping import to_json
-from hanzo_reports.ingest.staging import named
-from hanzo_reports.pricing.list_price import add_list_difference
-from hanzo_reports.quality import verdict_history
-from hanzo_reports.quality.guard import guard
-from hanzo_reports.quality.parameters import suite_parameters
-from hanzo_reports.quality.quarantine import GUARD_PREFIX
-from hanzo_reports.quality.row_tests import TYPES, UNIQUE
-from hanzo_reports.quality.split import REASONS
-from hanzo_reports.quality.suites import load_suite
+from hanzo_reports.errors import UnreadableError
+from hanzo_reports.ingest.expectations import REJECTED_COLUMNS, check_expectations, failing_rows
+from hanzo_reports.ingest.price import FLAGS
+from hanzo_reports.ingest.repeats import drop_repeats
+from hanzo_reports.ingest.staging import stage_rows
+from hanzo_reports.store.base import RowSummary, summary_aggregates
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
-    import ibis.expr.types as ir
-    from ibis.backends.duckdb import Backend
-
-    from hanzo_reports.quality.acceptance import Acceptance
-    from hanzo_reports.quality.suites import Suite
+    from hanzo_reports.ingest.plan import LoadPlan
     from hanzo_reports.quality.verdict import Verdict
     from hanzo_reports.store.base import Store
 
-GUARD = "events"  # the suite that every load meets unless it is told otherwise
-FEW = 250_000  # rows that are held in memory, about 50 MiB
-REJECTED = ("_raw", "_reason", "_file", "_row", "_header")
-SINGLE = {kind for kind, metric in TYPES.items() if metric in UNIQUE}
-_INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
-
-def expected(name: str, now: datetime) -> Suite:
-    """The suite of a load.
-
-    Raises:
-        UnknownNameError: there is no such suite.
-        SuiteError: it cannot be read, or is about another table.
-    """
-    found = load_suite(name, suite_parameters(now, {}))
-    if found.table != "events":
-        msg = f"{found.path} is about {found.table!r}; a load is judged by a suite about 'events'"
-        raise SuiteError(msg)
-    return found
-
-
-def judged(  # noqa: PLR0913, PLR0917  # all of them are what is judged, by what and when
-    store: Store,
-    rows: ibis.Table,
-    count: int,
-    asked: Suite,
-    now: datetime,
-    about: Mapping[str, Any],
-    copies: ibis.Table | None = None,
-    acceptances: Sequence[Acceptance] = (),
-) -> Verdict:
-    """The verdict on the rows of a load, kept beside the data.
+@dataclass(frozen=True)
+class RowCounts:
+    """The rows of a load, counted.
 
     Args:
-        store: where the rows are to go.
-        rows: priced events that are well-formed, each id once.
-        count: how many.
-        asked: the suite.
-        now: when they are accepted.
-        about: the load.
-        copies: the same with all rows that share an id; None: each id is there once. Where the one that would stay is
-            held back, the others are judged as well, and may be among the clean rows, several to an id.
-        acceptances: events that pass in spite of a check.
+        read: rows.
+        rejected: rows with a reason, which cannot be events.
+        has_repeats: whether some rows without a reason share an id. Ids are compared by a 64-bit hash, so once in a
+            great while this is True though none do.
+        good: the rows without a reason.
+    """
+
+    read: int
+    rejected: int
+    has_repeats: bool
+    good: RowSummary
+
+
+@dataclass(frozen=True)
+class ValidatedRows:
+    """The rows of a load, told apart; read == len(passed) + repeated + quarantined.
+
+    Args:
+        passed: the rows to add, each id once.
+        rejected: the rows for the quarantine, in `REJECTED_COLUMNS`.
+        read: how many rows the files have.
+        quarantined: how many are rejected.
+        repeated: how many are dropped because another row of the load has their id.
+        summary: of the rows to add; None: it is not known without another look.
+        verdict: what the guard says; None: it was not asked.
+    """
+
+    passed: ibis.Table
+    rejected: ibis.Table
+    read: int
+    quarantined: int
+    repeated: int
+    summary: RowSummary | None
+    verdict: Verdict | None
+
+
+def validate_rows(store: Store, rows: ibis.Table, plan: LoadPlan, folder: Path) -> ValidatedRows:
+    """Tell the rows of a load apart: by their reasons, by their ids, and by the guard.
+
+    Args:
+        store: where they are to go; it keeps the guard's verdict.
+        rows: what `price.price_rows` returns.
+        plan: the load.
+        folder: for a temporary copy of the rows, where they are looked at several times.
 
     Raises:
-        QualityError: something critical fails that is no row's own fault, or cannot be evaluated.
+        UnreadableError: the files have no rows.
+        QualityError: the rows as a whole cannot be trusted.
     """
-    about = {**about, "shipped": asked.shipped}
-    verdict = guard(
-        _held(add_list_difference(rows), count), asked, now=now, scope="load", about=about, acceptances=acceptances
+    counts = count_rows(rows)
+    if not counts.read:
+        msg = f"{plan.label}: no rows; give a file that has some"
+        raise UnreadableError(msg)
+    if plan.cheap_to_reread and (counts.rejected or counts.has_repeats):
+        rows = stage_rows(rows, folder / "priced.parquet")
+    rejected = rows.filter(rows["_reason"].notnull())
+    good = rows.filter(rows["_reason"].isnull()) if counts.rejected else rows
+    copies = good if counts.has_repeats else None
+    row_count = counts.good.rows
+    if copies is not None:
+        good = drop_repeats(good, plan.source.version_column)
+        row_count = count(good)
+    verdict, failing = None, 0
+    if plan.suite and row_count:
+        verdict = check_expectations(store, good, row_count, plan, copies)
+        failing, passed_count = verdict.quarantined, row_count - verdict.quarantined
+        good = _clean_rows(verdict)
+        if copies is not None and failing:
+            good = drop_repeats(good, plan.source.version_column)
+            passed_count = count(good)
+        row_count = passed_count
+        if failing:
+            rejected = rejected.select(*REJECTED_COLUMNS).union(failing_rows(verdict, plan))
+    return ValidatedRows(
+        passed=good,
+        rejected=rejected,
+        read=counts.read,
+        quarantined=counts.rejected + failing,
+        repeated=counts.good.rows - failing - row_count,
+        summary=None if counts.has_repeats or failing else counts.good,
+        verdict=verdict,
     )
-    if copies is not None and verdict.quarantined:
-        verdict = _with_copies(verdict, rows, copies, asked, acceptances)
-    verdict_history.save_verdict(store, verdict)
-    if verdict.blocking:
-        faults = "; ".join(f"{one.description} ({one.id}): {one.observed or one.state}" for one in verdict.blocking)
-        msg = f"{about['files']}: nothing is accepted: {faults}; see {asked.path}"
-        raise QualityError(msg)
-    return verdict
 
 
-def _with_copies(
-    first: Verdict, rows: ibis.Table, copies: ibis.Table, asked: Suite, acceptances: Sequence[Acceptance]
-) -> Verdict:
-    """The verdict with all copies of what was held back; that ids are unique, the first verdict tells."""
-    ids = first.quarantine.select("event_id").distinct()  # type: ignore[union-attr]  # it was just made
-    some = copies.semi_join(ids, "event_id")
-    count = some.count().to_pyarrow().as_py()
-    if count == first.quarantined:
-        return first
-    others = rows.anti_join(ids, "event_id")
-    kept = tuple(one for one in asked.expectations if not (one.type in SINGLE and "event_id" in one.columns))
-    every = _held(add_list_difference(others.union(some.select(*others.columns))), (first.rows or 0) + count)
-    found = guard(
-        every,
-        replace(asked, expectations=kept),
-        now=datetime.fromisoformat(first.at),
-        scope="load",
-        about=first.about,
-        acceptances=acceptances,
-    )
-    checks = {check.id: check for check in found.checks}
-    return replace(found, checks=tuple(checks.get(check.id, check) for check in first.checks))
+def count_rows(rows: ibis.Table) -> RowCounts:
+    """Count the rows in one scan; in a second one, where bad rows could hide or feign that ids repeat.
+
+    Args:
+        rows: events with `_reason`, and the flags.
+    """
+    rejected, ids, every = _aggregate(rows)
+    if not rejected:
+        return RowCounts(every.rows, rejected, ids < every.rows, every)
+    _, ids, good = _aggregate(rows.filter(rows["_reason"].isnull()))
+    return RowCounts(every.rows, rejected, ids < good.rows, good)
 
 
-def _held(rows: ibis.Table, count: int) -> ibis.Table:
-    """The rows so that several looks cost little: in memory where they are few, else under a name."""
-    if count > FEW:
-        return named(rows)
-    con: Backend = rows.get_backend()
-    return con.create_table(gen_name("judged"), rows.drop("_raw", "_reason"), temp=True)
+def count(rows: ibis.Table) -> int:
+    """The number of rows."""
+    return int(rows.count().to_pyarrow().as_py())
 
 
-def unheld(verdict: Verdict) -> ibis.Table:
-    """The rows that go on."""
+def _aggregate(rows: ibis.Table) -> tuple[int, int, RowSummary]:
+    """Rows with a reason, different ids, and the summary of all rows.
+
+    A rejected row's time is left out: it could be one that no datetime can hold.
+    """
+    rows = rows.mutate(timestamp=rows["_reason"].isnull().ifelse(rows["timestamp"], ibis.null()))
+    aggregates = {
+        "rejected": rows["_reason"].notnull().sum().fill_null(0),
+        "ids": rows["event_id"].hash().nunique(),
+        **summary_aggregates(rows, "timestamp", FLAGS),
+    }
+    rejected, ids, *values = rows.aggregate(**aggregates).to_pyarrow().to_pylist()[0].values()
+    return rejected, ids, RowSummary.from_values(values, FLAGS)
+
+
+def _clean_rows(verdict: Verdict) -> ibis.Table:
     clean: ibis.Table = verdict.clean
     return clean
-
-
-def withheld(verdict: Verdict, asked: Suite) -> ibis.Table:
-    """The rows that go to the quarantine, in REJECTED's columns: the event as JSON is their text.
-
-    Args:
-        verdict: what holds them back.
-        asked: by which suite; one that does not come with the package is named in the reasons, for a release.
-    """
-    bad: ibis.Table = verdict.quarantine
-    values = {name: _written(bad[name]) for name in SCHEMA if name != "ingested_at"}
-    event = ibis.struct({**values, "timestamp": bad["timestamp"].strftime(_INSTANT)})
-    begin = GUARD_PREFIX if asked.shipped else f"{GUARD_PREFIX}({asked.path}) "
-    reason = ibis.literal(begin) + bad[REASONS].replace("; ", f"; {begin}")
-    text = ibis.literal("") + to_json(event)  # DuckDB's JSON is a type of its own, other rows' texts are none
-    return bad.mutate(_raw=text, _reason=reason, _header=ibis.null("string")).select(*REJECTED)
-
-
-def _written(value: ir.Value) -> ir.Value:
-    """A value that JSON has a way to write: a number that is none, or without end, as a text."""
-    if not value.type().is_floating():
-        return value
-    odd = value.isnan() | value.isinf()
-    return ibis.ifelse(odd.fill_null(False), to_json(value.cast("string")), to_json(value))  # noqa: FBT003

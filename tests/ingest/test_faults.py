@@ -10,7 +10,7 @@ import pytest
 from hanzo_reports import store
 from hanzo_reports.errors import MappingError, UnreadableError
 from hanzo_reports.ingest.load import ingest
-from hanzo_reports.ingest.source import load_source
+from hanzo_reports.ingest.mapping_file import load_source
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
 HEADER = "event_id,timestamp,service,project,status,model,user\n"
@@ -110,7 +110,7 @@ def test_a_damaged_page_of_a_parquet_file_is_told_and_changes_nothing(lake, tmp_
 
 def test_a_header_that_is_none(lake, tmp_path):
     (tmp_path / "log.csv").write_text("a" * 140_000 + ",b\n1,2\n")
-    with pytest.raises(UnreadableError, match="first line is no CSV header"):
+    with pytest.raises(UnreadableError, match="first line is not a CSV header"):
         load(lake, tmp_path / "log.csv")
 
 

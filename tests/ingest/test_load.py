@@ -241,6 +241,6 @@ def test_too_little_memory_is_no_fault_of_the_file(lake, log, monkeypatch):
     def fail(*_):
         raise duckdb.OutOfMemoryException
 
-    monkeypatch.setattr("hanzo_reports.ingest.load.checked", fail)
+    monkeypatch.setattr("hanzo_reports.ingest.validate.count_rows", fail)
     with pytest.raises(StoreError, match="too little memory or disk"):
         load(lake, log("log.jsonl", {"event_id": "a"}))

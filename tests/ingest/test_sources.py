@@ -12,7 +12,7 @@ import pytest
 
 import hanzo_reports as hr
 from hanzo_reports.errors import MappingError
-from hanzo_reports.ingest.source import FOLDER, load_source, names
+from hanzo_reports.ingest.mapping_file import SOURCES_FOLDER, load_source, source_names
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DOC = (Path(__file__).parents[2] / "docs/sources.md").read_text(encoding="utf-8")
@@ -167,7 +167,7 @@ def test_the_mapping_of_the_docs_does_what_they_say(loaded, tmp_path):
 )
 def test_a_mistake_in_a_mapping_is_named(tmp_path, change, said):
     path = tmp_path / "mine.toml"
-    text = (FOLDER / "azure_llm.toml").read_text()
+    text = (SOURCES_FOLDER / "azure_llm.toml").read_text()
     path.write_text(re.sub(r"^event_id = .*$", f"event_id = {{ {change} }}", text, flags=re.MULTILINE))
     with pytest.raises(MappingError, match=re.escape(said)) as caught:
         load_source("mine", path, {})
@@ -177,7 +177,7 @@ def test_a_mistake_in_a_mapping_is_named(tmp_path, change, said):
 
 def test_a_mapping_without_a_needed_column_or_with_an_unknown_one_is_refused(tmp_path):
     path = tmp_path / "mine.toml"
-    text = (FOLDER / "azure_llm.toml").read_text()
+    text = (SOURCES_FOLDER / "azure_llm.toml").read_text()
     path.write_text(re.sub(r"^project = .*$", "", text, flags=re.MULTILINE))
     with pytest.raises(MappingError, match="lacks project"):
         load_source("mine", path, {})
@@ -186,7 +186,7 @@ def test_a_mapping_without_a_needed_column_or_with_an_unknown_one_is_refused(tmp
         load_source("mine", path, {})
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", source_names())
 def test_every_source_says_what_it_is(name):
     assert len(load_source(name, None, {}).about) > 20
 
