@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 PLACE = ("_file", "_row", "_raw", "_fault")
 MAX_OBJECT_BYTES = 1 << 28  # of one JSON object that spans lines
 MAX_NAMES_SHOWN = 40
-_COLUMN_NAME = re.compile(r"[A-Za-z_@$][\w.\-/()\[\]%#]{0,60}(?: [\w.\-/()\[\]%#]{1,60}){0,2}")
 
 
 @dataclass(frozen=True)
@@ -121,13 +120,12 @@ def _read_parquet(con: Backend, source: Source, files: Sequence[File]) -> ibis.T
 
 def _read_csv(con: Backend, source: Source, header: Sequence[str], files: Sequence[File]) -> ibis.Table:
     delimiter, *columns = header
+    _check_columns(source, files[0].path, columns)
     repeated = sorted({column for column in columns if [each.lower() for each in columns].count(column.lower()) > 1})
     if repeated or not all(columns):
-        name = repr(repeated[0]) if repeated and _looks_like_names(columns) else "'...'"
-        fault = f"has the column {name} twice" if repeated else "has a column without a name"
+        fault = f"has the column {repeated[0]!r} twice" if repeated else "has a column without a name"
         msg = f"{files[0].path}: the header {fault}"
         raise ColumnError(msg)
-    _check_columns(source, files[0].path, columns)
     queries = [
         f"SELECT *, {sql_literal(file.path)} AS _file FROM ({fields_sql(con, file, columns, delimiter)})"
         for file in files
@@ -213,7 +211,7 @@ def _check_columns(source: Source, path: Path, columns: Iterable[str]) -> None:
     names = list(columns)
     for column, paths in source.required_paths():
         if not any(each in names or split_path(each)[0] in names for each in paths):
-            raise _missing_column(path, column, paths, [name for name in names if name not in PLACE])
+            raise _missing_column(source, path, column, paths, [name for name in names if name not in PLACE])
 
 
 def _check_keys(con: Backend, source: Source, file: File, documents: str) -> None:
@@ -224,21 +222,20 @@ def _check_keys(con: Backend, source: Source, file: File, documents: str) -> Non
             continue
         keys = f"SELECT unnest(CASE WHEN _ok THEN json_keys(_line) END) AS key FROM ({documents} LIMIT 1000)"
         names = con.con.execute(f"SELECT DISTINCT key FROM ({keys}) ORDER BY key").fetchall()
-        raise _missing_column(file.path, column, paths, [name for (name,) in names])
+        raise _missing_column(source, file.path, column, paths, [name for (name,) in names])
 
 
-def _missing_column(path: Path, column: str, wanted: Sequence[str], names: Sequence[str]) -> ColumnError:
+def _missing_column(
+    source: Source, path: Path, column: str, wanted: Sequence[str], names: Sequence[str]
+) -> ColumnError:
     close = next((match for each in wanted if (match := nearest(each, names))), None)
-    hint = f"nearest: {close!r}" if close else _describe_names(names)
+    hint = f"nearest: {close!r}" if close else _describe_names(source, names)
     return ColumnError(f"{path}: no column for {column}; looked for {' or '.join(map(repr, wanted))}; {hint}")
 
 
-def _describe_names(names: Sequence[str]) -> str:
-    """The columns or keys of a file, unless they do not look like such: then they are text of another file."""
-    if not _looks_like_names(names):
-        return "its first line does not look like a header, so it is not shown"
+def _describe_names(source: Source, names: Sequence[str]) -> str:
+    """The columns or keys of a file; they are not shown where none is like one of the source's: it is another file."""
+    known = {split_path(path)[0] for path in source.paths}
+    if not any(nearest(name, known) for name in names[:MAX_NAMES_SHOWN]):
+        return f"the file has none of the columns that the source reads: {', '.join(sorted(known)[:MAX_NAMES_SHOWN])}"
     return f"it has: {mask_secrets_in(', '.join(names[:MAX_NAMES_SHOWN]))}"
-
-
-def _looks_like_names(names: Sequence[str]) -> bool:
-    return len(names) > 1 and all(map(_COLUMN_NAME.fullmatch, names))

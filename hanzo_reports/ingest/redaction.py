@@ -38,7 +38,8 @@ _TOKEN = r"token"  # noqa: S105  # the word; as a name's last word, since "token
 _JSON = r'(?:[^"\\]|\\.)'  # a letter of a JSON text
 _NO_NUMBER = r'[0-9.,eE+\-]*(?:[^"\\0-9.,eE+\-]|\\.)'  # the beginning of a JSON text that is not a number
 _PLAIN = r"""[^\s&;,"'<>\\]"""  # a letter of a value that stands without quotes
-_VALUE = rf"""(?:"[^"]*"|'[^']*'|{_PLAIN}+)"""
+_VALUE = rf"""(?:"[^"]*"|'[^']*'|(?:(?:basic|bearer|digest|token)\s+)?{_PLAIN}+)"""
+_TOKEN_VALUE = rf"""(?:"[0-9.,]*[^"0-9.,][^"]*"|'[0-9.,]*[^'0-9.,][^']*'|[0-9.,]*[^\s&;,"'<>\\0-9.]{_PLAIN}*)"""
 _EQUALS = r"\s*(?:=|%3[dD])\s*"
 _OTLP = r'\s*,\s*"value"\s*:\s*(?:[\[{\s]*(?:"(?:stringValue|arrayValue|values)"\s*:\s*[\[{\s]*)+)?")'
 _PATTERNS: tuple[tuple[str, str], ...] = (
@@ -57,9 +58,9 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (rf'(?i)((?:{_NAME}|{_KEY_NAME}|{_TOKEN})\\+"\s*:\s*\\+")[^"\\]+', rf"\1{MASK}"),
     (rf"(?i)((?:{_NAME}|{_KEY_NAME}|{_TOKEN})'\s*:\s*')[^']+", rf"\1{MASK}"),
     (rf'(?i)("(?:key|name)"\s*:\s*"[\w.\-]*(?:{_NAME}|{_KEY_NAME}|{_TOKEN})"{_OTLP}{_JSON}+', rf"\1{MASK}"),
-    (r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(\s*[:=]\s*)[^\r\n\"'\\]+", rf"\1\2{MASK}"),
+    (r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(\s*:\s*)[^\r\n\"'\\]+", rf"\1\2{MASK}"),
     (rf"(?i)((?:{_NAME}|{_KEY_NAME}){_EQUALS}){_VALUE}", rf"\1{MASK}"),
-    (rf"(?i)({_TOKEN}{_EQUALS})[0-9.,]*[^\s&;,\"'<>\\0-9.]{_PLAIN}*", rf"\1{MASK}"),
+    (rf"(?i)({_TOKEN}{_EQUALS}){_TOKEN_VALUE}", rf"\1{MASK}"),
     (rf"(?i)({_NAME}\s*:\s*)[^\s,;\"'\\{{}}\[\]]+", rf"\1{MASK}"),
     (rf"(?i)({_KEY_NAME}\s*:\s*)[^\s,;\"'\\{{}}\[\]]{{{MIN_NAMED_KEY_LENGTH},}}", rf"\1{MASK}"),
     (rf"(?i)({_TOKEN}\s*:\s*)[\w\-./+=~]{{16,}}", rf"\1{MASK}"),

@@ -105,9 +105,6 @@ def _check_in_engine(query: str, text: str, what: str) -> None:
 
 
 def _check_scale(scale: Decimal) -> Decimal:
-    if not scale.is_finite():
-        msg = f"{scale} is not a finite number"
-        raise ValueError(msg)
     if scale_digits(scale)[0] > MAX_SCALE_DIGITS:
         msg = f"{scale} has {scale_digits(scale)[0]} digits; give one with at most {MAX_SCALE_DIGITS}"
         raise ValueError(msg)
