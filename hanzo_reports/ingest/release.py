@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from hanzo_reports.errors import ReportsError, SuiteError, UnknownNameError, UnreadableError, UsageError
 from hanzo_reports.events import SCHEMA
+from hanzo_reports.ingest.commit import HEADER_MARK, ROW_DIGITS
+from hanzo_reports.ingest.csv_header import hash_header, parse_header
+from hanzo_reports.ingest.expectations import GUARD_SUITE
 from hanzo_reports.ingest.load import ingest
 from hanzo_reports.ingest.mapping_file import load_source
-from hanzo_reports.ingest.csv_header import hash_header, parse_header
-from hanzo_reports.ingest.commit import HEADER_MARK, ROW_DIGITS
-from hanzo_reports.ingest.expectations import GUARD_SUITE
 from hanzo_reports.quality.acceptance import Acceptance, clean_text, save_acceptances
 from hanzo_reports.quality.parameters import suite_parameters
 from hanzo_reports.quality.quarantine import (
