@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 import pytest
-from ledger import opened, rows
+from ledger import build_events, open_state
 
 from hanzo_reports import store
 from hanzo_reports.budgets.budget import Budgets
@@ -14,7 +14,7 @@ from hanzo_reports.store.duckdb_session import connect_ibis
 @pytest.fixture
 def spend():
     """A function that makes a table of events from (id, instant, project, cost)."""
-    return lambda *made: rows(made, connect_ibis(duckdb.connect()))
+    return lambda *made: build_events(made, connect_ibis(duckdb.connect()))
 
 
 @pytest.fixture
@@ -38,6 +38,6 @@ def address(request, tmp_path):
 
 @pytest.fixture
 def budgets(address):
-    engine = opened(address)
+    engine = open_state(address)
     yield Budgets(engine)
     engine.dispose()

@@ -1,8 +1,8 @@
-"""A server for tests: ClickHouse's HTTP interface, spoken by Python, over the real engine in this process.
+"""A server for tests: ClickHouse's HTTP interface, in Python, over the real engine in this process.
 
 ``python clickhouse_http.py FOLDER USER PASSWORD PORT`` keeps its data in the folder, prints the port it listens on (a
 free one for 0), and runs until it is killed. It is the only shard of a cluster named ``one``, on which statements run
-without Keeper. What it does not do as a server does (grants, TLS, several shards) no test may rest upon.
+without Keeper. Grants, TLS and several shards are missing; no test may rely on them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CONFIG = """
         <one><shard><replica><host>127.0.0.1</host><port>9000</port></replica></shard></one>
     </remote_servers>
 </clickhouse>
-"""  # a shard at one's own port is this process itself: nothing listens there
+"""  # a shard at its own port is this process; nothing listens there
 TRANSPORT = {"query", "database", "default_format", "query_id", "client_protocol_version", "wait_end_of_query"}
 
 
@@ -40,11 +40,11 @@ class Handler(BaseHTTPRequestHandler):
     turn = threading.Lock()
 
     def do_GET(self):
-        """The look whether somebody is there."""
+        """Answer the check whether the server is running."""
         self.answer(200, b"Ok.\n")
 
     def do_POST(self):
-        """A statement."""
+        """Run a statement."""
         body = self.rfile.read(int(self.headers.get("Content-Length", -1))) if "Content-Length" in self.headers else b""
         if self.headers.get("Transfer-Encoding") == "chunked":
             body = self.chunks()
@@ -53,14 +53,14 @@ class Handler(BaseHTTPRequestHandler):
         if b64decode(self.headers.get("Authorization", "Basic ")[6:]).decode().split(":", 1) != self.login:
             self.fail(403, "Code: 516. DB::Exception: default: Authentication failed (AUTHENTICATION_FAILED)")
             return
-        given = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
-        settings = {name: value for name, value in given.items() if name in self.known and name not in TRANSPORT}
-        values = {name: value for name, value in given.items() if name.startswith("param_")}
+        options = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+        settings = {name: value for name, value in options.items() if name in self.known and name not in TRANSPORT}
+        values = {name: value for name, value in options.items() if name.startswith("param_")}
         try:
             with self.turn:
-                self.engine.command(f"USE `{given.get('database') or 'default'}`")
+                self.engine.command(f"USE `{options.get('database') or 'default'}`")
                 first, _, rest = body.partition(b"\n")
-                statement, rows = (given["query"], body) if "query" in given else (first.decode(), rest)
+                statement, rows = (options["query"], body) if "query" in options else (first.decode(), rest)
                 if statement.startswith("INSERT"):
                     table, columns, form = INSERT.fullmatch(statement).groups()
                     named = [name.strip(" `") for name in columns.strip("()").split(",")] if columns else None
@@ -68,14 +68,14 @@ class Handler(BaseHTTPRequestHandler):
                     self.answer(200, b"")
                     return
                 query = body.decode().replace(ON_CLUSTER, "")
-                found = FORMAT.search(query)
-                form = found[1] if found else given.get("default_format", "TabSeparated")
+                match = FORMAT.search(query)
+                form = match[1] if match else options.get("default_format", "TabSeparated")
                 self.answer(200, self.engine.raw_query(FORMAT.sub("", query), values, settings, form))
         except ClickHouseError as error:
             self.fail(500, " ".join(str(error).split()))
 
     def chunks(self):
-        """A body that came in pieces."""
+        """Read a chunked body."""
         pieces = []
         while size := int(self.rfile.readline().split(b";")[0], 16):
             pieces.append(self.rfile.read(size))
@@ -83,13 +83,13 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(pieces)
 
-    def fail(self, status, said):
-        """An error, in the server's words."""
-        code = re.search(r"Code: (\d+)", said)
-        self.answer(status, said.encode(), **({"X-ClickHouse-Exception-Code": code[1]} if code else {}))
+    def fail(self, status, message):
+        """Answer with an error, as the server words it."""
+        code = re.search(r"Code: (\d+)", message)
+        self.answer(status, message.encode(), **({"X-ClickHouse-Exception-Code": code[1]} if code else {}))
 
     def answer(self, status, body, **headers):
-        """Bytes."""
+        """Send an answer."""
         self.send_response(status)
         for name, value in {**headers, "Content-Length": len(body)}.items():
             self.send_header(name, str(value))
@@ -97,7 +97,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_):
-        """Nothing: the tests' output is not ours."""
+        """Log nothing: the output belongs to the tests."""
 
 
 if __name__ == "__main__":

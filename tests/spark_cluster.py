@@ -1,4 +1,4 @@
-"""A Spark standalone cluster of the tests' own: a master and two workers, each a process, on this machine."""
+"""A Spark standalone cluster for tests: a master and two workers, each a process, on this machine."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pyspark
+from waiting import wait_until
 
 HOME = Path(pyspark.__file__).parent
-PATIENCE = 120
 _CONF = """
 spark.driver.host 127.0.0.1
 spark.driver.bindAddress 127.0.0.1
@@ -27,7 +26,7 @@ spark.sql.codegen.wholeStage false
 spark.sql.codegen.factoryMode NO_CODEGEN
 spark.driver.extraJavaOptions -XX:TieredStopAtLevel=1
 spark.executor.extraJavaOptions -XX:TieredStopAtLevel=1
-"""  # short questions on a small machine: nothing is compiled that runs once
+"""  # short questions on a small machine: code that runs once is not compiled
 _QUIET = """
 rootLogger.level = error
 rootLogger.appenderRef.stdout.ref = console
@@ -41,34 +40,34 @@ class Cluster:
     """A running cluster.
 
     Args:
-        folder: where its logs and its work go.
+        folder: where its logs and its work are.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._started: list[subprocess.Popen[bytes]] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
         self.conf = folder / "conf"
         self.conf.mkdir()
         (self.conf / "spark-defaults.conf").write_text(_CONF, encoding="utf-8")
         (self.conf / "log4j2.properties").write_text(_QUIET, encoding="utf-8")
-        port = _free()
+        port = _find_free_port()
         self.master = f"spark://127.0.0.1:{port}"
         self._start("master.Master", "--port", str(port))
-        _wait(lambda: _listens(port), "the master")
+        wait_until(lambda: _listens(port), "the master listens")
         self.workers = [self.worker(), self.worker()]
 
     def worker(self) -> subprocess.Popen[bytes]:
-        """One more worker, of one core."""
+        """Start a worker with one core."""
         return self._start("worker.Worker", "--cores", "1", "--memory", "1g", self.master)
 
     def kill(self, worker: subprocess.Popen[bytes]) -> None:
-        """A worker killed together with its executors, without a chance to say so."""
+        """Kill a worker together with its executors, without a chance to report it."""
         os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
 
     def stop(self) -> None:
-        """All of it ended."""
-        for process in self._started:
+        """Stop all processes."""
+        for process in self._processes:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -77,19 +76,19 @@ class Cluster:
         environment = {**os.environ, "SPARK_HOME": str(HOME), "SPARK_CONF_DIR": str(self.conf),
                        "SPARK_WORKER_DIR": str(self._folder / "work"), "SPARK_DAEMON_MEMORY": "256m"}  # fmt: skip
         command = [str(HOME / "bin/spark-class"), f"org.apache.spark.deploy.{name}", "--host", "127.0.0.1"]
-        log = (self._folder / f"{name}-{len(self._started)}.log").open("wb")
+        log = (self._folder / f"{name}-{len(self._processes)}.log").open("wb")
         with log:
-            started = subprocess.Popen(
-                [*command, "--webui-port", str(_free()), *arguments],
+            process = subprocess.Popen(
+                [*command, "--webui-port", str(_find_free_port()), *arguments],
                 env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
-        self._started.append(started)
-        return started
+        self._processes.append(process)
+        return process
 
 
 @contextmanager
 def cluster(folder: Path):
-    """A cluster that runs while the block does, and this process's Spark set up for it."""
+    """A cluster that runs while the block does; Spark in this process is configured for it."""
     running = Cluster(folder)
     before = os.environ.get("SPARK_CONF_DIR")
     os.environ["SPARK_CONF_DIR"] = str(running.conf)
@@ -106,7 +105,7 @@ def cluster(folder: Path):
             os.environ["SPARK_CONF_DIR"] = before
 
 
-def _free() -> int:
+def _find_free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
@@ -117,10 +116,3 @@ def _listens(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _wait(ready, what: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while not ready():
-        assert time.monotonic() < end, f"{what} did not start"
-        time.sleep(0.1)

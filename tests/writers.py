@@ -1,4 +1,4 @@
-"""Processes that append the same rows to one store, all at once, some of them to die on the way."""
+"""Processes that append the same rows to one store at once, some of which die."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ ROWS = 20_000
 WRITER = Path(__file__).parent / "store/writer.py"
 
 
-def started(url: str, behaviour: str = "lives") -> subprocess.Popen[str]:
-    """A process that waits for a line and then appends the rows that all others have."""
+def start_writer(url: str, behaviour: str = "lives") -> subprocess.Popen[str]:
+    """Start a process that waits for a line and then appends the same rows as all others."""
     command = [sys.executable, WRITER, url, str(ROWS), behaviour]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def go(*processes: subprocess.Popen[str]) -> None:
-    """All of them let loose, once each has said that it is ready."""
+def release_writers(*processes: subprocess.Popen[str]) -> None:
+    """Let all of them append at once, when each is ready."""
     for process in processes:
         assert process.stdout.readline() == "ready\n"
     for process in processes:
@@ -25,6 +25,6 @@ def go(*processes: subprocess.Popen[str]) -> None:
         process.stdin.flush()
 
 
-def count(held) -> int:
-    """A store's events."""
-    return held.events().count().to_pyarrow().as_py()
+def count_events(store) -> int:
+    """Count the events of a store."""
+    return store.events().count().to_pyarrow().as_py()

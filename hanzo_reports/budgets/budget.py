@@ -20,8 +20,8 @@ from hanzo_reports.state.budget_tables import (
     PERIODS,
     RESERVATIONS,
     REVISIONS,
-    as_kept,
     insert_new,
+    round_up_usd,
 )
 from hanzo_reports.state.inventory import require_rows, update_inventory
 from hanzo_reports.units import Unit
@@ -88,7 +88,7 @@ class Budget:
         zone(self.timezone)
         told = tuple(sorted({share.normalize() for share in self.thresholds} | {FULL}))
         object.__setattr__(self, "thresholds", told)
-        object.__setattr__(self, "monthly_limit", as_kept(limit))
+        object.__setattr__(self, "monthly_limit", round_up_usd(limit))
 
     def period(self, now: datetime) -> tuple[date, Window]:
         """The first day of the calendar month of an instant, in the budget's zone, and the whole month."""

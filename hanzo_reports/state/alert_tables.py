@@ -1,4 +1,4 @@
-"""Tables of alerts and of what is to be delivered."""
+"""Tables of alerts and of their delivery."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ ENDPOINTS = Table(
     Column("endpoint_id", Text, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("kind", Text, nullable=False),
-    Column("label", Text, nullable=False),  # what may be shown: the address without its secrets
+    Column("label", Text, nullable=False),  # the address without its secrets, which may be shown
     Column("sealed", LargeBinary, nullable=False),  # address and secrets, encrypted
     Column("created_at", Instant, nullable=False),
-    Column("retry_at", Instant),  # nothing is sent before
+    Column("retry_at", Instant),  # nothing is sent earlier
     Column("failing_since", Instant),
     Column("disabled_at", Instant),
     Column("disabled_reason", Text),
@@ -49,7 +49,7 @@ RULE_ENDPOINTS = Table(
     Column("endpoint_id", ForeignKey("endpoint.endpoint_id"), primary_key=True),
 )
 
-# Who is told of what is no rule: budgets, budgets:PROJECT, anomalies.
+# Who is notified of what is not a rule: budgets, budgets:PROJECT, anomalies.
 SUBSCRIPTIONS = Table(
     "alert_subscription",
     METADATA,
@@ -62,14 +62,14 @@ SILENCES = Table(
     METADATA,
     Column("silence_id", Text, primary_key=True),
     Column("rule", Text),  # a rule's name; NULL: every rule
-    Column("groups", Text, nullable=False),  # JSON: what a group must have
+    Column("groups", Text, nullable=False),  # JSON: the values that a group must have
     Column("starts_at", Instant, nullable=False),
     Column("ends_at", Instant, nullable=False),
     Column("reason", Text, nullable=False),
 )
 
-# Row 1: whoever changes rules, silences or states raises its version, so a pass knows what it has not seen.
-# Row 2: when anomalies were looked for last.
+# Row 1: every change of rules, silences or states raises its version, so that a pass notices changes meanwhile.
+# Row 2: the last search for anomalies.
 PASSES = Table(
     "alert_pass",
     METADATA,
@@ -96,8 +96,8 @@ STATES = Table(
     Column("notices", Integer, nullable=False),
     Column("value", Text),
     Column("worst", Text),
-    Column("told", Text, nullable=False),  # JSON: the endpoints that know of the episode
-    Column("seen_at", Instant),  # when the group last had events, where it would be missed
+    Column("told", Text, nullable=False),  # JSON: the endpoints that were notified of the episode
+    Column("seen_at", Instant),  # when the group last had events, if its absence is reported
 )
 
 OUTBOX = Table(
@@ -106,15 +106,15 @@ OUTBOX = Table(
     Column("message_id", Text, primary_key=True),  # the webhook-id
     Column("dedupe_key", Text, nullable=False),
     Column("endpoint_id", ForeignKey("endpoint.endpoint_id"), nullable=False),
-    Column("thread", Text, nullable=False),  # messages of one thread keep their order
+    Column("thread", Text, nullable=False),  # messages of one thread are sent in order
     Column("episode", Integer, nullable=False),
     Column("kind", Text, nullable=False),
     Column("title", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False),  # as it is sent, but for secrets
+    Column("body", LargeBinary, nullable=False),  # as it is sent, without secrets
     Column("state", Text, nullable=False),  # pending, sent, dead or superseded
     Column("attempts", Integer, nullable=False),
     Column("created_at", Instant, nullable=False),
-    Column("position", Integer, nullable=False),  # order among those of the same instant
+    Column("position", Integer, nullable=False),  # order among messages of the same instant
     Column("next_at", Instant, nullable=False),
     Column("lease_until", Instant),
     Column("lease_owner", Text),
@@ -132,6 +132,6 @@ ATTEMPTS = Table(
     Column("message_id", ForeignKey("outbox.message_id", ondelete="CASCADE"), primary_key=True),
     Column("n", Integer, primary_key=True),
     Column("at", Instant, nullable=False),
-    Column("status", Integer),  # NULL: no answer
+    Column("status", Integer),  # NULL: there was no answer
     Column("error", Text),
 )

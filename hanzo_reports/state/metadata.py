@@ -1,4 +1,4 @@
-"""What the tables of the state have in common: how their constraints are named, and how they hold instants."""
+"""What the tables of the state have in common: the names of constraints, and the type of instants."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ METADATA = sqlalchemy.MetaData(
         "fk": "fk_%(table_name)s_%(column_0_N_name)s",
         "pk": "pk_%(table_name)s",
     }
-)  # all tables of the state; a change to them needs a step: `make migration NAME=...`
+)  # all tables of the state; a change to them needs a migration: `make migration NAME=...`
 
 
 class Instant(sqlalchemy.types.TypeDecorator[datetime]):
-    """An instant with its offset, UTC in the database and out of it; it compares and sorts as time does."""
+    """An instant, in UTC in the database and in Python; it compares and sorts as time."""
 
     impl = sqlalchemy.DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: sqlalchemy.Dialect) -> datetime | None:
-        """UTC, which is also what SQLite's text holds."""
+        """Convert to UTC, which SQLite's text is also in."""
         del dialect
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: sqlalchemy.Dialect) -> datetime | None:
-        """With the offset that SQLite does not keep."""
+        """Add the offset, which SQLite does not store."""
         del dialect
         return None if value is None else (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))

@@ -145,7 +145,7 @@ class ClickHouseStore:
             number = self._next_number()
             record = json.dumps({**load, "accepted": new.rows, "known": known}, default=str)
             self._send(stage, "events", new_rows, number)
-            self._insert_load(number, record, done=False)
+            self._insert_load(number, record, finished=False)
             self._attach("events", stage)
             self._settle(number, record)
         return AppendResult(new.rows, known, str(number), new.flagged)
@@ -223,10 +223,10 @@ class ClickHouseStore:
         if self._client.query(f"{later} LIMIT 1").result_rows:
             table = f"{local_table(self._server, 'events')}{on_cluster(self._server)}"
             self._client.command(f"ALTER TABLE {table} DELETE WHERE (event_id, {LOAD}) IN ({later})")
-        self._insert_load(number, record, done=True)
+        self._insert_load(number, record, finished=True)
 
-    def _insert_load(self, number: int, record: str, *, done: bool) -> None:
-        self._client.insert("loads", [[number, int(done), record]], column_names=[LOAD, "done", "said"])
+    def _insert_load(self, number: int, record: str, *, finished: bool) -> None:
+        self._client.insert("loads", [[number, int(finished), record]], column_names=[LOAD, "done", "said"])
 
     def _exclude_known(
         self, stage: str, table: str, rows: ibis.Table, flags: list[str]

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger import JULY, opened
+from ledger import JULY, open_state
 
 from hanzo_reports.budgets.budget import Budget, Budgets
 from hanzo_reports.budgets.decision import decision
@@ -225,7 +225,7 @@ def test_looking_records_nothing(budgets, spend):
 
 
 def test_two_who_set_one_new_budget_at_once_keep_one(address, budgets):
-    others = [budgets, Budgets(opened(address))]
+    others = [budgets, Budgets(open_state(address))]
     with ThreadPoolExecutor(2) as pool:
         for number in range(20):
             wanted = [Budget(f"p{number}", Decimal(limit)) for limit in (1, 2)]
@@ -238,7 +238,7 @@ def test_two_who_set_one_new_budget_at_once_keep_one(address, budgets):
 
 def test_two_who_look_at_once_tell_each_crossing_once(address, budgets, spend):
     """Forty times, as the moment in which they meet is short."""
-    others = [budgets, Budgets(opened(address))]
+    others = [budgets, Budgets(open_state(address))]
     tables = [spend(*((f"e{n}", JULY + HOUR, f"p{n}", "95") for n in range(40))) for _ in others]
     for number in range(40):
         budgets.set(Budget(f"p{number}", Decimal(100)), JULY)

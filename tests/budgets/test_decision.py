@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import pytest
 import sqlalchemy
-from ledger import JULY, opened
+from ledger import JULY, open_state
 
 from hanzo_reports import store
 from hanzo_reports.budgets.budget import Budget, Budgets
@@ -175,7 +175,7 @@ def test_an_id_of_last_month_is_set_aside_in_this_one(budgets, ask):
 
 
 def test_two_who_ask_for_more_with_one_id_set_it_aside_once(address, budgets, ask, lake):
-    others = [budgets, Budgets(opened(address))]
+    others = [budgets, Budgets(open_state(address))]
     for number in range(20):
         event_id = f"r{number}"
         ask(event_id, 1, 0)
@@ -196,7 +196,7 @@ def test_a_hold_is_between_nothing_and_a_month(budgets, lake, hold):
 
 def ask_many(address, folder, worker, start, answers):
     """A process of its own: ten requests, one after the other."""
-    budgets, held = Budgets(opened(address)), store.open(folder)
+    budgets, held = Budgets(open_state(address)), store.open(folder)
     start.wait()
     for number in range(10):
         told = decision(budgets, held, "search", "0.37", event_id=f"w{worker}-{number}", now=JULY + HOUR)

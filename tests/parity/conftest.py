@@ -1,4 +1,4 @@
-"""The same events on every engine: real logs, and logs made by Hypothesis."""
+"""The same events on every engine: real logs, and logs that Hypothesis generates."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def real(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory):
-    """Many small logs that Hypothesis thought of, told apart by their service."""
+def generated(tmp_path_factory):
+    """Many small logs that Hypothesis generates, distinguished by their service."""
     drawn = []
 
     @settings(max_examples=EXAMPLES, phases=[Phase.generate], database=None, deadline=None, derandomize=True)
@@ -76,13 +76,13 @@ def made(tmp_path_factory):
     rows = [{**row, "service": f"log{n}"} for n, log in enumerate(drawn) for row in log]
     rows = [{**row, "event_id": f"e{n}", "ingested_at": NOW} for n, row in enumerate(rows)]
     types = ibis.schema({name: dtype.removeprefix("!") for name, dtype in SCHEMA.items()}).to_pyarrow()
-    folder = tmp_path_factory.mktemp("made") / "warehouse"
+    folder = tmp_path_factory.mktemp("generated") / "warehouse"
     lake = store.open(str(folder), create=True)
     lake.append(ibis.duckdb.connect().create_table("rows", pa.Table.from_pylist(rows, types)), {})
     return Log(folder, "2026-03-25..2026-11-05", "2026-03-25..2026-04-12")
 
 
-@pytest.fixture(scope="session", params=["real", "made"])
+@pytest.fixture(scope="session", params=["real", "generated"])
 def log(request):
     return request.getfixturevalue(request.param)
 
@@ -116,13 +116,13 @@ def engine_of_this_process():
 @pytest.fixture(scope="session")
 def copies(postgres, engine_of_this_process, spark):
     """A function that gives the events of a log on an engine, each copied once."""
-    held = {}
+    new_store = {}
     assert engine_of_this_process
 
     def copy(engine, log):
-        if (engine, log.folder) not in held:
-            held[engine, log.folder] = spark(log.folder) if engine == "spark" else filled(engine, log)
-        return held[engine, log.folder].events()
+        if (engine, log.folder) not in new_store:
+            new_store[engine, log.folder] = spark(log.folder) if engine == "spark" else filled(engine, log)
+        return new_store[engine, log.folder].events()
 
     def filled(engine, log):
         place = postgres.database() if engine == "postgres" else f"chdb://memory/{log.folder.parent.name}"

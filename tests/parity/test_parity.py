@@ -38,7 +38,7 @@ MOVED = ["requests", "cost", "cost_per_request", "cost_per_million_tokens", "err
 
 @pytest.fixture(scope="module")
 def answers():
-    """The lake's answer to each question, asked once for all engines."""
+    """The lake's answer to each question, computed once for all engines."""
     return {}
 
 
@@ -49,43 +49,43 @@ def same(request, log, copies, counted, answers):
     shape = {name: value for name, value in request.node.callspec.params.items() if name != "engine"}
 
     def compare(engine, question, read=ibis.Table.to_pyarrow):
-        asked = f"{request.node.originalname} {shape} {next(place)}"
-        if asked not in answers:
-            answers[asked] = read(question(lake)).to_pylist()
-        expected = answers[asked]
-        found = read(question(copies(engine, log))).to_pylist()
-        assert len(found) == len(expected) > 0
-        for number, (row, wanted) in enumerate(zip(found, expected, strict=True)):
+        key = f"{request.node.originalname} {shape} {next(place)}"
+        if key not in answers:
+            answers[key] = read(question(lake)).to_pylist()
+        expected = answers[key]
+        rows = read(question(copies(engine, log))).to_pylist()
+        assert len(rows) == len(expected) > 0
+        for number, (row, wanted) in enumerate(zip(rows, expected, strict=True)):
             assert list(row) == list(wanted)
             assert {name: row[name] for name in row if not equal(row[name], wanted[name])} == {}, (number, wanted)
-        counted(engine, len(found) * len(found[0]))
-        return len(found) * len(found[0])
+        counted(engine, len(rows) * len(rows[0]))
+        return len(rows) * len(rows[0])
 
     return compare
 
 
-def equal(found, wanted):
+def equal(value, expected):
     """Whether two cells are of one kind and one value; floats to a billionth."""
-    if isinstance(found, float) and isinstance(wanted, float):
-        return math.isclose(found, wanted, rel_tol=1e-9, abs_tol=1e-9)
-    return type(found) is type(wanted) and found == wanted
+    if isinstance(value, float) and isinstance(expected, float):
+        return math.isclose(value, expected, rel_tol=1e-9, abs_tol=1e-9)
+    return type(value) is type(expected) and value == expected
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_every_metric(same, log, engine, zone, shape):
-    span, asked = SHAPES[shape]
-    window = Window.parse(getattr(log, span), now=NOW, timezone=zone)
-    assert same(engine, lambda events: aggregate(events, window, METRICS, **asked))
+    length, options = SHAPES[shape]
+    window = Window.parse(getattr(log, length), now=NOW, timezone=zone)
+    assert same(engine, lambda events: aggregate(events, window, METRICS, **options))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_costs_taken_apart_by_the_price_list(same, log, engine, shape):
-    span, asked = SHAPES[shape]
-    window = Window.parse(getattr(log, span), now=NOW, timezone=ZONES[3])
-    assert same(engine, lambda events: costs(split_costs(events), window, ["cost", *sorted(SPLIT)], **asked))
+    length, options = SHAPES[shape]
+    window = Window.parse(getattr(log, length), now=NOW, timezone=ZONES[3])
+    assert same(engine, lambda events: costs(split_costs(events), window, ["cost", *sorted(SPLIT)], **options))
 
 
 @pytest.mark.parametrize(

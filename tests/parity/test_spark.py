@@ -1,4 +1,4 @@
-"""The lake read by a Spark cluster: opened, asked, exported, reported on, and a worker lost."""
+"""The lake read by a Spark cluster: opened, question, exported, reported on, and a worker lost."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from waiting import TIMEOUT, wait_until
 
 import hanzo_reports as hr
 from hanzo_reports import store
@@ -55,17 +56,17 @@ def test_exports_are_the_same_files(on_spark, on_duckdb, tmp_path):
 def test_threads_do_not_disturb_each_other(on_spark, on_duckdb):
     questions = [{"by": ["model"]}, {"by": ["project"]}, {"every": "day"}, {}] * 2
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda asked: on_spark.usage("7d", **asked).rows(), questions))
-    assert found == [on_duckdb.usage("7d", **asked).rows() for asked in questions]
+        answers = list(pool.map(lambda question: on_spark.usage("7d", **question).rows(), questions))
+    assert answers == [on_duckdb.usage("7d", **question).rows() for question in questions]
 
 
 def test_what_is_loaded_meanwhile_is_seen_by_the_next_question(cluster, tmp_path):
-    held = store.open(store.address_for_engine(str(tmp_path / "lake"), "spark", cluster.master), create=True)
-    assert held.events().count().to_pyarrow().as_py() == 0
-    assert held.quarantine().count().to_pyarrow().as_py() == 0
-    hr.open(held.url, now=NOW).sample(days=1, per_day=50)
+    new_store = store.open(store.address_for_engine(str(tmp_path / "lake"), "spark", cluster.master), create=True)
+    assert new_store.events().count().to_pyarrow().as_py() == 0
+    assert new_store.quarantine().count().to_pyarrow().as_py() == 0
+    hr.open(new_store.url, now=NOW).sample(days=1, per_day=50)
     assert (
-        held.events().count().to_pyarrow().as_py()
+        new_store.events().count().to_pyarrow().as_py()
         == hr.open(str(tmp_path / "lake")).events.count().to_pyarrow().as_py()
     )
 
@@ -77,7 +78,7 @@ def test_a_report_asks_the_cluster_from_its_own_process(on_spark, tmp_path):
 
 
 def test_a_worker_killed_in_the_middle_of_a_query_changes_no_number(on_spark, on_duckdb, cluster):
-    asked = {
+    question = {
         "range": "8d",
         "metrics": ["requests", "cost", "latency_p99", "active_users"],
         "by": ["model"],
@@ -87,17 +88,19 @@ def test_a_worker_killed_in_the_middle_of_a_query_changes_no_number(on_spark, on
     session = events.get_backend().session
     for name, value in {"maxPartitionBytes": "2000", "openCostInBytes": "0", "maxPartitionNum": "10000"}.items():
         session.conf.set(f"spark.sql.files.{name}", value)  # hundreds of tasks
-    window = on_spark.window(asked.pop("range"))
+    window = on_spark.window(question.pop("range"))
     answer = {}
     asking = threading.Thread(
-        target=lambda: answer.update(rows=hr.usage(events, window, **asked).to_pyarrow().to_pylist())
+        target=lambda: answer.update(rows=hr.usage(events, window, **question).to_pyarrow().to_pylist())
     )
     tracker = session.sparkContext.statusTracker()
     executors = session.sparkContext._jsc.sc().getExecutorMemoryStatus  # noqa: SLF001  # the only way to count them
-    end = time.monotonic() + 60
-    while executors().size() < 3 and time.monotonic() < end:  # the driver's is one of them
-        on_spark.usage("7d", by=["user"], every="hour").rows()
-    assert executors().size() == 3
+
+    def has_two_executors():
+        on_spark.usage("7d", by=["user"], every="hour").rows()  # Spark starts them for work
+        return executors().size() == 3  # the driver is one of them
+
+    wait_until(has_two_executors, "both workers have an executor")
     asking.start()
 
     def halfway():
@@ -108,21 +111,21 @@ def test_a_worker_killed_in_the_middle_of_a_query_changes_no_number(on_spark, on
         time.sleep(0.005)
     assert asking.is_alive(), "the answer came before the worker could be killed"
     cluster.kill(cluster.workers.pop())
-    asking.join(120)
+    asking.join(TIMEOUT)
     cluster.workers.append(cluster.worker())
-    assert answer["rows"] == hr.usage(on_duckdb.store.events(), window, **asked).to_pyarrow().to_pylist()
+    assert answer["rows"] == hr.usage(on_duckdb.store.events(), window, **question).to_pyarrow().to_pylist()
 
 
 def test_no_java_says_what_to_install(sample_store):
-    done = subprocess.run(
+    process = subprocess.run(
         [Path(sys.executable).with_name("hanzo-reports"), "--store", sample_store, "--now", NOW, "usage"],
         env={**os.environ, "JAVA_HOME": str(sample_store), "HANZO_REPORTS_ENGINE": "spark"},
         check=False, capture_output=True, text=True,
     )  # fmt: skip
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "hanzo-reports: Spark needs Java 17" in done.stderr
-    assert "openjdk-17-jre-headless" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert (process.returncode, process.stdout) == (1, "")
+    assert "hanzo-reports: Spark needs Java 17" in process.stderr
+    assert "openjdk-17-jre-headless" in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 def test_a_master_that_does_not_answer_is_named(sample_store, monkeypatch):

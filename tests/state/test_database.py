@@ -23,8 +23,8 @@ def lake(tmp_path):
     return store.open(str(tmp_path / "lake"), create=True)
 
 
-def set_budget(held, project="search"):
-    Budgets(held.state).set(Budget(project, Decimal(100), on_exceed="hard_limit"), JULY)
+def set_budget(new_store, project="search"):
+    Budgets(new_store.state).set(Budget(project, Decimal(100), on_exceed="hard_limit"), JULY)
 
 
 def projects_in_file_alone(path, tmp_path):
@@ -49,8 +49,8 @@ from datetime import datetime, UTC
 from decimal import Decimal
 from hanzo_reports import store
 from hanzo_reports.budgets.budget import Budget, Budgets
-held = store.open(sys.argv[1])
-Budgets(held.state).set(Budget(sys.argv[2], Decimal(100)), datetime(2025, 7, 1, tzinfo=UTC))
+new_store = store.open(sys.argv[1])
+Budgets(new_store.state).set(Budget(sys.argv[2], Decimal(100)), datetime(2025, 7, 1, tzinfo=UTC))
 exec(sys.argv[3])
 """
 
@@ -59,7 +59,7 @@ def run_setting(lake, project, after="", **options):
     return subprocess.run([sys.executable, "-c", SET_BUDGET, lake.url, project, after], check=False, **options)
 
 
-@pytest.mark.parametrize("after", ["", "raise SystemExit(1)", "raise ValueError", "held.state.connect()"])
+@pytest.mark.parametrize("after", ["", "raise SystemExit(1)", "raise ValueError", "new_store.state.connect()"])
 def test_after_each_process_the_file_alone_has_everything(lake, tmp_path, after):
     run_setting(lake, "search", after, stderr=subprocess.DEVNULL)
     assert projects_in_file_alone(lake.folder / "state.db", tmp_path) == ["search"]
@@ -96,16 +96,16 @@ def test_a_reader_in_a_transaction_keeps_its_snapshot_and_blocks_nobody(lake, tm
 
 
 def test_what_a_killed_process_wrote_is_in_the_file_after_the_next(lake, tmp_path):
-    done = run_setting(lake, "search", "import os; os.kill(os.getpid(), 9)")
-    assert done.returncode == -signal.SIGKILL
+    process = run_setting(lake, "search", "import os; os.kill(os.getpid(), 9)")
+    assert process.returncode == -signal.SIGKILL
     store.open(lake.url).state.dispose()
     assert projects_in_file_alone(lake.folder / "state.db", tmp_path) == ["search"]
 
 
 def test_a_store_that_is_no_longer_used_leaves_a_complete_file(tmp_path):
-    held = store.open(str(tmp_path / "lake"), create=True)
-    set_budget(held)
-    del held
+    new_store = store.open(str(tmp_path / "lake"), create=True)
+    set_budget(new_store)
+    del new_store
     gc.collect()
     assert projects_in_file_alone(tmp_path / "lake" / "state.db", tmp_path) == ["search"]
 

@@ -41,16 +41,16 @@ def reopen(request, tmp_path):
         one.state.dispose()
 
 
-def set_budget(held, project="search"):
-    return Budgets(held.state).set(Budget(project, Decimal(100), on_exceed="hard_limit"), JULY)
+def set_budget(new_store, project="search"):
+    return Budgets(new_store.state).set(Budget(project, Decimal(100), on_exceed="hard_limit"), JULY)
 
 
-def decide(held, project="search"):
-    return decision(Budgets(held.state), held, project, 5, event_id="e1", now=JULY)
+def decide(new_store, project="search"):
+    return decision(Budgets(new_store.state), new_store, project, 5, event_id="e1", now=JULY)
 
 
-def empty(held, table):
-    with held.state.begin() as connection:
+def empty(new_store, table):
+    with new_store.state.begin() as connection:
         connection.execute(sqlalchemy.delete(table))
 
 
@@ -63,14 +63,14 @@ def test_an_emptied_state_is_an_error_wherever_it_is_asked(reopen):
     set_budget(reopen())
     assert not decision(Budgets(reopen().state), reopen(), "search", 101, event_id="e", now=JULY).allowed
     empty(reopen(), BUDGETS)
-    held = reopen()
+    new_store = reopen()
     for ask in (
-        lambda: decide(held),
-        lambda: decide(held, "another project"),
-        lambda: Budgets(held.state).all(),
-        lambda: Budgets(held.state).get("search"),
-        lambda: Budgets(held.state).remove("search"),
-        lambda: set_budget(held, "another project"),
+        lambda: decide(new_store),
+        lambda: decide(new_store, "another project"),
+        lambda: Budgets(new_store.state).all(),
+        lambda: Budgets(new_store.state).get("search"),
+        lambda: Budgets(new_store.state).remove("search"),
+        lambda: set_budget(new_store, "another project"),
     ):
         with pytest.raises(StoreError, match=LOST):
             ask()
@@ -87,10 +87,10 @@ def test_the_last_budget_can_be_removed_and_set_again(reopen):
 
 
 def test_a_transaction_that_fails_records_nothing(reopen, monkeypatch):
-    held = reopen()
+    new_store = reopen()
     monkeypatch.setattr("hanzo_reports.budgets.budget.REVISIONS", BUDGETS)  # the step before the record
     with pytest.raises(sqlalchemy.exc.SQLAlchemyError):
-        set_budget(held)
+        set_budget(new_store)
     monkeypatch.undo()
     assert Budgets(reopen().state).all() == []
 
@@ -157,8 +157,8 @@ def test_another_setting_of_the_state_is_noticed(clickhouse, tmp_path):
     set_budget(store.open(clickhouse, create=True, state=str(tmp_path / "state.db")))
     with pytest.raises(StoreError, match=r"state in .*elsewhere\.db has no budgets.*ALTER TABLE loads DELETE"):
         decide(store.open(clickhouse, state=str(tmp_path / "elsewhere.db")))
-    held = store.open(clickhouse, state=str(tmp_path / "state.db"))
-    assert (held.version, held.loads()) == ("0", [])
+    new_store = store.open(clickhouse, state=str(tmp_path / "state.db"))
+    assert (new_store.version, new_store.loads()) == ("0", [])
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "[1]", "null", "\0"])

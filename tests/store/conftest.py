@@ -55,7 +55,7 @@ def lake(tmp_path):
 
 
 @pytest.fixture(params=["lake", "postgres", "clickhouse"])
-def held(request, tmp_path):
+def new_store(request, tmp_path):
     """An empty store of each kind that keeps the whole protocol."""
     if request.param == "lake":
         return store.open(str(tmp_path / "lake"), create=True)
@@ -66,7 +66,7 @@ def held(request, tmp_path):
 @pytest.fixture
 def ids():
     """A function that gives the sorted ids that a store holds."""
-    return lambda held: sorted(held.events().event_id.to_pyarrow().to_pylist())
+    return lambda new_store: sorted(new_store.events().event_id.to_pyarrow().to_pylist())
 
 
 def _table(schema, values, flags):

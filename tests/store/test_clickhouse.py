@@ -25,22 +25,22 @@ SECRET = "hunter2"  # noqa: S105  # nobody's
 
 
 @pytest.fixture
-def held(clickhouse):
+def new_store(clickhouse):
     return store.open(clickhouse, create=True)
 
 
-def tables(held):
+def tables(new_store):
     query = "SELECT name FROM system.tables WHERE database = currentDatabase() ORDER BY name"
-    return [name for [name] in held._client.query(query).result_rows]
+    return [name for [name] in new_store._client.query(query).result_rows]
 
 
-def test_a_connection_waits_for_the_next_table_which_sees_what_came_meanwhile(held, events, monkeypatch):
-    held.append(events("ab"), {})
-    assert held.events().count().to_pyarrow().as_py() == 2
+def test_a_connection_waits_for_the_next_table_which_sees_what_came_meanwhile(new_store, events, monkeypatch):
+    new_store.append(events("ab"), {})
+    assert new_store.events().count().to_pyarrow().as_py() == 2
     gc.collect()
-    held.append(events("abc"), {})
-    monkeypatch.setattr(held._server, "connect", None)
-    assert held.events().count().to_pyarrow().as_py() == 3
+    new_store.append(events("abc"), {})
+    monkeypatch.setattr(new_store._server, "connect", None)
+    assert new_store.events().count().to_pyarrow().as_py() == 3
 
 
 def test_real_logs_are_loaded_once_and_exported_as_from_the_lake(clickhouse, tmp_path, monkeypatch):
@@ -55,120 +55,120 @@ def test_real_logs_are_loaded_once_and_exported_as_from_the_lake(clickhouse, tmp
     assert [ws.condition()["events"] for ws in opened] == [loads[0].read] * 2
 
 
-def test_a_batch_whose_answer_was_lost_is_sent_again_and_is_there_once(held, events, ids, monkeypatch):
-    send, lost = held._client.insert_arrow, []
+def test_a_batch_whose_answer_was_lost_is_sent_again_and_is_there_once(new_store, events, ids, monkeypatch):
+    send, lost = new_store._client.insert_arrow, []
 
-    def insert(table, *given, **named):
-        send(table, *given, **named)
+    def insert(table, *arguments, **options):
+        send(table, *arguments, **options)
         if not table.endswith("_ids") and not lost:
             lost.append(table)
             raise OperationalError
 
-    monkeypatch.setattr(held._client, "insert_arrow", insert)
-    assert held.append(events("abc"), {}).accepted == 3
+    monkeypatch.setattr(new_store._client, "insert_arrow", insert)
+    assert new_store.append(events("abc"), {}).accepted == 3
     assert lost
-    assert ids(held) == ["a", "b", "c"]
+    assert ids(new_store) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("step", ["_send", "_attach"])
 def test_a_server_that_dies_mid_load_has_nothing_of_it_and_the_load_can_be_done_again(
-    held, events, ids, monkeypatch, step
+    new_store, events, ids, monkeypatch, step
 ):
-    held.append(events("a"), {})
-    before = held.version
+    new_store.append(events("a"), {})
+    before = new_store.version
 
     def die(*_):
         raise OperationalError
 
     with monkeypatch.context() as patched:
-        patched.setattr(held, step, die)
+        patched.setattr(new_store, step, die)
         with pytest.raises(StoreError, match=r"does not answer.*run the same again"):
-            held.append(events("abc"), {})
-    assert (ids(held), held.version, len(held.loads())) == (["a"], before, 1)
-    assert held.append(events("abc"), {}).accepted == 2
-    assert ids(held) == ["a", "b", "c"]
+            new_store.append(events("abc"), {})
+    assert (ids(new_store), new_store.version, len(new_store.loads())) == (["a"], before, 1)
+    assert new_store.append(events("abc"), {}).accepted == 2
+    assert ids(new_store) == ["a", "b", "c"]
 
 
-def test_a_load_that_died_after_its_rows_were_in_is_a_commit(held, events, ids, monkeypatch):
-    insert = held._client.insert
+def test_a_load_that_died_after_its_rows_were_in_is_a_commit(new_store, events, ids, monkeypatch):
+    insert = new_store._client.insert
 
-    def die_at_the_mark(table, rows, **named):
+    def die_at_the_mark(table, rows, **options):
         if rows[0][1]:
             raise OperationalError
-        insert(table, rows, **named)
+        insert(table, rows, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(held._client, "insert", die_at_the_mark)
+        patched.setattr(new_store._client, "insert", die_at_the_mark)
         with pytest.raises(StoreError):
-            held.append(events("ab"), {"load_id": "one"})
-    assert ids(held) == ["a", "b"]
-    assert [load["load_id"] for load in held.loads()] == ["one"]
-    assert held.version != "0"
-    assert held.append(events("ab"), {}).duplicates == 2
+            new_store.append(events("ab"), {"load_id": "one"})
+    assert ids(new_store) == ["a", "b"]
+    assert [load["load_id"] for load in new_store.loads()] == ["one"]
+    assert new_store.version != "0"
+    assert new_store.append(events("ab"), {}).duplicates == 2
 
 
-def test_two_loaders_of_the_same_rows_at_once_leave_each_row_once(held, events, ids, monkeypatch):
-    other, attach = store.open(held.url), held._attach
+def test_two_loaders_of_the_same_rows_at_once_leave_each_row_once(new_store, events, ids, monkeypatch):
+    other, attach = store.open(new_store.url), new_store._attach
 
     def overtaken(table, stage):
         assert other.append(events("abc"), {"load_id": "other"}).accepted == 3
         attach(table, stage)
 
-    monkeypatch.setattr(held, "_attach", overtaken)
-    held.append(events("abcd"), {"load_id": "one"})
-    assert ids(held) == ["a", "b", "c", "d"]
-    assert held.compact() > 0
-    assert ids(held) == ["a", "b", "c", "d"]
+    monkeypatch.setattr(new_store, "_attach", overtaken)
+    new_store.append(events("abcd"), {"load_id": "one"})
+    assert ids(new_store) == ["a", "b", "c", "d"]
+    assert new_store.compact() > 0
+    assert ids(new_store) == ["a", "b", "c", "d"]
 
 
-def test_two_loaders_of_one_id_with_different_times_at_once(held, events, ids, monkeypatch):
-    other, attach = store.open(held.url), held._attach
+def test_two_loaders_of_one_id_with_different_times_at_once(new_store, events, ids, monkeypatch):
+    other, attach = store.open(new_store.url), new_store._attach
 
     def overtaken(table, stage):
         other.append(events("a", start=datetime(2030, 1, 1, tzinfo=UTC)), {})
         attach(table, stage)
 
-    monkeypatch.setattr(held, "_attach", overtaken)
-    held.append(events("a"), {})
-    assert ids(held) == ["a"]
+    monkeypatch.setattr(new_store, "_attach", overtaken)
+    new_store.append(events("a"), {})
+    assert ids(new_store) == ["a"]
 
 
-def test_without_events_it_says_so_and_far_instants_are_found(held, events, tmp_path, monkeypatch):
+def test_without_events_it_says_so_and_far_instants_are_found(new_store, events, tmp_path, monkeypatch):
     monkeypatch.setenv("HANZO_REPORTS_STATE", str(tmp_path / "state.db"))
     far = datetime(2150, 1, 2, tzinfo=UTC)
-    ws = hr.open(held.url, now=far + timedelta(days=1))
-    assert [told.basis for told in ws.forecasts()] == ["no forecast: no spend in the history"]
+    ws = hr.open(new_store.url, now=far + timedelta(days=1))
+    assert [forecast.basis for forecast in ws.forecasts()] == ["no forecast: no spend in the history"]
     assert ws.usage("all", every="day").rows() == []
-    held.append(events(["a", "b"], start=far), {})
+    new_store.append(events(["a", "b"], start=far), {})
     assert ws.usage("2150-01-01..2150-01-03", ["requests"]).rows()[0]["requests"] == 2
 
 
-def test_compaction_merges_parts_and_changes_no_row(held, events, ids):
+def test_compaction_merges_parts_and_changes_no_row(new_store, events, ids):
     for number in range(4):
-        held.append(events([f"{number}{letter}" for letter in "abc"]), {})
-    before = ids(held)
-    assert held.compact() == 3
-    assert held.compact() == 0
-    assert ids(held) == before
-    assert len(held.loads()) == 4
+        new_store.append(events([f"{number}{letter}" for letter in "abc"]), {})
+    before = ids(new_store)
+    assert new_store.compact() == 3
+    assert new_store.compact() == 0
+    assert ids(new_store) == before
+    assert len(new_store.loads()) == 4
 
 
-def test_a_load_leaves_no_table_behind_and_removes_those_of_dead_ones(held, events, monkeypatch):
-    held._client.command("CREATE TABLE load_dead (x Int8) ENGINE = Memory")
-    held.append(events("a"), {})
-    assert tables(held) == ["events", "load_dead", "loads", "quarantine"]
+def test_a_load_leaves_no_table_behind_and_removes_those_of_dead_ones(new_store, events, monkeypatch):
+    new_store._client.command("CREATE TABLE load_dead (x Int8) ENGINE = Memory")
+    new_store.append(events("a"), {})
+    assert tables(new_store) == ["events", "load_dead", "loads", "quarantine"]
     monkeypatch.setattr(stores, "_ABANDONED_TABLES", stores._ABANDONED_TABLES.replace("- 86400", "+ 86400"))
-    held.append(events("b"), {})
-    assert tables(held) == ["events", "loads", "quarantine"]
+    new_store.append(events("b"), {})
+    assert tables(new_store) == ["events", "loads", "quarantine"]
 
 
-def test_missing_rights_are_named(held, events):
-    held._client.set_client_setting("readonly", 1)
+def test_missing_rights_are_named(new_store, events):
+    new_store._client.set_client_setting("readonly", 1)
     with pytest.raises(StoreError, match=r"readonly mode.*grant"):
-        held.append(events("a"), {})
+        new_store.append(events("a"), {})
 
 
-def test_a_table_of_something_else_is_left_alone(clickhouse, held):
+def test_a_table_of_something_else_is_left_alone(clickhouse, new_store):
     other = f"{clickhouse}_other"
     server = ClickHouseServer(other)
     server.connect(database=False).command(f"CREATE DATABASE {server.database}")
@@ -178,40 +178,40 @@ def test_a_table_of_something_else_is_left_alone(clickhouse, held):
     ):
         store.open(other, create=True)
     assert server.connect().query("SELECT count() FROM events").result_rows == [(0,)]
-    held._client.command(f"DROP DATABASE {server.database}")
+    new_store._client.command(f"DROP DATABASE {server.database}")
 
 
-def test_no_store_and_no_database_say_how_to_make_one(clickhouse, held):
+def test_no_store_and_no_database_say_how_to_make_one(clickhouse, new_store):
     with pytest.raises(StoreError, match="there is no such database; run `hanzo-reports init --store chdb://"):
         store.open(f"{clickhouse}_none")
     for table in ("events", "loads", "quarantine"):
-        held._client.command(f"DROP TABLE {table}")
+        new_store._client.command(f"DROP TABLE {table}")
     with pytest.raises(StoreError, match=r"No store at chdb://.*; run `hanzo-reports init --store chdb://"):
         store.open(clickhouse)
 
 
-def test_a_server_that_is_too_old_says_which_is_needed(held, monkeypatch):
-    assert check_tables(held._server, held._client)
-    monkeypatch.setattr(held._client, "server_version", "24.3.18.7")
+def test_a_server_that_is_too_old_says_which_is_needed(new_store, monkeypatch):
+    assert check_tables(new_store._server, new_store._client)
+    monkeypatch.setattr(new_store._client, "server_version", "24.3.18.7")
     with pytest.raises(StoreError, match=r"is ClickHouse 24\.3\.18\.7; upgrade it to 24\.12 or newer"):
-        check_tables(held._server, held._client)
+        check_tables(new_store._server, new_store._client)
 
 
-def test_a_newer_format_is_not_touched(clickhouse, held):
-    held._client.command("ALTER TABLE events MODIFY COMMENT 'hanzo-reports store format 2'")
+def test_a_newer_format_is_not_touched(clickhouse, new_store):
+    new_store._client.command("ALTER TABLE events MODIFY COMMENT 'hanzo-reports store format 2'")
     with pytest.raises(StoreVersionError, match="upgrade hanzo-reports"):
         store.open(clickhouse, create=True)
 
 
 def test_a_server_that_does_not_answer_is_one_line_without_a_secret():
     address = f"clickhouse://ann:{SECRET}@127.0.0.1:1/usage"
-    done = subprocess.run(
+    process = subprocess.run(
         [Path(sys.executable).with_name("hanzo-reports"), "--store", address, "usage"],
         check=False, capture_output=True, text=True,
     )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
-    assert done.stderr.startswith("hanzo-reports: clickhouse://ann@127.0.0.1:1/usage does not answer;")
-    assert SECRET not in done.stderr
+    assert (process.returncode, process.stdout, process.stderr.count("\n")) == (1, "", 1)
+    assert process.stderr.startswith("hanzo-reports: clickhouse://ann@127.0.0.1:1/usage does not answer;")
+    assert SECRET not in process.stderr
 
 
 @pytest.mark.parametrize(
@@ -225,10 +225,10 @@ def test_a_server_that_does_not_answer_is_one_line_without_a_secret():
     ],
 )
 def test_what_a_server_says_is_one_line(code, says):
-    said = str(translate_error("clickhouse://ann@db/usage", OperationalError(code)))
-    assert says in said
-    assert "\n" not in said
-    assert "version" not in said
+    message = str(translate_error("clickhouse://ann@db/usage", OperationalError(code)))
+    assert says in message
+    assert "\n" not in message
+    assert "version" not in message
 
 
 @pytest.mark.parametrize(
@@ -251,18 +251,18 @@ def test_the_state_is_where_the_setting_says(clickhouse, tmp_path, database, mon
         state.dispose()
 
 
-def test_the_statements_for_a_cluster_are_ones_that_the_engine_reads(held):
+def test_the_statements_for_a_cluster_are_ones_that_the_engine_reads(new_store):
     server = ClickHouseServer("clickhouse://db/usage?cluster=big")
     statements = [statement for table in COLUMNS for statement in create_statements(server, table, table)]
     assert len(statements) == 6
     for statement in statements:
         assert "ON CLUSTER `big`" in statement
-        assert held._client.query(f"EXPLAIN AST {statement}").result_rows
+        assert new_store._client.query(f"EXPLAIN AST {statement}").result_rows
 
 
 def test_a_folder_that_another_process_has_open_says_so(tmp_path):
-    code = "import sys; from hanzo_reports import store; held = store.open(sys.argv[1], create=True); input('open\\n')"
-    place = f"chdb://{tmp_path}/held"
+    code = "import sys; from hanzo_reports import store; one = store.open(sys.argv[1], create=True); input('open\\n')"
+    place = f"chdb://{tmp_path}/new_store"
     with subprocess.Popen(
         [sys.executable, "-c", code, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
@@ -273,7 +273,7 @@ def test_a_folder_that_another_process_has_open_says_so(tmp_path):
 
 
 def test_an_answer_that_breaks_off_says_where_to_look():
-    said = str(
+    message = str(
         translate_error("clickhouse://ann@db/usage", pa.ArrowInvalid("Expected to read 1330795073 metadata bytes"))
     )
-    assert said.startswith("clickhouse://ann@db/usage broke off its answer")
+    assert message.startswith("clickhouse://ann@db/usage broke off its answer")

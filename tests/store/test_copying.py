@@ -19,18 +19,18 @@ def other(tmp_path):
     return store.open(str(tmp_path / "other"), create=True)
 
 
-def checksum(held):
+def checksum(new_store):
     """A number made of every cell, whatever the order of the rows."""
-    rows = held.events().to_pyarrow()  # noqa: F841  # DuckDB finds it by its name
+    rows = new_store.events().to_pyarrow()  # noqa: F841  # DuckDB finds it by its name
     return duckdb.sql("SELECT count(*), sum(hash(COLUMNS(*))::HUGEINT) FROM rows").fetchone()
 
 
-def filled(held, events, bad_rows, days=9):
+def filled(new_store, events, bad_rows, days=9):
     ids = [f"é{n}" for n in range(days * 24)]
     cost = [Decimal(n) / 10**9 if n % 3 else None for n in range(days * 24)]
-    held.append(events(ids, cost=cost, latency_ms=[n / 7 for n in range(days * 24)]), {"source": "litellm"})
-    held.add_to_quarantine(bad_rows("xyz"))
-    return held
+    new_store.append(events(ids, cost=cost, latency_ms=[n / 7 for n in range(days * 24)]), {"source": "litellm"})
+    new_store.add_to_quarantine(bad_rows("xyz"))
+    return new_store
 
 
 def test_lake_to_postgres_to_lake_is_the_same_to_the_last_cell(lake, database, other, events, bad_rows):
@@ -46,13 +46,13 @@ def test_lake_to_postgres_to_lake_is_the_same_to_the_last_cell(lake, database, o
     assert (load["source"], load["paths"], load["read"], load["accepted"]) == ("copy", lake.url, 216, 216)
 
 
-def test_a_copy_done_again_copies_nothing(lake, held, events, bad_rows):
-    if held.url == lake.url:
-        held = store.open(f"{lake.url}-2", create=True)
-    copy_store(filled(lake, events, bad_rows), held, now=NOW)
-    version = held.version
-    again = copy_store(lake, held, now=NOW)
-    assert (again.accepted, again.skipped, again.equal, held.version) == (0, 216, True, version)
+def test_a_copy_done_again_copies_nothing(lake, new_store, events, bad_rows):
+    if new_store.url == lake.url:
+        new_store = store.open(f"{lake.url}-2", create=True)
+    copy_store(filled(lake, events, bad_rows), new_store, now=NOW)
+    version = new_store.version
+    again = copy_store(lake, new_store, now=NOW)
+    assert (again.accepted, again.skipped, again.equal, new_store.version) == (0, 216, True, version)
 
 
 def test_a_copy_that_was_stopped_goes_on_where_it_was(lake, database, events, bad_rows, monkeypatch):
@@ -69,8 +69,8 @@ def test_a_copy_that_was_stopped_goes_on_where_it_was(lake, database, events, ba
     with pytest.raises(KeyboardInterrupt):
         copy_store(filled(lake, events, bad_rows), middle, now=NOW)
     monkeypatch.setattr(middle, "append", append)
-    done = copy_store(lake, middle, now=NOW, progress=shares.append)
-    assert (done.accepted, done.skipped, done.equal) == (120, 96, True)
+    result = copy_store(lake, middle, now=NOW, progress=shares.append)
+    assert (result.accepted, result.skipped, result.equal) == (120, 96, True)
     assert shares == sorted(shares)
     assert shares[-1] == 1
     assert len(middle.loads()) == 2 + 3
@@ -79,22 +79,22 @@ def test_a_copy_that_was_stopped_goes_on_where_it_was(lake, database, events, ba
 def test_what_differs_is_named_by_its_day(lake, other, events, bad_rows):
     filled(lake, events, bad_rows)
     other.append(events("z", start=datetime(2025, 6, 3, tzinfo=UTC)), {})
-    done = copy_store(lake, other, now=NOW)
-    assert (done.equal, [str(day) for day in done.days]) == (False, ["2025-06-03"])
-    assert done.target["events"] == done.source["events"] + 1
+    result = copy_store(lake, other, now=NOW)
+    assert (result.equal, [str(day) for day in result.days]) == (False, ["2025-06-03"])
+    assert result.target["events"] == result.source["events"] + 1
 
 
 def test_a_day_of_as_many_other_events_is_not_taken_for_the_same(lake, other, events):
     lake.append(events(["a1", "a2"]), {})
     other.append(events(["b1", "b2"]), {})
-    done = copy_store(lake, other, now=NOW)
-    assert (done.accepted, done.skipped, done.equal, done.target["events"]) == (2, 0, False, 4)
+    result = copy_store(lake, other, now=NOW)
+    assert (result.accepted, result.skipped, result.equal, result.target["events"]) == (2, 0, False, 4)
 
 
 def test_more_in_the_quarantine_of_the_target_is_a_difference(lake, other, events, bad_rows):
     other.add_to_quarantine(bad_rows("w"))
-    done = copy_store(filled(lake, events, bad_rows), other, now=NOW)
-    assert (done.equal, done.days, done.target["quarantined"]) == (False, [], 4)
+    result = copy_store(filled(lake, events, bad_rows), other, now=NOW)
+    assert (result.equal, result.days, result.target["quarantined"]) == (False, [], 4)
 
 
 def test_made_up_events_stay_marked(lake, other, events):
@@ -104,8 +104,8 @@ def test_made_up_events_stay_marked(lake, other, events):
 
 
 def test_a_store_without_events(lake, other):
-    done = copy_store(lake, other, now=NOW)
-    assert (done.accepted, done.equal, done.source["events"], done.source["cost"]) == (0, True, 0, None)
+    result = copy_store(lake, other, now=NOW)
+    assert (result.accepted, result.equal, result.source["events"], result.source["cost"]) == (0, True, 0, None)
 
 
 def test_a_day_larger_than_a_piece_is_one_commit(lake, other, events, monkeypatch):

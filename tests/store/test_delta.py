@@ -45,13 +45,13 @@ def test_a_window_leaves_out_the_files_of_other_days(lake, events):
     day = datetime(2025, 6, 3, tzinfo=UTC)
     west = day.astimezone(datetime.fromisoformat("2025-06-01T00:00-07:00").tzinfo)
 
-    def found(*window):
+    def ids_between(*window):
         return sorted(lake.events(*window).event_id.to_pyarrow().to_pylist())
 
-    assert found(day) == found(west) == list("cdef")
-    assert found(None, day) == list("abc")
-    assert found(day, day + timedelta(hours=1)) == ["c"]
-    assert found(datetime(2030, 1, 1, tzinfo=UTC)) == []
+    assert ids_between(day) == ids_between(west) == list("cdef")
+    assert ids_between(None, day) == list("abc")
+    assert ids_between(day, day + timedelta(hours=1)) == ["c"]
+    assert ids_between(datetime(2030, 1, 1, tzinfo=UTC)) == []
 
 
 def test_a_long_load_is_one_file_a_day(lake, events):
@@ -61,11 +61,11 @@ def test_a_long_load_is_one_file_a_day(lake, events):
 
 @pytest.mark.parametrize("name", ["two words", "it's", "a[b]c*?", "100%", "day=2025-06-01"])
 def test_any_folder_name(tmp_path, events, ids, name):
-    held = store.open(str(tmp_path / name), create=True)
-    held.append(events("ab"), {})
-    held.append(events("bc"), {})
-    assert held.compact() == 2
-    assert ids(held) == ["a", "b", "c"]
+    new_store = store.open(str(tmp_path / name), create=True)
+    new_store.append(events("ab"), {})
+    new_store.append(events("bc"), {})
+    assert new_store.compact() == 2
+    assert ids(new_store) == ["a", "b", "c"]
 
 
 def test_compaction_merges_days_sorts_them_and_changes_no_row(lake, events):
@@ -73,10 +73,10 @@ def test_compaction_merges_days_sorts_them_and_changes_no_row(lake, events):
         lake.append(
             events([f"{number}{hour}" for hour in range(30)], start=datetime(2025, 6, 1, 3 - number, tzinfo=UTC)), {}
         )
-    before, held = lake.events(), lake.events().order_by("event_id").to_pyarrow()
+    before, new_store = lake.events(), lake.events().order_by("event_id").to_pyarrow()
     assert len(parquet(lake.folder)) == 8
     assert lake.compact() == 8
-    assert lake.events().order_by("event_id").to_pyarrow().equals(held)
+    assert lake.events().order_by("event_id").to_pyarrow().equals(new_store)
     assert before.count().to_pyarrow().as_py() == 120, "a reader of the old version still has its files"
     newest = sorted(parquet(lake.folder), key=lambda path: path.stat().st_mtime)[-2:]
     for path in newest:
@@ -106,7 +106,7 @@ def test_scratch_is_gone_after_success_and_failure(lake):
             raise ZeroDivisionError
 
     with lake.scratch() as temporary:
-        (temporary / "done").touch()
+        (temporary / "whole").touch()
     with pytest.raises(ZeroDivisionError):
         fail()
     assert list((lake.folder / "scratch").iterdir()) == []
@@ -129,5 +129,5 @@ print(duckdb.connect().execute("SELECT current_setting('enable_progress_bar')").
 con = store.open({str(tmp_path / "lake")!r}, create=True).events().get_backend()
 print(con.con.execute("SELECT current_setting('enable_progress_bar')").fetchone()[0])
 """
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == ["True", "False"]
+    process = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert process.stdout.split() == ["True", "False"]

@@ -21,33 +21,33 @@ def loaded(lake, events):
     return lake
 
 
-def commit_path(held, number):
-    return held.folder / "events" / "_delta_log" / f"{number:020}.json"
+def commit_path(new_store, number):
+    return new_store.folder / "events" / "_delta_log" / f"{number:020}.json"
 
 
 def lines(path):
     return path.read_bytes().splitlines(keepends=True)
 
 
-def count(held):
-    return held.events().count().to_pyarrow().as_py()
+def count(new_store):
+    return new_store.events().count().to_pyarrow().as_py()
 
 
-def readers(held, events):
+def readers(new_store, events):
     """Everything that reads the events, in a store that is opened anew."""
-    again = store.open(held.url)
+    again = store.open(new_store.url)
     return [
         again.events,
         lambda: again.version,
         again.loads,
         again.compact,
         lambda: again.append(events("z"), {}),
-        lambda: hasattr(store.open(store.address_for_engine(held.url, "spark")), "version"),
+        lambda: hasattr(store.open(store.address_for_engine(new_store.url, "spark")), "version"),
     ]
 
 
-def assert_damaged(held, events, *words):
-    for read in readers(held, events):
+def assert_damaged(new_store, events, *words):
+    for read in readers(new_store, events):
         with pytest.raises(StoreError, match="is damaged") as caught:
             read()
         text = str(caught.value)
@@ -150,11 +150,11 @@ def test_a_missing_data_file_can_be_given_up_and_its_events_loaded_again(loaded,
     assert ids(loaded) == everything
 
 
-def checkpointed(held, events):
+def checkpointed(new_store, events):
     """The same store with a checkpoint at its newest commit, and another load."""
-    DeltaTable(held.folder / "events").create_checkpoint()
-    held.append(events("xyz"), {})
-    return held.folder / "events" / "_delta_log"
+    DeltaTable(new_store.folder / "events").create_checkpoint()
+    new_store.append(events("xyz"), {})
+    return new_store.folder / "events" / "_delta_log"
 
 
 def test_commits_before_a_checkpoint_are_not_needed(loaded, events):

@@ -8,12 +8,12 @@ from hanzo_reports.events import SCHEMA
 
 
 def test_a_new_store_is_empty_and_has_the_schema(tmp_path):
-    held = store.open(str(tmp_path / "deep" / "lake"), create=True)
-    assert dict(held.events().schema().items()) == {name: held.events()[name].type() for name in SCHEMA}
-    assert list(held.events().schema()) == list(SCHEMA)
-    assert held.events().count().to_pyarrow().as_py() == 0
-    assert held.version == "0"
-    assert held.loads() == []
+    new_store = store.open(str(tmp_path / "deep" / "lake"), create=True)
+    assert dict(new_store.events().schema().items()) == {name: new_store.events()[name].type() for name in SCHEMA}
+    assert list(new_store.events().schema()) == list(SCHEMA)
+    assert new_store.events().count().to_pyarrow().as_py() == 0
+    assert new_store.version == "0"
+    assert new_store.loads() == []
 
 
 def test_creating_twice_keeps_what_is_there(tmp_path, events, ids):
@@ -22,11 +22,11 @@ def test_creating_twice_keeps_what_is_there(tmp_path, events, ids):
 
 
 def test_a_creation_that_was_cut_off_is_finished(tmp_path):
-    held = store.open(str(tmp_path), create=True)
+    new_store = store.open(str(tmp_path), create=True)
     (tmp_path / "store.json").unlink()
     with pytest.raises(StoreError, match="No store at"):
-        store.open(held.url)
-    assert store.open(held.url, create=True).events().count().to_pyarrow().as_py() == 0
+        store.open(new_store.url)
+    assert store.open(new_store.url, create=True).events().count().to_pyarrow().as_py() == 0
 
 
 def test_a_file_address(tmp_path):
@@ -96,9 +96,9 @@ def test_a_table_that_another_tool_gave_features_is_not_read_as_if_it_had_none(l
     lake.append(events("ab"), {})
     log = tmp_path / "lake" / "events" / "_delta_log"
     (log / f"{len(list(log.iterdir())):020}.json").write_text(json.dumps({"protocol": protocol}) + "\n")
-    for asked in (lake.events, lambda: lake.append(events("c"), {}), lake.compact):
+    for read in (lake.events, lambda: lake.append(events("c"), {}), lake.compact):
         with pytest.raises(StoreError, match=rf"not supported here \({says}\). Drop them there"):
-            asked()
+            read()
 
 
 def test_other_addresses_are_named():

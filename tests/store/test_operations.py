@@ -42,13 +42,13 @@ def run(tmp_path):
 @pytest.fixture
 def warehouse(tmp_path, events, bad_rows):
     """A store with old and new events, quarantined rows and a budget, which no process has open."""
-    held = store.open(str(tmp_path / "warehouse"), create=True)
-    held.append(events("abc", start=OLD), {})
-    held.append(events("xyz", start=NEW), {})
-    held.add_to_quarantine(bad_rows("q"))
-    Budgets(held.state).set(Budget("search", Decimal(100)), JULY)
-    held.state.dispose()
-    return held
+    new_store = store.open(str(tmp_path / "warehouse"), create=True)
+    new_store.append(events("abc", start=OLD), {})
+    new_store.append(events("xyz", start=NEW), {})
+    new_store.add_to_quarantine(bad_rows("q"))
+    Budgets(new_store.state).set(Budget("search", Decimal(100)), JULY)
+    new_store.state.dispose()
+    return new_store
 
 
 def test_a_backup_is_restored_with_its_state(warehouse, run, ids, tmp_path):
@@ -97,22 +97,22 @@ def test_old_days_are_deleted(warehouse, run, events, ids):
 
 
 def test_old_rows_are_deleted_from_postgres(database, postgres, events, bad_rows, ids):
-    held = store.open(database, create=True)
-    held.append(events("abc", start=datetime(2023, 1, 2, tzinfo=UTC)), {})
-    held.append(events("xyz", start=NEW), {})
-    held.add_to_quarantine(bad_rows("q"))
+    new_store = store.open(database, create=True)
+    new_store.append(events("abc", start=datetime(2023, 1, 2, tzinfo=UTC)), {})
+    new_store.append(events("xyz", start=NEW), {})
+    new_store.add_to_quarantine(bad_rows("q"))
     for statement in block("Postgres", 1).split(";\n"):
         if statement.strip():
             postgres.run(statement, database)
-    assert ids(held) == ["x", "y", "z"]
+    assert ids(new_store) == ["x", "y", "z"]
 
 
 def test_old_rows_are_deleted_from_clickhouse(clickhouse, events, ids):
-    held = store.open(clickhouse, create=True)
-    held.append(events("abc", start=OLD), {})
-    held.append(events("xyz", start=NEW), {})
+    new_store = store.open(clickhouse, create=True)
+    new_store.append(events("abc", start=OLD), {})
+    new_store.append(events("xyz", start=NEW), {})
     for statement in block("ClickHouse").split(";\n")[1:]:  # the first is for a server
         if statement.strip():
-            held._client.command(statement)  # noqa: SLF001
-    held.compact()
-    assert ids(held) == ["x", "y", "z"]
+            new_store._client.command(statement)  # noqa: SLF001
+    new_store.compact()
+    assert ids(new_store) == ["x", "y", "z"]

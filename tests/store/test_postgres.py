@@ -8,6 +8,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 from postgres_server import PASSWORD
+from waiting import wait_until
 
 from hanzo_reports import store
 from hanzo_reports.budgets.budget import Budget, Budgets
@@ -19,7 +20,7 @@ from hanzo_reports.store.postgres_load import describe_partition
 
 
 @pytest.fixture
-def held(database):
+def new_store(database):
     return store.open(database, create=True)
 
 
@@ -40,24 +41,24 @@ def connections(postgres, database):
         ("quarantine", {name: not dtype.startswith("!") for name, dtype in QUARANTINE.items()}),
     ],
 )
-def test_the_tables_are_those_of_the_schema(held, postgres, database, table, columns):
+def test_the_tables_are_those_of_the_schema(new_store, postgres, database, table, columns):
     query = f"SELECT attname, NOT attnotnull FROM pg_attribute WHERE attrelid = 'hanzo_reports.{table}'::regclass"
     columns |= {"quarantine_id": False} if table == "quarantine" else {}
     assert dict(postgres.run(f"{query} AND attnum > 0", database)) == columns
-    assert held.version == "0"
+    assert new_store.version == "0"
 
 
-def test_months_have_a_partition_each_and_the_rest_of_time_one_on_each_side(held, events, ids, postgres, database):
+def test_months_have_a_partition_each_and_the_rest_of_time_one_on_each_side(new_store, events, ids, postgres, database):
     times = ["1970-01-01", "1999-12-31", "2000-01-01", "2025-06-30", "2025-07-01", "2025-12-31", "2099-12-31",
              "2100-01-01", "2199-06-01"]  # fmt: skip
-    given = [datetime.fromisoformat(f"{day}T23:59:59.999999Z") for day in times]
-    held.append(events("abcdefghi", timestamp=given), {})
-    held.append(events("j", timestamp=[datetime(2025, 7, 1, tzinfo=UTC)]), {})
+    instants = [datetime.fromisoformat(f"{day}T23:59:59.999999Z") for day in times]
+    new_store.append(events("abcdefghi", timestamp=instants), {})
+    new_store.append(events("j", timestamp=[datetime(2025, 7, 1, tzinfo=UTC)]), {})
     assert [name for name in tables(postgres, database) if name.startswith("events_") and "version" not in name] == [
         "events_2000_01", "events_2025_06", "events_2025_07", "events_2025_12", "events_2099_12",
         "events_before_2000", "events_from_2100",
     ]  # fmt: skip
-    assert ids(held) == list("abcdefghij")
+    assert ids(new_store) == list("abcdefghij")
     plan = postgres.run(
         "EXPLAIN SELECT * FROM hanzo_reports.events WHERE timestamp >= '2025-07-01Z' AND timestamp < '2025-08-01Z'",
         database,
@@ -72,63 +73,63 @@ def test_december_ends_where_january_begins():
     assert end == first
 
 
-def test_rows_lie_in_the_order_of_time_for_brin(held, events, postgres, database):
+def test_rows_lie_in_the_order_of_time_for_brin(new_store, events, postgres, database):
     numbers = [(n * 7919) % 2000 for n in range(2000)]
     start = datetime(2025, 6, 1, tzinfo=UTC)
-    held.append(events(map(str, numbers), timestamp=[start + timedelta(minutes=n) for n in numbers]), {})
-    found = [time for (time,) in postgres.run("SELECT timestamp FROM hanzo_reports.events ORDER BY ctid", database)]
-    assert found == sorted(found)
+    new_store.append(events(map(str, numbers), timestamp=[start + timedelta(minutes=n) for n in numbers]), {})
+    times = [time for (time,) in postgres.run("SELECT timestamp FROM hanzo_reports.events ORDER BY ctid", database)]
+    assert times == sorted(times)
     indexes = postgres.run("SELECT indexdef FROM pg_indexes WHERE tablename = 'events_2025_06'", database)
     assert sorted("brin" in text for (text,) in indexes) == [False, True]
 
 
-def test_a_text_with_nul_keeps_a_sign_of_it(held, events):
-    held.append(events("a", user=["x\0y"]), {})
-    assert held.events().user.to_pyarrow().to_pylist() == ["x\N{REPLACEMENT CHARACTER}y"]
+def test_a_text_with_nul_keeps_a_sign_of_it(new_store, events):
+    new_store.append(events("a", user=["x\0y"]), {})
+    assert new_store.events().user.to_pyarrow().to_pylist() == ["x\N{REPLACEMENT CHARACTER}y"]
 
 
 def test_a_connection_waits_for_the_next_table_and_ends_with_the_store(database, events, postgres):
-    held = store.open(database, create=True)
-    held.append(events("ab"), {})
+    new_store = store.open(database, create=True)
+    new_store.append(events("ab"), {})
     before = connections(postgres, database)
-    table = held.events()
+    table = new_store.events()
     assert table.count().to_pyarrow().as_py() == 2
     assert connections(postgres, database) == before + 1
     del table
     gc.collect()
     query = "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     assert ("idle in transaction",) not in postgres.run(query, database)
-    held.append(events("abc"), {})
-    assert held.events().count().to_pyarrow().as_py() == 3
+    new_store.append(events("abc"), {})
+    assert new_store.events().count().to_pyarrow().as_py() == 3
     assert connections(postgres, database) == before + 1
-    del held
+    del new_store
     gc.collect()
-    assert connections(postgres, database) == before
+    wait_until(lambda: connections(postgres, database) == before, "the server has closed them")
 
 
-def test_a_connection_that_was_lost_while_it_waited_is_replaced(held, events, postgres, database):
-    held.append(events("ab"), {})
-    assert held.events().count().to_pyarrow().as_py() == 2
+def test_a_connection_that_was_lost_while_it_waited_is_replaced(new_store, events, postgres, database):
+    new_store.append(events("ab"), {})
+    assert new_store.events().count().to_pyarrow().as_py() == 2
     gc.collect()
     query = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
     postgres.run(f"{query} AND pid <> pg_backend_pid()", database)
-    assert held.events().count().to_pyarrow().as_py() == 2
+    assert new_store.events().count().to_pyarrow().as_py() == 2
 
 
-def test_the_connections_of_the_state_end_with_the_store(held, postgres, database):
+def test_the_connections_of_the_state_end_with_the_store(new_store, postgres, database):
     before = connections(postgres, database)
-    opened = store.open(held.url)
+    opened = store.open(new_store.url)
     with opened.state.connect() as connection:
         assert connection.exec_driver_sql("SELECT 1").scalar() == 1
     assert connections(postgres, database) == before + 1
     del opened, connection
     gc.collect()
-    assert connections(postgres, database) == before
+    wait_until(lambda: connections(postgres, database) == before, "the server has closed them")
 
 
-def test_a_second_question_in_the_middle_of_an_answer_is_an_error_not_half_an_answer(held, events):
-    held.append(events([str(n) for n in range(20_000)], step=timedelta(seconds=1)), {})
-    table = held.events()
+def test_a_second_question_in_the_middle_of_an_answer_is_an_error_not_half_an_answer(new_store, events):
+    new_store.append(events([str(n) for n in range(20_000)], step=timedelta(seconds=1)), {})
+    table = new_store.events()
     stream = table.to_pyarrow_batches(chunk_size=100)
     rows = stream.read_next_batch().num_rows
     with pytest.raises(StoreError, match="in the middle of another answer"):
@@ -136,30 +137,30 @@ def test_a_second_question_in_the_middle_of_an_answer_is_an_error_not_half_an_an
     assert rows + sum(batch.num_rows for batch in stream) == 20_000
 
 
-def test_an_answer_may_be_given_up(held, events):
-    held.append(events([str(n) for n in range(20_000)], step=timedelta(seconds=1)), {})
-    with held.events().to_pyarrow_batches(chunk_size=100) as stream:
+def test_an_answer_may_be_given_up(new_store, events):
+    new_store.append(events([str(n) for n in range(20_000)], step=timedelta(seconds=1)), {})
+    with new_store.events().to_pyarrow_batches(chunk_size=100) as stream:
         assert stream.read_next_batch().num_rows == 100
     del stream
     gc.collect()
-    assert held.events().count().to_pyarrow().as_py() == 20_000
+    assert new_store.events().count().to_pyarrow().as_py() == 20_000
 
 
-def test_an_answer_outlives_the_table_that_was_asked(held, events):
-    held.append(events([str(n) for n in range(20_000)], step=timedelta(seconds=1)), {})
-    stream = held.events().to_pyarrow_batches(chunk_size=100)
+def test_an_answer_outlives_the_table_that_was_asked(new_store, events):
+    new_store.append(events([str(n) for n in range(20_000)], step=timedelta(seconds=1)), {})
+    stream = new_store.events().to_pyarrow_batches(chunk_size=100)
     gc.collect()
     assert sum(batch.num_rows for batch in stream) == 20_000
 
 
-def test_threads_with_a_table_each_do_not_disturb_each_other(held, events):
-    held.append(events([str(n) for n in range(3000)], status=[200 + n % 7 for n in range(3000)]), {})
-    found = []
+def test_threads_with_a_table_each_do_not_disturb_each_other(new_store, events):
+    new_store.append(events([str(n) for n in range(3000)], status=[200 + n % 7 for n in range(3000)]), {})
+    answers = []
 
     def ask(status):
         for _ in range(5):
-            table = held.events()
-            found.append((status, table.filter(table.status == status).count().to_pyarrow().as_py()))
+            table = new_store.events()
+            answers.append((status, table.filter(table.status == status).count().to_pyarrow().as_py()))
 
     threads = [threading.Thread(target=ask, args=[200 + n]) for n in range(7)]
     for thread in threads:
@@ -167,14 +168,14 @@ def test_threads_with_a_table_each_do_not_disturb_each_other(held, events):
     for thread in threads:
         thread.join()
     expected = {200 + n: len(range(n, 3000, 7)) for n in range(7)}
-    assert len(found) == 35
-    assert [pair for pair in found if pair[1] != expected[pair[0]]] == []
+    assert len(answers) == 35
+    assert [pair for pair in answers if pair[1] != expected[pair[0]]] == []
 
 
-def test_compaction_brings_statistics_and_changes_no_row(held, events, ids, postgres, database):
-    held.append(events("abc"), {})
-    assert held.compact() == 0
-    assert ids(held) == ["a", "b", "c"]
+def test_compaction_brings_statistics_and_changes_no_row(new_store, events, ids, postgres, database):
+    new_store.append(events("abc"), {})
+    assert new_store.compact() == 0
+    assert ids(new_store) == ["a", "b", "c"]
     query = "SELECT reltuples FROM pg_class WHERE relname = 'events_2025_06'"
     assert postgres.run(query, database) == [(3.0,)]
 
@@ -184,18 +185,18 @@ def test_a_database_without_a_store(database):
         store.open(database)
 
 
-def test_a_newer_store_asks_for_an_upgrade(held, postgres, database):
+def test_a_newer_store_asks_for_an_upgrade(new_store, postgres, database):
     postgres.run("UPDATE hanzo_reports.events_version SET version_num = '9999'", database)
     for create in (False, True):
         with pytest.raises(StoreVersionError, match="version 9999, this package supports 0001; upgrade"):
-            store.open(held.url, create=create)
+            store.open(new_store.url, create=create)
 
 
-def test_an_older_store_is_brought_up_to_date_by_init(held, monkeypatch):
+def test_an_older_store_is_brought_up_to_date_by_init(new_store, monkeypatch):
     monkeypatch.setattr("hanzo_reports.state.migrate.newest_revision", lambda _: "0002")
     monkeypatch.setattr(postgres_store, "newest_revision", lambda _: "0002")
     with pytest.raises(StoreError, match="version 0001, this package needs 0002; run `hanzo-reports init"):
-        store.open(held.url)
+        store.open(new_store.url)
 
 
 def test_a_table_of_something_else_is_left_alone(postgres, database):
@@ -213,7 +214,7 @@ def test_a_table_of_the_same_name_in_public_is_no_concern(postgres, database):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             "ALTER COLUMN status TYPE integer",
@@ -222,10 +223,10 @@ def test_a_table_of_the_same_name_in_public_is_no_concern(postgres, database):
         ("DROP COLUMN cost", r"the column cost of hanzo_reports.events is missing, not numeric\(18,9\)"),
     ],
 )
-def test_a_table_that_was_changed_is_named(held, postgres, database, change, said):
+def test_a_table_that_was_changed_is_named(new_store, postgres, database, change, message):
     postgres.run(f"ALTER TABLE hanzo_reports.events {change}", database)
-    with pytest.raises(StoreError, match=said):
-        store.open(held.url)
+    with pytest.raises(StoreError, match=message):
+        store.open(new_store.url)
 
 
 def test_a_database_of_another_encoding(postgres):
@@ -244,7 +245,7 @@ def one_line_without_secret(caught):
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "message"),
     [
         ("postgresql://ann:s3cret@127.0.0.1:1/usage", r"ann@127.0.0.1:1/usage cannot be opened: .*refused; check the"),
         ("postgresql://ann:s3cret@nowhere.invalid/usage", "nowhere.invalid/usage cannot be opened: .*; check the"),
@@ -252,15 +253,15 @@ def one_line_without_secret(caught):
         ("postgresql://ann:s3cret@h/usage?colour=blue", "not an address of a Postgres database"),
     ],
 )
-def test_a_server_that_cannot_be_reached(address, said):
-    with pytest.raises(StoreError, match=said) as caught:
+def test_a_server_that_cannot_be_reached(address, message):
+    with pytest.raises(StoreError, match=message) as caught:
         store.open(address)
     assert one_line_without_secret(caught)
 
 
-def test_a_wrong_password_a_missing_one_and_the_right_one(postgres, database, held, monkeypatch):
+def test_a_wrong_password_a_missing_one_and_the_right_one(postgres, database, new_store, monkeypatch):
     role = postgres.role()
-    name = held.url.partition("?")[0].rpartition("/")[2]
+    name = new_store.url.partition("?")[0].rpartition("/")[2]
     with pytest.raises(StoreError, match=r"password authentication failed for user .* PGPASSWORD") as caught:
         store.open(postgres.address(name, role, "s3cret-wrong"))
     assert one_line_without_secret(caught)
@@ -278,10 +279,10 @@ def test_a_wrong_password_a_missing_one_and_the_right_one(postgres, database, he
     assert store.open(postgres.address(name, role)).version == "0"
 
 
-def test_missing_rights_are_named(postgres, database, held, events):
-    assert held.state  # its tables are there
+def test_missing_rights_are_named(postgres, database, new_store, events):
+    assert new_store.state  # its tables are there
     role = postgres.role()
-    name = held.url.partition("?")[0].rpartition("/")[2]
+    name = new_store.url.partition("?")[0].rpartition("/")[2]
     address = postgres.address(name, role, PASSWORD)
     with pytest.raises(StoreError, match="permission denied for schema hanzo_reports; the owner"):
         store.open(address)
@@ -307,29 +308,35 @@ def test_a_role_that_may_make_nothing(postgres, database):
         store.open(postgres.address(name, postgres.role(), PASSWORD), create=True)
 
 
-def test_a_writer_that_never_ends_is_reported(held, events, database, monkeypatch):
+def test_a_writer_that_never_ends_is_reported(new_store, events, database, monkeypatch):
     monkeypatch.setattr(postgres_store, "LOCK_TIMEOUT", 0.1)
     with psycopg.connect(database) as other:
         other.execute("LOCK TABLE hanzo_reports.loads IN SHARE ROW EXCLUSIVE MODE")
         with pytest.raises(StoreBusyError, match="Others are writing"):
-            held.append(events("a"), {})
-    assert held.append(events("a"), {}).accepted == 1
+            new_store.append(events("a"), {})
+    assert new_store.append(events("a"), {}).accepted == 1
 
 
-def test_someone_who_writes_past_the_lock_doubles_nothing(held, events, ids, database):
-    held.append(events("a"), {})
+def test_someone_who_writes_past_the_lock_doubles_nothing(new_store, events, ids, postgres, database):
+    new_store.append(events("a"), {})
     with psycopg.connect(database) as other:
         other.execute(
             "INSERT INTO hanzo_reports.events (event_id, timestamp, service, project, status, ingested_at) "
             "VALUES ('c', '2025-06-01T01:00Z', 's', 'p', 200, now())"
         )
-        timer = threading.Timer(0.5, other.commit)
-        timer.start()
+
+        def commit_once_the_load_waits():
+            waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+            wait_until(lambda: postgres.run(waiting, database) == [(True,)], "the load waits for this transaction")
+            other.commit()
+
+        thread = threading.Thread(target=commit_once_the_load_waits)
+        thread.start()
         with pytest.raises(StoreBusyError, match="just written the same rows"):
-            held.append(events("bc"), {})
-        timer.join()
-    assert ids(held) == ["a", "c"]
-    assert held.append(events("bc"), {}).accepted == 1
+            new_store.append(events("bc"), {})
+        thread.join()
+    assert ids(new_store) == ["a", "c"]
+    assert new_store.append(events("bc"), {}).accepted == 1
 
 
 def test_settings_of_the_environment_and_the_database_change_no_value(postgres, database, events, monkeypatch):
@@ -338,31 +345,31 @@ def test_settings_of_the_environment_and_the_database_change_no_value(postgres, 
     name = database.partition("?")[0].rpartition("/")[2]
     for setting in ("extra_float_digits = 0", "standard_conforming_strings = off", "client_encoding = 'SQL_ASCII'"):
         postgres.run(f"ALTER DATABASE {name} SET {setting}")
-    held = store.open(database, create=True)
+    new_store = store.open(database, create=True)
     latency, names = [1000 / 173, 0.1], ["m\xf6 \U0001f600", "a\\' b"]
-    held.append(events("ab", project=names, latency_ms=latency), {})
-    found = held.events()
-    assert found.order_by("event_id").latency_ms.to_pyarrow().to_pylist() == latency
-    assert [found.filter(found.project == name).count().to_pyarrow().as_py() for name in names] == [1, 1]
+    new_store.append(events("ab", project=names, latency_ms=latency), {})
+    stored = new_store.events()
+    assert stored.order_by("event_id").latency_ms.to_pyarrow().to_pylist() == latency
+    assert [stored.filter(stored.project == name).count().to_pyarrow().as_py() for name in names] == [1, 1]
 
 
-def test_a_month_that_was_detached_is_named_until_it_is_renamed(held, events, ids, postgres, database):
-    held.append(events("ab"), {})
+def test_a_month_that_was_detached_is_named_until_it_is_renamed(new_store, events, ids, postgres, database):
+    new_store.append(events("ab"), {})
     postgres.run("ALTER TABLE hanzo_reports.events DETACH PARTITION hanzo_reports.events_2025_06", database)
     with pytest.raises(StoreError, match="RENAME TO old_events_2025_06"):
-        held.append(events("bc"), {})
+        new_store.append(events("bc"), {})
     postgres.run("ALTER TABLE hanzo_reports.events_2025_06 RENAME TO old_events_2025_06", database)
-    assert held.append(events("bc"), {}).accepted == 2
-    assert ids(held) == ["b", "c"]
+    assert new_store.append(events("bc"), {}).accepted == 2
+    assert ids(new_store) == ["b", "c"]
 
 
-def test_connections_of_the_state_that_were_lost_while_they_waited_are_replaced(held, postgres, database):
-    with held.state.connect() as one, held.state.connect() as other:
+def test_connections_of_the_state_that_were_lost_while_they_waited_are_replaced(new_store, postgres, database):
+    with new_store.state.connect() as one, new_store.state.connect() as other:
         assert one.exec_driver_sql("SELECT 1").scalar() == other.exec_driver_sql("SELECT 1").scalar()
     postgres.run(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()", database,
     )  # fmt: skip
     for _ in range(3):
-        with held.state.connect() as again:
+        with new_store.state.connect() as again:
             assert again.exec_driver_sql("SELECT 1").scalar() == 1

@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from writers import ROWS, count, go, started
+from writers import ROWS, count_events, release_writers, start_writer
 
 from hanzo_reports import store
 from hanzo_reports.errors import StoreBusyError
@@ -18,7 +18,7 @@ def writer(lake):
     processes = []
 
     def start(behaviour="lives"):
-        processes.append(started(lake.url, behaviour))
+        processes.append(start_writer(lake.url, behaviour))
         return processes[-1]
 
     yield start
@@ -27,43 +27,43 @@ def writer(lake):
         process.communicate()
 
 
-def files(held):
-    return set(held.folder.glob("*/day=*/*"))
+def files(new_store):
+    return set(new_store.folder.glob("*/day=*/*"))
 
 
 def test_writers_of_the_same_rows_keep_each_once_while_others_read(lake, writer):
     writers = [writer(), writer(), writer()]
-    go(*writers)
-    seen = set()
+    release_writers(*writers)
+    counts = set()
     while any(process.poll() is None for process in writers):
-        seen.add(count(lake))
+        counts.add(count_events(lake))
         time.sleep(0.01)
-    assert seen <= {0, ROWS}
+    assert counts <= {0, ROWS}
     assert sorted(int(process.stdout.readline()) for process in writers) == [0, 0, ROWS]
-    assert count(lake) == lake.events().event_id.nunique().to_pyarrow().as_py() == ROWS
+    assert count_events(lake) == lake.events().event_id.nunique().to_pyarrow().as_py() == ROWS
     assert list((lake.folder / "scratch").iterdir()) == []
 
 
 @pytest.mark.parametrize("behaviour", ["dies before the commit", "dies after the commit"])
 def test_what_a_dead_writer_leaves_is_nothing_or_everything(lake, writer, behaviour, events):
     dead = writer(behaviour)
-    go(dead)
+    release_writers(dead)
     assert dead.wait() == -signal.SIGKILL
     left = files(lake)
     assert left
-    assert count(lake) == (0 if "before" in behaviour else ROWS)
+    assert count_events(lake) == (0 if "before" in behaviour else ROWS)
     assert lake.append(events(["0", "new"]), {}).accepted == (2 if "before" in behaviour else 1)
     assert list((lake.folder / "scratch").iterdir()) == []
     assert files(lake) & left == (set() if "before" in behaviour else left)
     again = writer()
-    go(again)
+    release_writers(again)
     again.wait()
-    assert count(lake) == lake.events().event_id.nunique().to_pyarrow().as_py() == ROWS + 1
+    assert count_events(lake) == lake.events().event_id.nunique().to_pyarrow().as_py() == ROWS + 1
 
 
 def test_compaction_buries_the_dead(lake, writer):
     dead = writer("dies before the commit")
-    go(dead)
+    release_writers(dead)
     dead.wait()
     assert lake.compact() == 0
     assert files(lake) == set()
@@ -103,9 +103,9 @@ def test_giving_up_on_other_machines_leaves_nothing(lake, events, monkeypatch):
 
 def test_a_writer_that_died_between_its_commit_and_the_record_lost_nothing(lake, writer, events):
     dead = writer("dies after the commit")
-    go(dead)
+    release_writers(dead)
     assert dead.wait() == -signal.SIGKILL
     assert json.loads((lake.folder / "versions.json").read_text())["events"] == 0
-    assert count(lake) == ROWS
+    assert count_events(lake) == ROWS
     lake.append(events(["new"]), {})
     assert json.loads((lake.folder / "versions.json").read_text())["events"] == 2

@@ -35,8 +35,8 @@ known = {
     "ingested_at": ibis.timestamp("2025-07-01T00:00:00+00:00"),
 }
 events = numbers.select(**{name: known[name] if name in known else ibis.null(dtype) for name, dtype in SCHEMA.items()})
-held = store.open(url)
+new_store = store.open(url)
 sys.stdout.write("ready\n")
 sys.stdout.flush()
 sys.stdin.readline()
-sys.stdout.write(f"{held.append(events, {}).accepted}\n")
+sys.stdout.write(f"{new_store.append(events, {}).accepted}\n")

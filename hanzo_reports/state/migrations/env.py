@@ -1,4 +1,4 @@
-"""What Alembic runs for each command: the connection and the tree come from `hanzo_reports.state.migrate`."""
+"""The script that Alembic runs for each command; `hanzo_reports.state.migrate` passes the connection and the tree."""
 
 from typing import Literal
 
@@ -6,18 +6,18 @@ from alembic import context
 from sqlalchemy.types import TypeDecorator
 
 
-def _plain(kind: str, item: object, _: object) -> str | Literal[False]:
-    """A type of ours as the one that the database knows: a step stays what it was when ours change."""
+def _render_type(kind: str, item: object, _: object) -> str | Literal[False]:
+    """Write a type of ours as the database's own: a migration must not change when our types do."""
     return f"sa.{item.impl_instance!r}" if kind == "type" and isinstance(item, TypeDecorator) else False
 
 
-given = context.config.attributes
+attributes = context.config.attributes
 context.configure(
-    connection=given["connection"],
-    target_metadata=given["metadata"],
-    version_table=given["table"],
+    connection=attributes["connection"],
+    target_metadata=attributes["metadata"],
+    version_table=attributes["table"],
     compare_type=True,
-    render_item=_plain,
+    render_item=_render_type,
 )
 with context.begin_transaction():
     context.run_migrations()

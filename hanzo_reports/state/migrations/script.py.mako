@@ -8,5 +8,5 @@ down_revision = ${repr(down_revision)}
 
 
 def upgrade() -> None:
-    """One step up."""
+    """Create or alter the tables."""
     ${upgrades if upgrades else "pass"}

@@ -7,7 +7,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """One step up: partitions are made by the loads that need them."""
+    """Create the tables; loads create the partitions that they need."""
     op.execute(
         """
         CREATE TABLE events (

@@ -8,7 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """One step up."""
+    """Create or alter the tables."""
     op.create_table(
         "alert_pass",
         sa.Column("pass_id", sa.Integer(), autoincrement=False, nullable=False),

@@ -8,7 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """One step up."""
+    """Create or alter the tables."""
     op.create_table(
         "budget",
         sa.Column("budget_id", sa.Text(), nullable=False),

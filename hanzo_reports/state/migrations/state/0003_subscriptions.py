@@ -8,7 +8,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """One step up."""
+    """Create or alter the tables."""
     op.create_table(
         "alert_subscription",
         sa.Column("topic", sa.Text(), nullable=False),

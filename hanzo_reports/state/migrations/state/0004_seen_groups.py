@@ -8,5 +8,5 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """One step up."""
+    """Create or alter the tables."""
     op.add_column("alert_state", sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True))

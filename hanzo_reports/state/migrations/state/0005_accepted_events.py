@@ -8,7 +8,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """One step up."""
+    """Create or alter the tables."""
     op.create_table(
         "quality_acceptance",
         sa.Column("suite", sa.Text(), nullable=False),

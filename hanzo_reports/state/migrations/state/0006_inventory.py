@@ -8,7 +8,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    """One step up."""
+    """Create or alter the tables."""
     op.create_table(
         "state_inventory",
         sa.Column("table_name", sa.Text(), nullable=False),
