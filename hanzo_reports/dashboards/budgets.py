@@ -126,7 +126,7 @@ class BudgetDashboard(Dashboard):
         panel = daily_spend(
             self.history, self.as_of, by=["project"], where={"project": project}, timezone=timezone
         ).chosen([(project,)])
-        title = f"Left of {show_name(project)}"
+        title = f"Budget left: {show_name(project)}"
         return self.show(build_spend_chart(title, panel, status.forecast, remaining=True))
 
     def forecasts(self) -> Part:
@@ -140,7 +140,7 @@ class BudgetDashboard(Dashboard):
             ]
             for forecast in self.project_forecasts[:MAX_ROWS]
         ]  # fmt: skip
-        columns = ("Project", "Spent", "Month end", "95% interval", "Spend is", "Confidence")
+        columns = ("Project", "Spent", "Month end", "95% interval", "Spend pattern", "Confidence")
         return self.show(build_grid("Forecast by project", self._month_name, columns, cells))
 
     def overspenders(self) -> Part:
@@ -158,7 +158,7 @@ class BudgetDashboard(Dashboard):
         """How accurate the issued forecasts have been."""
         score = scorecard(self.ws.budgets.state, self.ws.events, self.ws.now)[0]
         notes = texts.describe_score(score)
-        return self.show(build_notes("How far to trust it", score["basis"].capitalize(), notes))
+        return self.show(build_notes("Forecast accuracy", score["basis"].capitalize(), notes))
 
     def downloads(self, out_dir: str = "") -> Part:
         """Budget status with the forecast interval, forecasts by project, and the month's path.
@@ -181,10 +181,8 @@ class BudgetDashboard(Dashboard):
         if forecast.p50 is None:
             month_end = f"{format_short(forecast.spent, Unit.USD)} spent so far; {forecast.basis}."
         else:
-            month_end = (
-                f"The forecast for the month's end is {format_short(forecast.p50, Unit.USD)} "
-                f"({texts.format_interval(forecast)})."
-            )
+            amount, interval = format_short(forecast.p50, Unit.USD), texts.format_interval(forecast)
+            month_end = f"Spend at the month's end is forecast at {amount} ({interval})."
         if not self.statuses:
             return self.show_takeaway(f"{month_end} No project has a budget.")
         names = ", ".join(show_name(status.budget.project) for status in likely[:3])

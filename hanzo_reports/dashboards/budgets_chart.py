@@ -45,7 +45,7 @@ def build_spend_chart(title: str, panel: SpendPanel, forecast: Forecast, *, rema
     if limit is not None and not remaining:
         lines.append(Line("limit", "limit", dashed=True))
         legend.append(("dash", "limit", "Limit"))
-    sizes = (HALF,) if remaining else (WIDE, NARROW)
+    sizes = (HALF if remaining else WIDE, NARROW)
     chart = Chart(rows, tuple(lines), "day", label=format_axis_dollars, sizes=sizes)
     subtitle = f"US dollars {'left' if remaining else 'since the month began'}, {panel.timezone}"
     return build_chart(title, subtitle, chart, legend, ("Day", "Known", "p10", "p50", "p90"), wide=not remaining)

@@ -173,7 +173,7 @@ def loaded(folder, rows, now=NOW):
     return ws
 
 
-def test_budgets_of_a_month_that_is_over_are_told_at_its_end(tmp_path):
+def test_budgets_of_a_month_that_is_over_are_shown_at_its_end(tmp_path):
     february = datetime(2026, 2, 1, 12, tzinfo=UTC)
     ws = loaded(tmp_path, [(february + timedelta(days=day), 10 if day < 28 else 1) for day in range(-30, 58)])
     ws.budgets.set(Budget("search", Decimal(500)), ws.now)
@@ -186,13 +186,13 @@ def test_budgets_of_a_month_that_is_over_are_told_at_its_end(tmp_path):
 def test_a_budget_without_a_forecast_is_not_called_safe(tmp_path):
     ws = loaded(tmp_path, [(datetime(2026, 3, 31, 11, tzinfo=UTC), 1)])
     ws.budgets.set(Budget("search", Decimal(100)), ws.now)
-    told = repr(BudgetDashboard(ws, "mtd").overspenders())
-    assert "search has no forecast yet" in told
-    assert "safe" not in told
+    text = repr(BudgetDashboard(ws, "mtd").overspenders())
+    assert "search has no forecast yet" in text
+    assert "safe" not in text
 
 
-def test_trust_is_in_shipped_numbers_until_a_month_is_judged_then_in_ones_own(tmp_path):
-    """January 2025 is judged in March 2026, when its first weeks lie over 402 days back."""
+def test_accuracy_is_that_of_public_series_until_a_month_is_scored(tmp_path):
+    """January 2025 is scored in March 2026, when its first weeks lie over 402 days back."""
     january = datetime(2025, 1, 1, 12, tzinfo=UTC)
     ws = loaded(tmp_path, [(january + timedelta(days=day), 10) for day in range(-40, 60)])
     shipped = html(BudgetDashboard(ws, "mtd").trust())
@@ -202,14 +202,14 @@ def test_trust_is_in_shipped_numbers_until_a_month_is_judged_then_in_ones_own(tm
     def issue(days):
         for day in days:
             then = january + timedelta(days=day - 0.5)
-            made = forecasts(daily_spend(ws.events, then, by=["project"]))
-            issued(ws.budgets.state, made, ["project"], "UTC", then)
+            forecasted = forecasts(daily_spend(ws.events, then, by=["project"]))
+            issued(ws.budgets.state, forecasted, ["project"], "UTC", then)
         return html(BudgetDashboard(ws, "mtd").trust())
 
     few = issue([10])
     assert "Your data, still few" in few
     assert "<b>1 forecast</b> of 1 month could be scored" in few
-    assert re.search(r"[01]\.\d% off", few)  # 310 came, and is what it is judged by
+    assert re.search(r"[01]\.\d% off", few)  # the month ended at 310
     many = issue(range(8, 29))
     assert ("Your data" in many, "still few" in many, "Shipped" in many) == (True, False, False)
 
@@ -221,7 +221,7 @@ def test_a_refund_is_off_the_course_of_the_month():
     assert [spent[date(2026, 3, day)] for day in (4, 5, 6)] == [40, 15, 25]
 
 
-def test_reported_costs_are_praised_only_where_there_are_some(tmp_path, ws):
+def test_reported_costs_are_mentioned_only_where_there_are_some(tmp_path, ws):
     assert "No reported cost of" in repr(CostDashboard(ws, "7d").reasons())
     now = datetime(2026, 3, 30, tzinfo=UTC)
     computed = hr.open(str(tmp_path / "lake"), now=NOW, create=True)
@@ -234,7 +234,7 @@ def test_reported_costs_are_praised_only_where_there_are_some(tmp_path, ws):
     assert "eported cost" not in repr(dashboard.reasons())
 
 
-def test_the_best_model_is_the_one_by_hand(ws):
+def test_the_best_model_is_the_one_computed_by_hand(ws):
     dashboard = ModelDashboard(ws, "7d")
     rows = ws.usage("7d", ["requests", "cost_per_million_tokens", "output_tokens"], by=["model"]).rows()
     able = [
@@ -277,8 +277,8 @@ def test_a_new_a_silent_a_failing_and_a_grown_key_are_flagged(tmp_path):
         lines += [f"e{number}-{n},{at},gateway,search,{key},{status},5,0.01" for n in range(count)]
     (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     ws.ingest("events", [tmp_path / "rows.csv"])
-    found = {row["api_key"]: row["flags"] for row in ApiKeyDashboard(ws, "7d").key_rows}
-    assert found == {
+    flags = {row["api_key"]: row["flags"] for row in ApiKeyDashboard(ws, "7d").key_rows}
+    assert flags == {
         "old": [], "silent": ["silent"], "new": ["new"], "failing": ["failing"], "grown": ["grown"], None: ["unnamed"],
     }  # fmt: skip
     kpis = twin(ApiKeyDashboard(ws, "7d").tiles())["kpis"]["7d"]
@@ -292,15 +292,15 @@ def test_in_the_store_s_first_week_no_key_has_grown(tmp_path):
     lines += [f"e{n},{(end - timedelta(minutes=20 * n)).isoformat()},gateway,search,k,200,5,0.01" for n in range(550)]
     (tmp_path / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     ws.ingest("events", [tmp_path / "rows.csv"])
-    (found,) = ApiKeyDashboard(ws, "7d").key_rows
-    assert (found["requests"] > 5 * found["requests_previous"] > 0, found["flags"]) == (True, [])
+    (row,) = ApiKeyDashboard(ws, "7d").key_rows
+    assert (row["requests"] > 5 * row["requests_previous"] > 0, row["flags"]) == (True, [])
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_a_store_without_events_says_what_to_do(name, tmp_path):
-    kind, made = DASHBOARDS[name]
+    kind, parts_of = DASHBOARDS[name]
     ws = hr.open(str(tmp_path / "lake"), now=NOW, create=True)
-    for part in made(kind(ws, "7d")):
+    for part in parts_of(kind(ws, "7d")):
         assert repr(part)
     with pytest.raises(WindowError, match="unknown range"):
         kind(ws, "7x")
@@ -318,16 +318,16 @@ def test_a_band_is_drawn_between_its_edges():
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
-def test_a_page_asks_for_nothing_and_fits_a_phone(name, ws, tmp_path, chromium):
-    kind, made = DASHBOARDS[name]
-    twins = [twin(part) for part in made(kind(ws, "7d"))]
+def test_a_page_requests_nothing_and_fits_a_phone(name, ws, tmp_path, chromium):
+    kind, parts_of = DASHBOARDS[name]
+    twins = [twin(part) for part in parts_of(kind(ws, "7d"))]
     page_file = tmp_path / "report.html"
     page_file.write_text(render_page(twins, {"title": name, "generated": NOW}), encoding="utf-8")
     troubles = []
     for width, scheme in ((1260, "light"), (390, "dark")):
         page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         page.on("console", lambda message: troubles.append(message.text))
-        page.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or troubles.append(asked.url))
+        page.on("request", lambda request: request.url.startswith(("file:", "data:")) or troubles.append(request.url))
         page.goto(page_file.as_uri())
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         assert page.locator(".hz-tile").count() == 4

@@ -33,8 +33,8 @@ def dashboard(sample_store):
 
 def bands(html):
     """Left edge and width of each band in the drawings, in pixels."""
-    found = re.findall(r'<rect x="([\d.]+)" width="([\d.]+)" height="\d+" fill="var\(--hz-band', html)
-    return [(float(left), float(width)) for left, width in found]
+    boxes = re.findall(r'<rect x="([\d.]+)" width="([\d.]+)" height="\d+" fill="var\(--hz-band', html)
+    return [(float(left), float(width)) for left, width in boxes]
 
 
 def twin(part):
@@ -62,11 +62,11 @@ def test_groups_are_the_comparison(dashboard):
             (row["model"], row["project"]): [row[f"{name}{side}"] for name in names for side in ("", "_previous")]
             for row in table
         }
-        found = {
+        sums = {
             (row["model"], row["project"]): [row[f"{name}{side}"] for name in names for side in ("", "_previous")]
             for row in overview.groups
         }
-        assert found == expected
+        assert sums == expected
 
 
 def test_a_ranking_sums_to_the_whole_and_ends_with_what_has_no_name(dashboard):
@@ -131,9 +131,9 @@ def test_what_changed_names_the_largest_mover(dashboard, workspace):
 
 
 def test_without_a_previous_period_nothing_is_compared(dashboard):
-    view = twin(dashboard.changes())["variants"]["30d"]
-    assert "which has no requests" in view["html"]
-    assert "rose" not in view["text"]
+    variant = twin(dashboard.changes())["variants"]["30d"]
+    assert "which has no requests" in variant["html"]
+    assert "rose" not in variant["text"]
     assert "no previous data" in twin(dashboard.tiles())["variants"]["30d"]["text"]
 
 
@@ -206,7 +206,7 @@ def test_names_are_checked(dashboard, workspace):
 
 
 @pytest.mark.parametrize("now", ["2025-06-18T12:35Z", "2025-06-18T19:50Z", "2025-06-19T03:10Z"])
-def test_the_incident_of_the_demo_shows_in_every_range_whenever_it_is_made(now):
+def test_the_incident_of_the_demo_shows_in_every_range_at_any_time_of_day(now):
     end = datetime.fromisoformat(now)
     con = ibis.duckdb.connect()
     con.create_table("events", sample(end - timedelta(days=8), 8, 20_000).read_all())

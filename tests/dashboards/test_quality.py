@@ -1,15 +1,16 @@
-"""The page about the data's quality, made of real verdicts, a real quarantine and real days."""
+"""The page about the data's quality, built from real verdicts, a real quarantine and real days."""
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 import hanzo_reports as hr
-from hanzo_reports.dashboards.quality import QualityDashboard
+from hanzo_reports.dashboards.quality import QualityDashboard, render_verdicts
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +62,25 @@ def test_the_page_has_the_badge_and_what_failed(guarded, tmp_path):
     manifest = json.loads((run.page.parent / "manifest.json").read_text())
     assert manifest["quality"]["status"] == "warned"
     assert {one["suite"] for one in manifest["quality"]["suites"]} == {"events", "daily"}
+
+
+@pytest.mark.parametrize("width", [360, 390, 768, 1280])
+def test_checks_with_long_names_fit_the_screen_and_the_paper(guarded, chromium, tmp_path, width):
+    verdicts = [replace(verdict, checks=tuple(map(lengthen, verdict.checks))) for verdict in
+                QualityDashboard(guarded, "7d").verdicts]  # fmt: skip
+    meta = {"title": "Data quality", "generated": "2025-06-08T09:30:00Z", "window": "7d", "events": None}
+    file = tmp_path / "report.html"
+    file.write_text(render_verdicts(verdicts, meta), encoding="utf-8")
+    page = chromium.new_page(viewport={"width": width, "height": 900})
+    page.goto(file.as_uri())
+    for media in ("screen", "print"):
+        page.emulate_media(media=media)
+        page.locator("details").evaluate_all("all => all.forEach((details) => { details.open = true; })")
+        assert page.evaluate("document.documentElement.scrollWidth") <= max(width, 400 if media == "print" else 0)
+    page.close()
+
+
+def lengthen(check):
+    return replace(
+        check, description=f"{check.description}, which takes {'many ' * 20}words", observed="1 of 12,345 rows (0.01%)"
+    )

@@ -63,12 +63,12 @@ def boxes(svg, *, tip=True):
 def traced(path):
     """The points of each piece of one path, the controls first, in pixels from the corner."""
     head, *pieces = path.split("c")
-    found = [[tuple(map(float, head[1:].split(",")))]]
+    pieces_of_path = [[tuple(map(float, head[1:].split(",")))]]
     for piece in pieces:
-        left, top = found[-1][-1]
+        left, top = pieces_of_path[-1][-1]
         steps = [tuple(map(float, point.split(","))) for point in piece.split(" ")]
-        found.append([(left + x, top + y) for x, y in steps])
-    return found
+        pieces_of_path.append([(left + x, top + y) for x, y in steps])
+    return pieces_of_path
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +105,9 @@ def test_a_point_stands_where_its_numbers_say():
 
 
 def test_the_clock_is_the_one_on_the_wall(svgs):
-    said = words(svgs[0])
-    assert [text for text in said if ":" in text or "Jun" in text][:3] == ["18 Jun", "02:00", "04:00"]
-    assert {"0", "50", "100", "150"} <= set(said)
+    labels = words(svgs[0])
+    assert [text for text in labels if ":" in text or "Jun" in text][:3] == ["18 Jun", "02:00", "04:00"]
+    assert {"0", "50", "100", "150"} <= set(labels)
 
 
 def test_an_hour_that_comes_twice_has_room_for_both():
@@ -125,11 +125,11 @@ def test_numbers_are_short_or_as_the_chart_says():
     assert "2,000" in words(draw_chart(Chart(large, LINES, "hour", label="{:,.0f}".format))[0])
 
 
-@pytest.mark.parametrize(("grain", "said"), [("day", ["18 Jun", "19 Jun"]), ("month", ["Jun 2025"])])
-def test_days_and_months_have_names(grain, said):
+@pytest.mark.parametrize(("grain", "labels"), [("day", ["18 Jun", "19 Jun"]), ("month", ["Jun 2025"])])
+def test_days_and_months_have_names(grain, labels):
     days = [row | {"start": MIDNIGHT + place * 24 * HOUR, "end": MIDNIGHT + (place + 1) * 24 * HOUR}
             for place, row in enumerate(rows(2))]  # fmt: skip
-    assert [text for text in words(draw_chart(Chart(days, LINES, grain))[0]) if "Jun" in text][: len(said)] == said
+    assert [text for text in words(draw_chart(Chart(days, LINES, grain))[0]) if "Jun" in text][: len(labels)] == labels
 
 
 def test_few_labels_on_round_times():

@@ -64,8 +64,8 @@ def html(sample_store):
 
 
 @pytest.fixture
-def opened(chromium, tmp_path):
-    """A function that opens a page and checks, at the end, that it asked for nothing and complained of nothing."""
+def open_page(chromium, tmp_path):
+    """A function that opens a page and checks, at the end, that it requested nothing and reported no error."""
     troubles, pages = [], []
 
     def visit(text, anchor="", **look):
@@ -101,21 +101,32 @@ def test_the_file_is_small_and_names_no_other_place(html):
     assert "default-src 'none'" in html
 
 
-def test_the_tiles_are_what_the_command_answers_in_every_range(html, opened, sample_store):
-    page = opened(html)
-    asked = ["--store", sample_store, "--now", NOW, "usage", "-m", "requests,tokens,cost,latency_p99", "-f", "json"]
+def test_the_tiles_are_what_the_command_answers_in_every_range(html, open_page, sample_store):
+    page = open_page(html)
+    command = [
+        COMMAND,
+        "--store",
+        sample_store,
+        "--now",
+        NOW,
+        "usage",
+        "-m",
+        "requests,tokens,cost,latency_p99",
+        "-f",
+        "json",
+    ]
     for name in ("24h", "7d", "30d"):
         pick(page, name)
-        done = subprocess.run([COMMAND, *asked, "-r", name], check=True, capture_output=True, text=True)
-        (row,) = json.loads(done.stdout, parse_float=Decimal)["data"]
+        process = subprocess.run([*command, "-r", name], check=True, capture_output=True, text=True)
+        (row,) = json.loads(process.stdout, parse_float=Decimal)["data"]
         assert shown(page, "requests") == format_short(row["requests"], Unit.REQUESTS)
         assert shown(page, "tokens") == format_short(row["tokens"], Unit.TOKENS)
         assert shown(page, "cost") == format_short(row["cost"], Unit.USD)
         assert shown(page, "latency_p99") == format_short(row["latency_p99"], Unit.MILLISECONDS)
 
 
-def test_the_range_is_picked_by_key_and_remembered_in_the_address(html, opened):
-    page = opened(html)
+def test_the_range_is_picked_by_key_and_remembered_in_the_address(html, open_page):
+    page = open_page(html)
     page.get_by_label("24h", exact=True).focus()
     page.keyboard.press("ArrowRight")
     assert page.evaluate("location.hash") == "#7d"
@@ -127,30 +138,30 @@ def test_the_range_is_picked_by_key_and_remembered_in_the_address(html, opened):
     page.wait_for_function("document.querySelector('[value=\"30d\"]').checked")
 
 
-def test_a_hash_that_is_no_percent_encoding_selects_nothing(html, opened):
-    page = opened(html, "#50%")
+def test_a_hash_that_is_no_percent_encoding_selects_nothing(html, open_page):
+    page = open_page(html, "#50%")
     assert page.get_by_label("24h", exact=True).is_checked()
     assert page.get_by_role("button", name="Theme").is_visible()
 
 
-def test_a_bucket_shows_its_tooltip(html, opened):
-    page = opened(html, viewport={"width": 1280, "height": 900})
+def test_a_bucket_shows_its_tooltip(html, open_page):
+    page = open_page(html, viewport={"width": 1280, "height": 900})
     page.locator(".hz-drawings .tip:visible").nth(40).hover(force=True)
     assert re.fullmatch(TIP, page.locator("#tip").inner_text())
     page.mouse.move(5, 5)
     assert page.locator("#tip").is_hidden()
 
 
-def test_every_chart_has_a_table(html, opened):
-    page = opened(html)
+def test_every_chart_has_a_table(html, open_page):
+    page = open_page(html)
     summaries = page.get_by_text("View as table").locator("visible=true")
     assert summaries.count() == 2
     summaries.first.click()
     assert page.locator("details[open] tbody tr:visible").count() == 96
 
 
-def test_the_theme_changes_and_stays(html, opened):
-    page = opened(html, color_scheme="light")
+def test_the_theme_changes_and_stays(html, open_page):
+    page = open_page(html, color_scheme="light")
     background = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(background)
     page.get_by_role("button", name="Theme").click()
@@ -158,22 +169,22 @@ def test_the_theme_changes_and_stays(html, opened):
     assert (light, dark) == ("rgb(246, 247, 251)", "rgb(11, 15, 26)")
     page.reload()
     assert page.evaluate(background) == dark
-    assert opened(html, color_scheme="dark").evaluate(background) == dark
+    assert open_page(html, color_scheme="dark").evaluate(background) == dark
     page.emulate_media(media="print")
     assert page.evaluate(background) == "rgb(255, 255, 255)"
 
 
 @pytest.mark.parametrize("width", [360, 390, 768, 1280])
-def test_nothing_is_wider_than_the_screen(html, opened, width):
-    page = opened(html, viewport={"width": width, "height": 800})
+def test_nothing_is_wider_than_the_screen(html, open_page, width):
+    page = open_page(html, viewport={"width": width, "height": 800})
     for name in ("24h", "7d", "30d"):
         pick(page, name)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator("svg:visible").count() > 4
 
 
-def test_on_paper_it_is_two_pages_that_break_between_parts(html, opened):
-    page = opened(html)
+def test_on_paper_it_is_two_pages_that_break_between_parts(html, open_page):
+    page = open_page(html)
     assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True))) == 2
     page.emulate_media(media="print")
     assert (
@@ -184,8 +195,8 @@ def test_on_paper_it_is_two_pages_that_break_between_parts(html, opened):
 
 
 @pytest.mark.parametrize("width", [360, 390, 1280])
-def test_labels_of_charts_are_as_large_as_they_should_be(html, opened, width):
-    page = opened(html, viewport={"width": width, "height": 800})
+def test_labels_of_charts_are_as_large_as_they_should_be(html, open_page, width):
+    page = open_page(html, viewport={"width": width, "height": 800})
     scales = page.locator(".hz-drawings svg:visible").evaluate_all(
         "all => all.map((svg) => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width)"
     )
@@ -194,7 +205,7 @@ def test_labels_of_charts_are_as_large_as_they_should_be(html, opened, width):
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_long_names_that_differ_at_their_end_can_be_told_apart(opened, width):
+def test_long_names_that_differ_at_their_end_are_distinguishable(open_page, width):
     names = [f"a-project-with-an-exceedingly-long-name-for-a-team-of-teams-number-{n}" for n in range(3)]
     row = {"vague": False, "bar": "50", "value": "$10.00", "exact": "$10.00", "share": "33.3%",
            "change": Change("↑ 1.0%", "up", "even")}  # fmt: skip
@@ -202,7 +213,7 @@ def test_long_names_that_differ_at_their_end_can_be_told_apart(opened, width):
         "ranking", title="Cost by project", subtitle="US dollars", rows=[row | {"name": n} for n in names]
     )
     part = {"kind": "ranking", "width": "half", "variants": {"24h": {"html": html, "text": ""}}}
-    page = opened(render_page([part], META), viewport={"width": width, "height": 800})
+    page = open_page(render_page([part], META), viewport={"width": width, "height": 800})
     for name in names:
         cell = page.get_by_title(name)
         head, tail = cell.locator("span").all()
@@ -214,13 +225,13 @@ def test_long_names_that_differ_at_their_end_can_be_told_apart(opened, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_text_can_be_read_in_both_themes(html, opened):
+def test_text_can_be_read_in_both_themes(html, open_page):
     for scheme in ("light", "dark"):
-        assert opened(html, color_scheme=scheme).evaluate(FAINT) == []
+        assert open_page(html, color_scheme=scheme).evaluate(FAINT) == []
 
 
-def test_a_file_is_downloaded_from_the_page_itself(html, opened, workspace):
-    page = opened(html)
+def test_a_file_is_downloaded_from_the_page_itself(html, open_page, workspace):
+    page = open_page(html)
     with page.expect_download() as download:
         page.get_by_role("link", name="usage_by_model_project.csv").click()
     text = download.value.path().read_text(encoding="utf-8").splitlines()
@@ -228,38 +239,42 @@ def test_a_file_is_downloaded_from_the_page_itself(html, opened, workspace):
     assert len(text) - 1 == len(workspace.usage("24h", by=["model", "project"]))
 
 
-def test_what_users_wrote_is_text(opened):
+def test_what_users_wrote_is_text(open_page):
     evil = '<img src="http://example.com/x" onerror="alert(1)"><script>alert(2)</script>'
     parts = [{"kind": "text", "title": evil, "text": f"{evil}\n\n{evil}"}, {"kind": "heading", "title": evil}]
-    page = opened(render_page(parts, META | dict.fromkeys(("title", "project", "run", "banner", "traceback"), evil)))
+    page = open_page(render_page(parts, META | dict.fromkeys(("title", "project", "run", "banner", "traceback"), evil)))
     assert page.locator("img").count() == 0
     assert page.locator("script").count() == 1
     assert page.locator("h1").inner_text().startswith(evil)
 
 
-def test_a_failed_run_says_why_and_shows_what_there_is(html, opened):
-    page = opened(render_page([], META | {"banner": "cell 4: no store", "traceback": "in line 2", "synthetic": False}))
+def test_a_failed_run_says_why_and_shows_what_there_is(html, open_page):
+    page = open_page(
+        render_page([], META | {"banner": "cell 4: no store", "traceback": "in line 2", "synthetic": False})
+    )
     assert page.get_by_role("alert").inner_text().split("\n\n")[:2] == ["This run failed", "cell 4: no store"]
     page.get_by_text("Traceback").first.click()
     assert page.locator("pre").is_visible()
     assert page.get_by_text("Synthetic sample data").count() == 0
-    assert opened(html).get_by_text("Synthetic sample data").is_visible()
+    assert open_page(html).get_by_text("Synthetic sample data").is_visible()
 
 
-def test_a_window_without_requests_is_a_page_that_says_so(opened, workspace):
-    page = opened(render_page(twins(OverviewDashboard(workspace, "2020-01-01..2020-01-02")), META | {"project": "bot"}))
+def test_a_window_without_requests_is_a_page_that_says_so(open_page, workspace):
+    page = open_page(
+        render_page(twins(OverviewDashboard(workspace, "2020-01-01..2020-01-02")), META | {"project": "bot"})
+    )
     assert page.get_by_role("heading", name="No requests in this window").is_visible()
     assert page.get_by_text("Choose another range").is_visible()
     assert page.get_by_role("radio").locator("visible=true").count() == 0
     assert "Project bot" in page.locator("header").first.inner_text()
 
 
-def test_a_cell_in_jupyter_stands_alone(sample_store, opened):
+def test_a_cell_in_jupyter_stands_alone(sample_store, open_page):
     dashboard = OverviewDashboard(hr.open(str(sample_store), now=NOW), "yesterday")
     cells = [
         part._repr_mimebundle_()["text/html"] for part in (dashboard.tiles(), dashboard.volume(), dashboard.health())
     ]
-    page = opened(f"<!doctype html><meta charset=utf-8><body data-jp-theme-light=false>{''.join(cells)}")
+    page = open_page(f"<!doctype html><meta charset=utf-8><body data-jp-theme-light=false>{''.join(cells)}")
     assert page.locator("[data-metric=cost] strong").is_visible()
     assert page.locator(".hz-drawings svg").first.is_visible()
     ink = page.locator("[data-metric=cost] strong").evaluate("node => getComputedStyle(node).color")
