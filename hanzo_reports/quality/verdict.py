@@ -120,7 +120,7 @@ class Verdict:
     def summary(self) -> str:
         """One line: the suite, its status, and how many rows are bad or accepted."""
         accepted = sum(one["rows"] for check in self.checks for one in check.accepted)
-        more = f", accepted {accepted:,} times in spite of a check" if accepted else ""
+        more = f", {accepted:,} accepted" if accepted else ""
         return f"{self.suite}: {self.status.value}, {self.rows or 0:,} rows, {self.quarantined:,} bad{more}"
 
     @property

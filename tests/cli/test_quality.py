@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 HEADER = "event_id,timestamp,service,project,model,status,input_tokens,output_tokens,cache_read_tokens\n"
 GOOD = "a1,2026-03-30T10:00:00Z,gateway,search,gpt-4o,200,1000,100,0\n"
 FUTURE = "a2,2026-04-02T10:00:00Z,gateway,search,gpt-4o,200,1000,100,0\n"
@@ -178,3 +180,11 @@ def test_a_load_that_the_guard_holds_back_says_so(cli, tmp_path):
     assert "none of the 2 rows is accepted, of which the guard holds 1 back" in done.stderr
     told = cli("quarantine", "release", "--source", "events", "--map", "nosuch.toml", store=tmp_path / "w", code=2)
     assert "nosuch.toml" in told.stderr
+
+
+@pytest.mark.parametrize("arguments", [("bill",), ("guard",), ("quarantine", "list"), ("quarantine", "show"),
+                                     ("quarantine", "export", "-o", "q.csv"), ("quarantine", "release")])  # fmt: skip
+def test_a_folder_without_a_store_says_how_to_create_one(cli, tmp_path, arguments):
+    message = cli(*arguments, store=tmp_path / "none", code=1).stderr
+    assert re.search(r"No store at .*none\. Create one with `hanzo-reports init`", message)
+    assert not (tmp_path / "none").exists()

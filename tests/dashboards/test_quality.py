@@ -39,7 +39,7 @@ def test_checks_quarantine_and_trust_are_shown(guarded):
     text = {name: json.dumps(getattr(dashboard, name)().twin) for name in ("tiles", "checks", "quarantine", "takeaway")}
     assert "With care" in text["tiles"]
     assert "rows that loads rejected" in text["tiles"]
-    assert "no answer with output tokens costs nothing" in text["checks"]
+    assert "no response with output tokens costs nothing" in text["checks"]
     assert "own: table_row_count_to_equal" in text["checks"]
     assert "guard timestamp_not_future: no event is from the future" in text["quarantine"]
     assert "timestamp: \\u2026 is not a time" in text["quarantine"]

@@ -78,7 +78,7 @@ def test_each_bad_row_leaves_with_the_ids_of_what_it_failed(verdict):
     reasons = [{part.partition(":")[0] for part in row["_reasons"].split("; ")} for row in rows]
     assert sorted(map(sorted, reasons)) == sorted(sorted(names) for _, names in PLANTED.values())
     named = {row["user"]: row["_reasons"] for row in rows}
-    assert named["status 999"] == "status_http: a status is one of HTTP, 100 to 599"
+    assert named["status 999"] == "status_http: every status is an HTTP status from 100 to 599"
 
 
 def test_nothing_is_lost(verdict):
