@@ -1,8 +1,7 @@
 """A pass of 1,000 rules over 30 groups against its queries alone: `python benchmarks/alerts.py [ROWS]`; target <= 2x.
 
-The queries are those of the pass, asked by themselves: as many as there are different windows, filters and groups,
-however many rules ask them. Some rules fire, most do not, as on most days. Passes follow each other as in `check
---watch`; the median counts.
+The queries are those of the pass, run on their own: one for each distinct window, filter and set of groups, however
+many rules share it. Some rules fire, most do not. Passes follow each other as in `check --watch`; the median counts.
 """
 
 from __future__ import annotations
@@ -45,38 +44,38 @@ _METRICS = {  # a threshold that nothing reaches, and one that everything does
 }
 
 
-def rules(number: int) -> list[Rule]:
+def build_rules(number: int) -> list[Rule]:
     """Rules of all windows and metrics, each with a name and a threshold of its own; one in a hundred fires."""
-    found = []
+    rules = []
     for n in range(number):
         metric = list(_METRICS)[n % len(_METRICS)]
         threshold = _METRICS[metric][n % 100 == 1]
         window = _WINDOWS[n // len(_METRICS) % len(_WINDOWS)]
-        found.append(
+        rules.append(
             parse_rule(
                 {"name": f"r{n}", "metric": metric, "gt": threshold, "window": window, "by": ["project", "model"]}
             )
         )
-    return found
+    return rules
 
 
-def timed(workspace: hr.Workspace, number: int) -> tuple[float, float, RuleCheck]:
+def measure(workspace: hr.Workspace, number: int) -> tuple[float, float, RuleCheck]:
     """Seconds of the queries alone and of whole passes, in turns, and what the last pass did."""
     engine, events = workspace.store.state, workspace.store.events
-    held = rules(number)
+    rules = build_rules(number)
     with engine.begin() as connection:
-        rule_store.save_rules(connection, [(rule, ()) for rule in held], NOW, replace_existing=True)
+        rule_store.save_rules(connection, [(rule, ()) for rule in rules], NOW, replace_existing=True)
     alone, whole = [], []
-    done = RuleCheck()
+    result = RuleCheck()
     for round_ in range(ROUNDS):
         now = NOW + (round_ + 1 + ROUNDS * (number == RULES)) * MINUTE
         start = time.perf_counter()
-        run_queries(events, collect_queries(held), now, MINUTE, "UTC")
+        run_queries(events, collect_queries(rules), now, MINUTE, "UTC")
         alone.append(time.perf_counter() - start)
         start = time.perf_counter()
-        done = check_rules(engine, events, now)
+        result = check_rules(engine, events, now)
         whole.append(time.perf_counter() - start)
-    return statistics.median(alone), statistics.median(whole), done
+    return statistics.median(alone), statistics.median(whole), result
 
 
 def main(rows: int) -> int:
@@ -86,8 +85,8 @@ def main(rows: int) -> int:
         write(folder / "events.parquet", rows)
         workspace = hr.open(str(folder / "lake"), now=NOW, create=True)
         workspace.ingest("events", [folder / "events.parquet"])
-        _, _, few = timed(workspace, len(_METRICS) * len(_WINDOWS))
-        alone, whole, many = timed(workspace, RULES)
+        _, _, few = measure(workspace, len(_METRICS) * len(_WINDOWS))
+        alone, whole, many = measure(workspace, RULES)
     ratio = whole / alone
     print(f"{rows:,} events: {few.rules} rules take {few.queries} queries, {many.rules:,} rules {many.queries}")
     print(f"{many.firing} alerts fire; queries alone {alone:.3f} s, the pass {whole:.3f} s")

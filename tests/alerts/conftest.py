@@ -1,4 +1,4 @@
-"""A lake of traffic, a state database on each engine, real receivers, and a clock moved by hand."""
+"""A store of traffic, and alerting on it with a state database, real channels and a clock that tests move."""
 
 from __future__ import annotations
 
@@ -30,28 +30,29 @@ MINUTE = timedelta(minutes=1)
 
 
 class Traffic:
-    """Requests put into a lake: so many in the minute before an instant, some of them bad."""
+    """A store into which tests put requests, some of them failed."""
 
     def __init__(self, folder):
         self.store = store.open(str(folder), create=True)
-        self.made = 0
+        self.request_count = 0
 
     def put(self, until, requests, bad=0, *, seconds=60, **columns):
-        first, self.made = self.made, self.made + requests
+        """Requests spread over the seconds before an instant; the first `bad` of them fail."""
+        first, self.request_count = self.request_count, self.request_count + requests
         values = {
             "event_id": [f"e{first + n}" for n in range(requests)],
             "timestamp": [until - timedelta(seconds=seconds * (n + 1) / (requests + 1)) for n in range(requests)],
             "status": [500 if n < bad else 200 for n in range(requests)],
-            **{name: [value] * requests for name, value in self._usual(until, columns).items()},
+            **{name: [value] * requests for name, value in self._default_columns(until, columns).items()},
         }
         self._append(values, requests)
 
     def put_all(self, instants, statuses, projects):
         """One request for each instant, status and project."""
-        usual = {name: [value] * len(instants) for name, value in self._usual(instants[0], {}).items()}
+        defaults = {name: [value] * len(instants) for name, value in self._default_columns(instants[0], {}).items()}
         ids = [f"e{n}" for n in range(len(instants))]
         self._append(
-            usual | {"event_id": ids, "timestamp": instants, "status": statuses, "project": projects}, len(instants)
+            defaults | {"event_id": ids, "timestamp": instants, "status": statuses, "project": projects}, len(instants)
         )
 
     def _append(self, values, requests):
@@ -60,7 +61,7 @@ class Traffic:
         self.store.append(connect_ibis(duckdb.connect()).create_table("rows", pa.table(rows)), {})
 
     @staticmethod
-    def _usual(until, columns):
+    def _default_columns(until, columns):
         return {"service": "gateway", "project": "search", "latency_ms": 100.0, "ingested_at": until} | columns
 
 
@@ -70,10 +71,10 @@ def traffic(tmp_path):
 
 
 @pytest.fixture
-def house(state_database, traffic, clock):
-    """Rules kept, passes run, messages delivered."""
+def alerting(state_database, traffic, clock):
+    """Rules, checks and deliveries on the store of traffic."""
 
-    class House:
+    class Alerting:
         engine, policy = state_database, SsrfPolicy(frozenset({"localhost"}), timeout=2.0)
         vault, message_context = Vault(Fernet.generate_key().decode()), MessageContext(delay=timedelta())
 
@@ -83,10 +84,12 @@ def house(state_database, traffic, clock):
                     connection, self.vault, parse_channel(spec, self.policy, schemes), clock.now
                 ).endpoint_id
 
-        def rule(self, *endpoints, over=False, **given):
-            plain = {"name": "errors", "metric": "error_rate", "gt": "0.05", "window": "1m"} | given
+        def rule(self, *endpoints, replace_existing=False, **fields):
+            fields = {"name": "errors", "metric": "error_rate", "gt": "0.05", "window": "1m"} | fields
             with self.engine.begin() as connection:
-                return save_rules(connection, [(parse_rule(plain), endpoints)], clock.now, replace_existing=over)
+                return save_rules(
+                    connection, [(parse_rule(fields), endpoints)], clock.now, replace_existing=replace_existing
+                )
 
         def check(self, **options):
             events = options.pop("events", traffic.store.events)
@@ -96,13 +99,13 @@ def house(state_database, traffic, clock):
             return deliver(self.engine, self.vault, self.policy, clock)
 
         def minute(self, requests=100, bad=0, **columns):
-            """A minute of traffic, a pass and a delivery at its end."""
+            """A minute of traffic, then a check and a delivery."""
             clock.pass_(minutes=1)
             if requests:
                 traffic.put(clock.now, requests, bad, **columns)
-            done = self.check()
+            result = self.check()
             self.deliver()
-            return done
+            return result
 
         def phases(self):
             with self.engine.connect() as connection:
@@ -110,4 +113,4 @@ def house(state_database, traffic, clock):
                     key.group: alert.state.phase.value for key, alert in load_states(connection, None).alerts.items()
                 }
 
-    return House()
+    return Alerting()

@@ -21,11 +21,11 @@ PROJECT = "a; touch x\n\x1b[31m'$(id)'"
 
 
 @pytest.fixture
-def run_query(traffic, receiver, house, tmp_path):
+def run_query(traffic, receiver, alerting, tmp_path):
     """A function that delivers, takes the command out of the last message, and runs it in a shell as it is printed."""
 
     def run():
-        house.deliver()
+        alerting.deliver()
         text = receiver.got[-1].json["data"]["text"]
         [command] = [line.removeprefix("Query: ") for line in text.splitlines() if line.startswith("Query: ")]
         settings = {"HANZO_REPORTS_STORE": traffic.store.url, "HANZO_REPORTS_NOW": "2026-06-01T00:00:00Z"}
@@ -41,48 +41,48 @@ def run_query(traffic, receiver, house, tmp_path):
 
 
 @pytest.fixture
-def channel(house, receiver):
+def channel(alerting, receiver):
     """A channel that subscribes to budgets and anomalies; the messages' time zone is not UTC."""
-    house.message_context = MessageContext("America/New_York", delay=timedelta())
-    channel = house.channel(f"hook=webhook:{receiver.url}")
-    with house.engine.begin() as connection:
+    alerting.message_context = MessageContext("America/New_York", delay=timedelta())
+    channel = alerting.channel(f"hook=webhook:{receiver.url}")
+    with alerting.engine.begin() as connection:
         for topic in ("budgets", "anomalies"):
             set_subscribers(connection, topic, [channel])
     return channel
 
 
-def test_the_command_of_a_rule(house, channel, receiver, traffic, clock, run_query):
-    house.rule(channel, by=["project", "model"], where={"service": ["gateway"]})
+def test_the_command_of_a_rule(alerting, channel, receiver, traffic, clock, run_query):
+    alerting.rule(channel, by=["project", "model"], where={"service": ["gateway"]})
     traffic.put(clock.now, 50, bad=50, project=PROJECT)
     clock.pass_(seconds=61, milliseconds=500)
     traffic.put(clock.now, 99, bad=33, project=PROJECT)
     traffic.put(clock.now, 99, bad=0, project="other")
-    assert house.check().messages == 1
+    assert alerting.check().messages == 1
     [row] = run_query()
     data = receiver.got[-1].json["data"]
     assert (row["error_rate"], row["requests"]) == (data["value"], data["requests"]) == (33 / 99, 99)
 
 
 @pytest.mark.usefixtures("channel")
-def test_the_command_of_a_budget(house, traffic, clock, run_query):
+def test_the_command_of_a_budget(alerting, traffic, clock, run_query):
     clock.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    Budgets(house.engine).set(Budget(PROJECT, Decimal(100), timezone="Asia/Tokyo"), clock.now)
+    Budgets(alerting.engine).set(Budget(PROJECT, Decimal(100), timezone="Asia/Tokyo"), clock.now)
     spent = {datetime(2026, 2, 28, 14, 59, tzinfo=UTC): 40, datetime(2026, 2, 28, 15, 1, tzinfo=UTC): 35, clock.now: 20}
     for instant, cost in spent.items():
         traffic.put(instant, 2, cost=Decimal(cost), project=PROJECT, model=f"m{cost}", seconds=30)
     traffic.put(clock.now, 1, cost=Decimal(500), project="other")
-    assert notify_budgets(Budgets(house.engine), traffic.store.events(), clock.now, house.message_context) == 1
+    assert notify_budgets(Budgets(alerting.engine), traffic.store.events(), clock.now, alerting.message_context) == 1
     assert sum(Decimal(str(row["cost"])) for row in run_query()) == 2 * (35 + 20)
 
 
 @pytest.mark.usefixtures("channel")
-def test_the_command_of_an_anomaly(house, receiver, traffic, clock, run_query):
+def test_the_command_of_an_anomaly(alerting, receiver, traffic, clock, run_query):
     for day in range(1, 31):
         clock.now = datetime(2026, 3, day, 18, tzinfo=UTC)
         traffic.put(clock.now, 2, cost=Decimal(10 + day % 3), project=PROJECT, model="usual")
     traffic.put(datetime(2026, 3, 30, 3, 30, tzinfo=UTC), 2, cost=Decimal(390), project=PROJECT, model="dear")
     clock.now = datetime(2026, 3, 30, 20, tzinfo=UTC)
-    assert notify_anomalies(house.engine, traffic.store.events, clock.now, house.message_context) == 1
+    assert notify_anomalies(alerting.engine, traffic.store.events, clock.now, alerting.message_context) == 1
     total = sum(Decimal(str(row["cost"])) for row in run_query())
     data = receiver.got[-1].json["data"]
     assert (data["day"], data["project"], total) == ("2026-03-29", PROJECT, Decimal(data["spent"]))

@@ -1,4 +1,4 @@
-"""Rules: what is refused says why, with the unit; what is accepted reads back as it was written."""
+"""Rules: a rule that cannot work is refused with its reason and unit; every other one survives a round trip."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ FULL = {
 }  # fmt: skip
 
 
-def test_a_rule_reads_back_as_written():
+def test_a_rule_survives_a_round_trip():
     assert parse_rule(FULL).to_dict() == FULL
     assert parse_rule(parse_rule(FULL).to_dict()) == parse_rule(FULL)
 
 
-def test_defaults_are_not_written():
+def test_defaults_are_left_out_of_the_dictionary():
     assert parse_rule({"name": "a", "metric": "cost", "gt": "5"}).to_dict() == {
         "name": "a", "metric": "cost", "gt": "5", "window": "5m",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("fields", "message"),
     [
         ({"metric": "error_rat"}, "unknown metric 'error_rat'; did you mean 'error_rate'?"),
         ({"gt": None}, "needs one threshold: one of gt, gte, lt, lte"),
@@ -77,18 +77,18 @@ def test_defaults_are_not_written():
         ({"keep_fireing_for": "5m"}, "unknown field 'keep_fireing_for'; did you mean 'keep_firing_for'?"),
     ],
 )
-def test_a_rule_that_could_never_work_is_refused(given, said):
+def test_a_rule_that_could_never_work_is_refused(fields, message):
     with pytest.raises((RuleError, UnknownNameError)) as caught:
-        parse_rule({"name": "a", "metric": "error_rate", "gt": "0.01"} | given)
-    assert said in str(caught.value)
+        parse_rule({"name": "a", "metric": "error_rate", "gt": "0.01"} | fields)
+    assert message in str(caught.value)
 
 
-def test_a_threshold_that_is_not_finite_is_refused_however_it_comes():
+def test_a_rule_refuses_a_threshold_that_is_not_finite():
     with pytest.raises(RuleError, match=r"threshold \(USD\) must be a finite number"):
         Rule("a", "cost", Condition.GT, Decimal("NaN"))
 
 
-def test_the_defaults_are_the_limits_of_the_catalogue():
+def test_default_rules_have_the_default_thresholds_of_the_catalogue():
     assert {(rule.metric, rule.breach_text) for rule in build_default_rules()} == {
         ("error_rate", "> 1%"),
         ("availability", "< 99.9%"),
@@ -99,18 +99,18 @@ def test_the_defaults_are_the_limits_of_the_catalogue():
 
 
 def test_burn_rates_are_those_of_the_workbook():
-    found = build_burn_rate_rules("api", "availability", Decimal("0.999"), {"by": ["project"]})
-    assert [(r.name, str(r.threshold), r.window, r.short_window, r.severity) for r in found] == [
+    rules = build_burn_rate_rules("api", "availability", Decimal("0.999"), {"by": ["project"]})
+    assert [(r.name, str(r.threshold), r.window, r.short_window, r.severity) for r in rules] == [
         ("api-fast", "0.9856", timedelta(hours=1), timedelta(minutes=5), Severity.CRITICAL),
         ("api-slow", "0.994", timedelta(hours=6), timedelta(minutes=30), Severity.CRITICAL),
         ("api-ticket", "0.999", timedelta(days=3), timedelta(hours=6), Severity.WARNING),
     ]
-    assert all(rule.by == ("project",) for rule in found)
+    assert all(rule.by == ("project",) for rule in rules)
     errors = build_burn_rate_rules("api", "error_rate", Decimal("0.99"), {})
     assert [(r.condition, str(r.threshold)) for r in errors] == [("gt", "0.144"), ("gt", "0.06"), ("gt", "0.01")]
 
 
-def test_a_rate_that_nothing_can_reach_is_left_out():
+def test_a_burn_rate_that_cannot_be_reached_is_left_out():
     assert [rule.name for rule in build_burn_rate_rules("api", "availability", Decimal("0.9"), {})] == [
         "api-slow",
         "api-ticket",
@@ -118,27 +118,33 @@ def test_a_rate_that_nothing_can_reach_is_left_out():
 
 
 @pytest.mark.parametrize(
-    ("metric", "slo", "said"),
+    ("metric", "slo", "message"),
     [
         ("latency_p99", "0.99", "needs a share"),
         ("saturation", "0.9", "needs a share"),
         ("availability", "1", "0 and 1"),
     ],
 )
-def test_an_objective_that_makes_no_sense_is_refused(metric, slo, said):
-    with pytest.raises(RuleError, match=said):
+def test_an_objective_that_cannot_be_measured_is_refused(metric, slo, message):
+    with pytest.raises(RuleError, match=message):
         build_burn_rate_rules("api", metric, Decimal(slo), {})
 
 
-def test_how_a_rule_is_told_does_not_change_what_it_is():
+def test_the_fingerprint_depends_only_on_what_is_evaluated():
     rule = parse_rule(FULL)
     same = {"name": "other", "repeat": "2h", "severity": "info", "runbook": "", "channels": []}
     assert parse_rule(FULL | same).fingerprint == rule.fingerprint
     assert parse_rule(FULL | {"gte": "0.03"}).fingerprint != rule.fingerprint
 
 
+def test_an_upgrade_keeps_the_fingerprint_of_stored_rules():
+    """Another fingerprint would resolve and start over every alert that fires."""
+    assert parse_rule(FULL).fingerprint == "b38f98dd009849b2"
+    assert parse_rule({"name": "a", "metric": "cost", "gt": "$50"}).fingerprint == "09e781c3632e3755"
+
+
 @pytest.mark.parametrize(
-    ("metric", "condition", "limit"),
+    ("metric", "condition", "text"),
     [
         ("availability", {"lt": "99.995%"}, "< 99.995%"),
         ("error_rate", {"gt": "0.123456"}, "> 12.3456%"),
@@ -149,5 +155,5 @@ def test_how_a_rule_is_told_does_not_change_what_it_is():
         ("requests_per_second", {"lt": "0.125"}, "< 0.125 per second"),
     ],
 )
-def test_a_limit_is_shown_as_it_is_compared(metric, condition, limit):
-    assert parse_rule({"name": "a", "metric": metric} | condition).breach_text == limit
+def test_a_threshold_is_printed_with_all_its_digits(metric, condition, text):
+    assert parse_rule({"name": "a", "metric": metric} | condition).breach_text == text

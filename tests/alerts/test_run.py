@@ -18,19 +18,24 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def one_pass(house, traffic, clock):
+def one_pass(alerting, traffic, clock):
     """A function that runs one pass a minute after the previous one, and the time limits that deliveries got."""
     time_limits = []
 
     def deliver(time_limit):
         time_limits.append(time_limit)
-        house.deliver()
+        alerting.deliver()
         return DeliveryResult(sent=7)
 
     def run(*, events=traffic.store.events, interval=MINUTE, deliver=deliver, **later):
         clock.pass_(**later or {"minutes": 1})
         return run_pass(
-            Budgets(house.engine), events, clock.now, context=house.message_context, interval=interval, deliver=deliver
+            Budgets(alerting.engine),
+            events,
+            clock.now,
+            context=alerting.message_context,
+            interval=interval,
+            deliver=deliver,
         )
 
     run.time_limits = time_limits
@@ -38,13 +43,13 @@ def one_pass(house, traffic, clock):
 
 
 @pytest.fixture
-def search(house, traffic, clock, receiver):
+def search(alerting, traffic, clock, receiver):
     """A rule and a budget that are both over their threshold in the next pass."""
-    channel = house.channel(f"hook=webhook:{receiver.url}")
-    house.rule(channel)
-    with house.engine.begin() as connection:
+    channel = alerting.channel(f"hook=webhook:{receiver.url}")
+    alerting.rule(channel)
+    with alerting.engine.begin() as connection:
         set_subscribers(connection, "budgets", [channel])
-    Budgets(house.engine).set(Budget("search", Decimal(100)), clock.now)
+    Budgets(alerting.engine).set(Budget("search", Decimal(100)), clock.now)
     traffic.put(clock.now + MINUTE, 10, bad=5, cost=Decimal(6))
 
 

@@ -1,4 +1,4 @@
-"""The state machine: each transition by hand, and what holds whatever happens."""
+"""The state machine: each transition by example, and properties of every sequence of evaluations."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ BAD, GOOD, BETWEEN = Observation(0.09, 100), Observation(0.01, 100), Observation
 NOTHING, BROKEN = Observation(), Observation(error="the store cannot be read")
 
 
-def run(rule, seen, state=None, *, start=START, every=MINUTE, **options):
-    """The states and messages of evaluations one minute apart."""
-    state, states, told = state or AlertState(), [], []
-    for n, observation in enumerate(seen):
+def run(rule, observations, state=None, *, start=START, every=MINUTE, **options):
+    """The states after evaluations one minute apart, and the number of the evaluation and kind of each message."""
+    state, states, timeline = state or AlertState(), [], []
+    for n, observation in enumerate(observations):
         state, messages = step(rule, state, start + n * every, observation, **options)
         states.append(state)
-        told += [(n, message.kind.value) for message in messages]
-    return states, told
+        timeline += [(n, message.kind.value) for message in messages]
+    return states, timeline
 
 
 def rule(**more):
@@ -36,87 +36,87 @@ def rule(**more):
 
 
 def test_without_for_it_fires_at_once_and_resolves_at_once():
-    states, told = run(rule(), [GOOD, BAD, BAD, GOOD, GOOD])
-    assert told == [(1, "firing"), (3, "resolved")]
+    states, timeline = run(rule(), [GOOD, BAD, BAD, GOOD, GOOD])
+    assert timeline == [(1, "firing"), (3, "resolved")]
     assert [state.phase.value for state in states] == ["inactive", "firing", "firing", "inactive", "inactive"]
 
 
-def test_for_has_to_pass_and_a_single_good_minute_starts_it_anew():
-    states, told = run(rule(**{"for": "3m"}), [BAD, BAD, GOOD, BAD, BAD, BAD, BAD])
-    assert told == [(6, "firing")]
+def test_for_must_pass_and_a_single_clear_minute_restarts_it():
+    states, timeline = run(rule(**{"for": "3m"}), [BAD, BAD, GOOD, BAD, BAD, BAD, BAD])
+    assert timeline == [(6, "firing")]
     assert states[-1].breach_since == START + 3 * MINUTE
 
 
 def test_flapping_within_keep_firing_for_is_one_episode():
-    states, told = run(rule(keep_firing_for="3m"), [BAD, GOOD, GOOD, BAD, GOOD, GOOD, GOOD, GOOD])
-    assert told == [(0, "firing"), (7, "resolved")]
+    states, timeline = run(rule(keep_firing_for="3m"), [BAD, GOOD, GOOD, BAD, GOOD, GOOD, GOOD, GOOD])
+    assert timeline == [(0, "firing"), (7, "resolved")]
     assert states[2].phase is Phase.RECOVERING
     assert states[-1].episode == 1
 
 
-def test_between_clear_and_threshold_it_stays_as_it_is():
-    _, told = run(rule(clear="0.02"), [BETWEEN, BAD, BETWEEN, BETWEEN, GOOD])
-    assert told == [(1, "firing"), (4, "resolved")]
-    states, told = run(rule(clear="0.02", keep_firing_for="3m"), [BAD, GOOD, GOOD, BETWEEN, GOOD, GOOD, GOOD, GOOD])
-    assert told == [(0, "firing"), (7, "resolved")]
+def test_a_value_between_clear_and_threshold_keeps_the_phase():
+    _, timeline = run(rule(clear="0.02"), [BETWEEN, BAD, BETWEEN, BETWEEN, GOOD])
+    assert timeline == [(1, "firing"), (4, "resolved")]
+    states, timeline = run(rule(clear="0.02", keep_firing_for="3m"), [BAD, GOOD, GOOD, BETWEEN, GOOD, GOOD, GOOD, GOOD])
+    assert timeline == [(0, "firing"), (7, "resolved")]
     assert states[3].phase is Phase.FIRING
 
 
 def test_no_data_and_errors_never_resolve_and_restart_the_clock_of_pending():
     for hole in (NOTHING, BROKEN):
-        _, told = run(rule(), [BAD, hole, hole, hole, BAD, GOOD])
-        assert told == [(0, "firing"), (5, "resolved")]
-        _, told = run(rule(**{"for": "2m"}), [BAD, BAD, hole, BAD, BAD])
-        assert told == [(4, "firing")]
+        _, timeline = run(rule(), [BAD, hole, hole, hole, BAD, GOOD])
+        assert timeline == [(0, "firing"), (5, "resolved")]
+        _, timeline = run(rule(**{"for": "2m"}), [BAD, BAD, hole, BAD, BAD])
+        assert timeline == [(4, "firing")]
 
 
-def test_a_rule_may_say_that_no_data_is_good():
-    states, told = run(rule(no_data="ok"), [BAD, NOTHING])
-    assert told == [(0, "firing"), (1, "resolved")]
+def test_a_rule_may_treat_no_data_as_ok():
+    states, timeline = run(rule(no_data="ok"), [BAD, NOTHING])
+    assert timeline == [(0, "firing"), (1, "resolved")]
     assert states[-1].health.health is Health.OK
-    _, told = run(rule(no_data="ok"), [BAD, BROKEN])
-    assert told == [(0, "firing")]
+    _, timeline = run(rule(no_data="ok"), [BAD, BROKEN])
+    assert timeline == [(0, "firing")]
 
 
 def test_too_few_samples_are_no_data():
-    states, told = run(rule(min_samples=20), [Observation(1.0, 19), Observation(1.0, 20)])
-    assert told == [(1, "firing")]
+    states, timeline = run(rule(min_samples=20), [Observation(1.0, 19), Observation(1.0, 20)])
+    assert timeline == [(1, "firing")]
     assert states[0].health.health is Health.NO_DATA
 
 
 @pytest.mark.parametrize(
-    ("no_data", "seen", "expected"),
+    ("no_data", "observation", "expected"),
     [
         ("keep", NOTHING, []),
         ("alert", NOTHING, [(16, "no_data"), (20, "back")]),
         ("keep", BROKEN, [(16, "error"), (20, "back")]),
     ],
 )
-def test_bad_health_is_told_once_after_a_quarter_of_an_hour_and_once_when_it_is_back(no_data, seen, expected):
-    _, told = run(rule(no_data=no_data), [GOOD, *[seen] * 19, GOOD, GOOD])
-    assert told == expected
+def test_trouble_sends_one_notice_after_fifteen_minutes_and_one_when_it_is_over(no_data, observation, expected):
+    _, timeline = run(rule(no_data=no_data), [GOOD, *[observation] * 19, GOOD, GOOD])
+    assert timeline == expected
 
 
-def test_a_short_outage_is_told_to_nobody():
-    _, told = run(rule(no_data="alert"), [NOTHING, NOTHING, GOOD] * 10)
-    assert told == []
+def test_a_short_outage_sends_no_notice():
+    _, timeline = run(rule(no_data="alert"), [NOTHING, NOTHING, GOOD] * 10)
+    assert timeline == []
 
 
-def test_reminders_come_each_repeat():
-    _, told = run(rule(repeat="10m"), [BAD] * 25)
-    assert told == [(0, "firing"), (10, "reminder"), (20, "reminder")]
+def test_a_reminder_is_sent_each_repeat():
+    _, timeline = run(rule(repeat="10m"), [BAD] * 25)
+    assert timeline == [(0, "firing"), (10, "reminder"), (20, "reminder")]
     assert run(rule(repeat="0"), [BAD] * 25)[1] == [(0, "firing")]
 
 
 def test_a_gap_restarts_pending_and_leaves_firing():
     waiting = rule(**{"for": "2m"})
-    _, told = run(waiting, [BAD, BAD, BAD], every=timedelta(minutes=3))
-    assert told == []
-    _, told = run(waiting, [BAD, BAD, BAD], every=timedelta(minutes=3), interval=timedelta(minutes=3))
-    assert told == [(1, "firing")]
+    _, timeline = run(waiting, [BAD, BAD, BAD], every=timedelta(minutes=3))
+    assert timeline == []
+    _, timeline = run(waiting, [BAD, BAD, BAD], every=timedelta(minutes=3), interval=timedelta(minutes=3))
+    assert timeline == [(1, "firing")]
     state, _ = step(rule(), AlertState(), START, BAD)
-    later, told = step(rule(), state, START + timedelta(hours=1), BAD)
-    assert (later.phase, told) == (Phase.FIRING, ())
+    later, messages = step(rule(), state, START + timedelta(hours=1), BAD)
+    assert (later.phase, messages) == (Phase.FIRING, ())
 
 
 def test_a_clock_that_goes_back_changes_nothing():
@@ -125,46 +125,46 @@ def test_a_clock_that_goes_back_changes_nothing():
         assert step(rule(), state, now, GOOD) == (state, ())
 
 
-def test_a_changed_rule_resolves_what_was_told_and_starts_fresh():
+def test_a_changed_rule_resolves_what_was_reported_and_starts_over():
     state, _ = step(rule(), AlertState(), START, BAD)
-    again, told = step(rule(gt="0.08"), state, START + MINUTE, BAD)
-    assert [(m.kind, m.episode, m.reason) for m in told] == [
+    again, messages = step(rule(gt="0.08"), state, START + MINUTE, BAD)
+    assert [(m.kind, m.episode, m.reason) for m in messages] == [
         (MessageKind.RESOLVED, 1, "rule_changed"),
         (MessageKind.FIRING, 2, ""),
     ]
     assert again.episode == 2
-    quiet, told = step(rule(repeat="1h"), state, START + MINUTE, BAD)
-    assert (quiet.episode, told) == (1, ())
+    quiet, messages = step(rule(repeat="1h"), state, START + MINUTE, BAD)
+    assert (quiet.episode, messages) == (1, ())
 
 
-def test_what_was_told_of_bad_health_is_taken_back_too():
+def test_a_removed_rule_takes_back_its_notice_of_trouble():
     states, _ = run(rule(), [BROKEN] * 17)
     assert [message.kind for message in close(states[-1], START, "removed")[1]] == [MessageKind.BACK]
 
 
-def test_a_silence_mutes_and_what_still_fires_at_its_end_is_told_then():
-    silent, told = step(rule(), AlertState(), START, BAD, silenced=True)
-    assert (silent.phase, told) == (Phase.FIRING, ())
-    _, told = step(rule(), silent, START + MINUTE, BAD)
-    assert [message.kind for message in told] == [MessageKind.FIRING]
-    _, told = step(rule(), silent, START + MINUTE, GOOD)
-    assert told == ()
+def test_an_alert_that_still_fires_when_a_silence_ends_is_reported_then():
+    silent, messages = step(rule(), AlertState(), START, BAD, silenced=True)
+    assert (silent.phase, messages) == (Phase.FIRING, ())
+    _, messages = step(rule(), silent, START + MINUTE, BAD)
+    assert [message.kind for message in messages] == [MessageKind.FIRING]
+    _, messages = step(rule(), silent, START + MINUTE, GOOD)
+    assert messages == ()
 
 
-def test_a_silence_does_not_mute_the_resolve_of_what_was_told():
+def test_a_silence_does_not_mute_the_resolve_of_what_was_reported():
     state, _ = step(rule(), AlertState(), START, BAD)
-    _, told = step(rule(), state, START + MINUTE, GOOD, silenced=True)
-    assert [message.kind for message in told] == [MessageKind.RESOLVED]
+    _, messages = step(rule(), state, START + MINUTE, GOOD, silenced=True)
+    assert [message.kind for message in messages] == [MessageKind.RESOLVED]
 
 
-def test_burn_rates_need_both_windows_and_end_with_the_short_one():
+def test_a_burn_rate_needs_both_windows_and_resolves_with_the_short_one():
     burn = rule(window="1h", short_window="5m")
 
     def both(long, short):
         return Observation(long, 100, short)
 
-    _, told = run(burn, [both(0.09, 0.01), both(0.01, 0.09), both(0.09, 0.09), both(0.09, None), both(0.09, 0.01)])
-    assert told == [(2, "firing"), (4, "resolved")]
+    _, timeline = run(burn, [both(0.09, 0.01), both(0.01, 0.09), both(0.09, 0.09), both(0.09, None), both(0.09, 0.01)])
+    assert timeline == [(2, "firing"), (4, "resolved")]
 
 
 @pytest.mark.parametrize(
@@ -202,27 +202,27 @@ RULES = st.builds(
     st.sampled_from(["keep", "alert", "ok"]),
     st.sampled_from([0, 20]),
 )
-SEEN = st.one_of(
+OBSERVATIONS = st.one_of(
     st.sampled_from([BAD, GOOD, BETWEEN, NOTHING, BROKEN, Observation(0.09, 3)]),
     st.builds(Observation, st.floats(0, 1), st.integers(0, 100)),
 )
-STEPS = st.lists(st.tuples(SEEN, st.integers(-3, 20), st.booleans()), max_size=60)
+STEPS = st.lists(st.tuples(OBSERVATIONS, st.integers(-3, 20), st.booleans()), max_size=60)
 
 
-def history(rule, steps):
-    """Every state, observation and message of a run with gaps, clocks that go back, and silences."""
-    now, state, told = START, AlertState(), []
-    for seen, minutes, silenced in steps:
+def run_steps(rule, steps):
+    """The states, input and messages of each step of a run with gaps, clocks that go back, and silences."""
+    now, state, history = START, AlertState(), []
+    for observation, minutes, silenced in steps:
         now += minutes * MINUTE
         before = state
-        state, messages = step(rule, state, now, seen, silenced=silenced)
-        told.append((before, state, now, seen, silenced, messages))
-    return told
+        state, messages = step(rule, state, now, observation, silenced=silenced)
+        history.append((before, state, now, observation, silenced, messages))
+    return history
 
 
 @given(RULES, STEPS)
 def test_firings_and_resolves_alternate(rule, steps):
-    kinds = [m.kind for *_, messages in history(rule, steps) for m in messages]
+    kinds = [m.kind for *_, messages in run_steps(rule, steps) for m in messages]
     episode = [kind for kind in kinds if kind in {MessageKind.FIRING, MessageKind.RESOLVED}]
     assert episode[::2] == [MessageKind.FIRING] * len(episode[::2])
     assert episode[1::2] == [MessageKind.RESOLVED] * len(episode[1::2])
@@ -233,56 +233,55 @@ def test_firings_and_resolves_alternate(rule, steps):
 
 
 @given(RULES, STEPS)
-def test_every_message_has_a_key_of_its_own(rule, steps):
-    keys = [(m.episode, m.kind, m.number) for *_, messages in history(rule, steps) for m in messages]
+def test_every_message_has_a_unique_key(rule, steps):
+    keys = [(m.episode, m.kind, m.number) for *_, messages in run_steps(rule, steps) for m in messages]
     assert len(set(keys)) == len(keys)
 
 
 @given(RULES, STEPS)
 def test_replays_and_clocks_that_go_back_change_nothing(rule, steps):
-    for _, state, now, seen, silenced, _ in history(rule, steps):
+    for _, state, now, observation, silenced, _ in run_steps(rule, steps):
         for again in (now, now - MINUTE):
-            assert step(rule, state, min(again, state.last_evaluated), seen, silenced=silenced) == (state, ())
+            assert step(rule, state, min(again, state.last_evaluated), observation, silenced=silenced) == (state, ())
 
 
 @given(RULES, STEPS)
 def test_missing_data_and_errors_never_resolve(rule, steps):
-    for before, state, _, seen, _, messages in history(rule, steps):
-        missing = seen.value is None or seen.samples < rule.min_samples
-        if seen.error or (missing and rule.no_data.value != "ok"):
+    for before, state, _, observation, _, messages in run_steps(rule, steps):
+        missing = observation.value is None or observation.samples < rule.min_samples
+        if observation.error or (missing and rule.no_data.value != "ok"):
             assert MessageKind.RESOLVED not in {message.kind for message in messages}
             assert before.phase is state.phase
 
 
 @given(RULES, STEPS)
-def test_silenced_steps_tell_only_what_takes_back(rule, steps):
-    for *_, silenced, messages in history(rule, steps):
+def test_a_silence_mutes_all_but_resolves_and_notices_that_trouble_is_over(rule, steps):
+    for *_, silenced, messages in run_steps(rule, steps):
         if silenced:
             assert {message.kind for message in messages} <= {MessageKind.RESOLVED, MessageKind.BACK}
 
 
 @given(RULES, STEPS)
-def test_firing_needs_a_bad_value_for_as_long_as_the_rule_says(rule, steps):
-    told = history(rule, steps)
-    for before, state, now, seen, _, _ in told:
+def test_firing_needs_a_breach_for_as_long_as_the_rule_says(rule, steps):
+    for before, state, now, observation, _, _ in run_steps(rule, steps):
         if state.episode > before.episode:
-            assert not seen.error
-            assert seen.value > 0.05
+            assert not observation.error
+            assert observation.value > 0.05
             assert now - state.breach_since >= rule.for_
 
 
 @given(RULES, STEPS, st.integers(0, 60))
 def test_a_restart_changes_nothing(rule, steps, cut):
-    """A state that was written down and read back goes on as if nothing had been."""
-    from hanzo_reports.alerts.state_store import state_from_row, state_to_row  # noqa: PLC0415  # only this test writes states down
+    """A state that was stored and loaded goes on like one that was not."""
+    from hanzo_reports.alerts.state_store import state_from_row, state_to_row  # noqa: PLC0415  # only this test stores states
 
-    def written(state):
+    def store_and_load(state):
         return replace(state_from_row(state_to_row(state)), last_evaluated=state.last_evaluated)
 
-    now, state, other = START, AlertState(), AlertState()
-    for n, (seen, minutes, silenced) in enumerate(steps):
+    now, state, restarted = START, AlertState(), AlertState()
+    for n, (observation, minutes, silenced) in enumerate(steps):
         now += minutes * MINUTE
-        other = written(other) if n == cut else other
-        state, messages = step(rule, state, now, seen, silenced=silenced)
-        other, others = step(rule, other, now, seen, silenced=silenced)
-        assert (other, others) == (state, messages)
+        restarted = store_and_load(restarted) if n == cut else restarted
+        state, messages = step(rule, state, now, observation, silenced=silenced)
+        restarted, others = step(rule, restarted, now, observation, silenced=silenced)
+        assert (restarted, others) == (state, messages)

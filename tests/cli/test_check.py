@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy
 
 import hanzo_reports as hr
-from hanzo_reports.alerts import spend_notices as money
+from hanzo_reports.alerts import spend_notices
 from hanzo_reports.cli import check as check_command
 from hanzo_reports.errors import StoreError
 from hanzo_reports.state import database as state
@@ -55,7 +55,7 @@ def test_a_budget_that_cannot_be_looked_at_keeps_no_message_from_being_sent(run,
         msg = "no memory"
         raise duckdb.OutOfMemoryException(msg)
 
-    monkeypatch.setattr(money, "crossings", broken)
+    monkeypatch.setattr(spend_notices, "crossings", broken)
     done = run("check", "-f", "json", code=1)
     assert "budgets: OutOfMemoryException: no memory" in done.stderr
     assert (json.loads(done.stdout)[0]["sent"], receiver.types) == (1, ["alert.firing"])
