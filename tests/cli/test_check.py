@@ -76,7 +76,7 @@ def test_a_clock_that_is_behind_the_last_check_is_an_error_and_one_ahead_is_refu
 def locked(run, store, monkeypatch):
     """The state, held by somebody else who writes; he lets go of it when told to."""
     run("alerts", "list")
-    monkeypatch.setattr(state, "BUSY_MS", 50)
+    monkeypatch.setattr(state, "BUSY_TIMEOUT_MS", 50)
     with sqlite3.connect(store / "state.db", isolation_level=None) as holder:
         holder.execute("BEGIN IMMEDIATE")
         yield holder
