@@ -98,7 +98,7 @@ def test_a_state_in_postgres_that_goes_away_is_an_error_in_one_line_and_is_there
     engine = workspace.store.state
     gone = sqlalchemy.text("SELECT pg_terminate_backend(pg_backend_pid())")
     with (
-        pytest.raises(StoreError, match=r"the state in .* cannot be read or written: ") as caught,
+        pytest.raises(StoreError, match=r"The state in .* cannot be read or written: ") as caught,
         engine.begin() as one,
     ):
         one.execute(gone)
