@@ -1,4 +1,4 @@
-"""The panels that reports are made of: plain values to HTML and plain text. What they show is decided elsewhere."""
+"""The panels that reports are made of: plain values in, HTML and plain text out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The templates, style sheets and scripts of this folder, and how text gets into them."""
+"""The templates, style sheets and scripts of this folder; every text that enters a template is made visible."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def read_asset(name: str) -> str:
 
 
 def _show_page_text(value: object) -> object:
-    """A text of the page, such as a traceback: nothing hidden, line breaks kept."""
+    """Write out the hidden characters of a text of the page, such as a traceback, and keep its line breaks."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else reveal_hidden(value, keep_lines=True)
 
 
 def _show_panel_text(value: object) -> object:
-    """A text of a panel: nothing hidden, and bounded."""
+    """Write out the hidden characters of a text of a panel, and bound its length."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return reveal_hidden(shorten(value, MAX_TEXT_LENGTH))

@@ -1,4 +1,4 @@
-"""Text from logs made safe to show on a page: nothing hidden, nothing endless; the templates escape it for HTML."""
+"""Text from logs on a page: hidden characters are written out and lengths bounded; templates escape it for HTML."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def test_names_are_shown_visibly_and_bounded(ws, kind):
     assert HIDDEN.search(page + texts) is None
     assert page.count("<script") == 1
     if kind in {ModelDashboard, ApiKeyDashboard, BudgetDashboard}:
-        assert all(f"x{n}" in texts for n in range(5))  # names that differ at their end can be told apart
+        assert all(f"x{n}" in texts for n in range(5))  # names that differ at their end stay distinct
         assert r"\x1b]52;c;eA==\x07\u202e" in texts
 
 

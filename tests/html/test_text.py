@@ -1,4 +1,4 @@
-"""Text on pages: nothing hidden, nothing endless, whatever shows it."""
+"""Text on pages: hidden characters are written out, and lengths are bounded."""
 
 from __future__ import annotations
 
