@@ -1,4 +1,4 @@
-"""One deployment: its settings made into the objects that the CLI, the API and the scheduler share."""
+"""One deployment: the objects that the CLI, the API and the scheduler create from its settings and share."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 @dataclass(frozen=True)
 class Deployment:
-    """The store, the secrets, the hosts that may be posted to, and the clock of one deployment.
+    """The store, the secrets, the SSRF policy and the clock of one deployment.
 
     Args:
-        store: a folder or a database's address.
-        timezone: IANA name of the zone in which days and months are cut.
-        fixed_now: the instant that ranges end at, as ISO 8601; empty: the clock's.
+        store: a folder or a database address.
+        timezone: the IANA time zone that days and months follow.
+        fixed_now: the instant that ranges end at, as ISO 8601; empty: the clock.
     """
 
     store: str
@@ -54,7 +54,7 @@ class Deployment:
         """The workspace on the store.
 
         Raises:
-            StoreError: there is no store.
+            StoreError: no store exists there.
         """
         from hanzo_reports.workspace import open as open_workspace
 
@@ -74,14 +74,14 @@ class Deployment:
 
     @cached_property
     def ssrf_policy(self) -> SsrfPolicy:
-        """The hosts that may be posted to."""
+        """The policy for the hosts that messages may be sent to."""
         from hanzo_reports.delivery.ssrf import SsrfPolicy
 
         return SsrfPolicy(frozenset(self.settings.allowed_hosts))
 
     @cached_property
     def message_context(self) -> MessageContext:
-        """How messages are worded: their time zone, their link and the delay of events."""
+        """What messages need to know: the time zone, the link to reports and the delay of events."""
         from hanzo_reports.alerts.messages import MessageContext
         from hanzo_reports.parse_values import parse_duration
 
@@ -90,24 +90,24 @@ class Deployment:
         )
 
     def now(self) -> datetime:
-        """The instant that was fixed, or the clock's, in UTC."""
+        """The fixed instant, or the clock, in UTC."""
         return (parse_instant(self.fixed_now, self.timezone) if self.fixed_now else datetime.now(UTC)).astimezone(UTC)
 
     def endpoints(
         self, connection: sqlalchemy.Connection, channels: Iterable[str], *, literal: bool
     ) -> tuple[list[str], list[Endpoint]]:
-        """The endpoints that some texts name; those that are new are stored.
+        """Finds the endpoints of channels by name, and stores those given by address.
 
         Args:
             connection: within a transaction.
-            channels: names, or addresses in which ``${NAME}`` stands for a variable of the environment.
-            literal: whether an address may be written out, without such a variable.
+            channels: names, or addresses in which ``${NAME}`` stands for an environment variable.
+            literal: whether an address may be given without such a variable.
 
         Returns:
-            The endpoints' ids in the order of the texts, and those endpoints that were given by address.
+            The ids of the endpoints in the order of the channels, and the endpoints that were given by address.
 
         Raises:
-            ChannelError: an address cannot be used, is written out where it may not, or a variable is not set.
+            ChannelError: an address cannot be used, a literal address is not allowed, or a variable is not set.
             UnknownNameError: no channel has that name.
         """
         from hanzo_reports.delivery.endpoints import find_endpoint, is_address, parse_channel, store_endpoint
@@ -119,23 +119,25 @@ class Deployment:
                 continue
             if not literal and not _VARIABLE.search(text):
                 kind = text.partition(":")[0]
-                msg = f"an address would stand in the file; give the channel's name, or {kind}:${{NAME}} and set NAME"
+                msg = f"a file must not contain an address; give the channel's name, or {kind}:${{NAME}} and set NAME"
                 raise ChannelError(msg)
-            endpoint = parse_channel(_VARIABLE.sub(_variable, text), self.ssrf_policy, self.settings.apprise_schemes)
+            endpoint = parse_channel(
+                _VARIABLE.sub(_read_variable, text), self.ssrf_policy, self.settings.apprise_schemes
+            )
             stored.append(store_endpoint(connection, self.vault, endpoint, self.now()))
             ids.append(stored[-1].endpoint_id)
         return ids, stored
 
     def deliver(self, time_limit: timedelta | None = None) -> DeliveryResult:
-        """Sends every message that is due, as far as the time limit allows."""
+        """Sends the messages that are due, within the time limit."""
         from hanzo_reports.delivery.worker import deliver
 
         return deliver(self.engine, self.vault, self.ssrf_policy, self.now, time_limit)
 
 
-def _variable(match: re.Match[str]) -> str:
+def _read_variable(match: re.Match[str]) -> str:
     value = os.environ.get(match[1], "")
     if not value:
-        msg = f"the variable {match[1]} of the environment is not set; set it to the channel's address"
+        msg = f"the environment variable {match[1]} is not set; set it to the channel's address"
         raise ChannelError(msg)
     return value

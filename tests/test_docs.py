@@ -1,4 +1,4 @@
-"""What exists is described: every command, option, setting, source and page."""
+"""The docs describe every command, option, setting, source and report, and their tables are generated."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ def test_every_command_and_its_options_are_described(name):
     command = COMMANDS[name]
     assert command.help
     assert [p.name for p in command.params if p.param_type_name == "option" and not p.help] == []
-    assert [p.opts[0] for p in command.params if p.param_type_name == "option" and not said(p.opts)] == []
+    assert [p.opts[0] for p in command.params if p.param_type_name == "option" and not message(p.opts)] == []
 
 
-def test_the_list_of_commands_says_what_each_says_itself():
+def test_the_summary_in_the_list_of_commands_is_that_of_the_command():
     loaded = typer.main.get_command(app).commands
-    said = {name: loaded[name].help.partition("\n")[0] for name in loaded}
-    assert said == {name: about for name, (_, about) in LISTED.items()}
+    message = {name: loaded[name].help.partition("\n")[0] for name in loaded}
+    assert message == {name: about for name, (_, about) in LISTED.items()}
 
 
-def said(options):
+def message(options):
     return any(option in DOCS for option in options)
 
 
@@ -75,7 +75,7 @@ def test_every_source_is_described():
     assert [name for name in source_names() if f"`{name}`" not in page] == []
 
 
-def test_every_metric_stands_in_the_docs_as_it_is():
+def test_the_docs_list_every_metric():
     page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
     rows = [f"| `{m.name}` | {m.unit.value} | {m.meaning} | {m.default_threshold or ''} |" for m in CATALOG.values()]
     assert [line for line in page.splitlines() if line.startswith("| `")] == rows
@@ -85,8 +85,8 @@ def test_every_metric_stands_in_the_docs_as_it_is():
 def check_generated_tables(*pages):
     """Runs cog as `make docs` does, without writing: whether the generated tables are current, and what it prints."""
     command = [sys.executable, "-m", "cogapp", "-I", ROOT / "docs", "--check", *pages]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": ROOT})
-    return done.returncode == 0, done.stdout + done.stderr
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": ROOT})
+    return result.returncode == 0, result.stdout + result.stderr
 
 
 def test_the_generated_tables_are_current():
@@ -126,7 +126,7 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize("module", EXAMPLES)
-def test_examples_in_docstrings_come_out_as_they_say(module):
+def test_examples_in_docstrings_are_correct(module):
     failed, tried = doctest.testmod(importlib.import_module(module))
     assert tried > 0
     assert failed == 0

@@ -1,4 +1,4 @@
-"""A workspace asks the metrics of its store, and its results come in every form."""
+"""Questions to a workspace, and the forms of their results."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_summary_is_over_all_rows_that_pass_the_filter(workspace):
     assert one.summary["total_requests"] == one.rows()[0]["requests"] < whole["requests"]
 
 
-def test_a_comparison_reaches_back_before_the_window(workspace):
+def test_a_comparison_includes_the_previous_period(workspace):
     row = workspace.comparison("24h", ["requests"]).rows()[0]
     before = workspace.usage(workspace.window("24h").previous(), ["requests"]).rows()[0]
     assert row["requests_previous"] == before["requests"] > 0
@@ -68,9 +68,9 @@ def test_movers_add_up(workspace):
 
 def test_json_and_csv_say_the_same(workspace, tmp_path):
     result = workspace.usage("7d", by=["project"])
-    told = json.loads(result.to_json(), parse_float=Decimal)
-    assert told["window"] == {"start": "2026-03-24T12:00:00Z", "end": "2026-03-31T12:00:00Z", "timezone": "UTC"}
-    assert [Decimal(row["cost"]) for row in told["data"]] == [row["cost"] for row in result.rows()]
+    answer = json.loads(result.to_json(), parse_float=Decimal)
+    assert answer["window"] == {"start": "2026-03-24T12:00:00Z", "end": "2026-03-31T12:00:00Z", "timezone": "UTC"}
+    assert [Decimal(row["cost"]) for row in answer["data"]] == [row["cost"] for row in result.rows()]
     read = list(csv.DictReader(io.StringIO(result.to_csv())))
     assert [(row["project"], Decimal(row["cost"])) for row in read] == [
         (row["project"], row["cost"]) for row in result.rows()
@@ -111,12 +111,12 @@ def test_exported_events_can_be_loaded_again(workspace, tmp_path):
     assert again.usage("24h", by=["model"]).rows() == workspace.usage("24h", by=["model"]).rows()
 
 
-def test_the_condition_counts_and_dates(workspace):
-    found = workspace.condition()
-    assert found["events"] == workspace.events.count().to_pyarrow().as_py()
-    assert found["synthetic"]
-    assert 0 <= found["seconds_since_last_event"] < 3600
-    assert (found["loads"], found["quarantined"]) == (1, 0)
+def test_the_condition_of_a_store_has_counts_and_instants(workspace):
+    facts = workspace.condition()
+    assert facts["events"] == workspace.events.count().to_pyarrow().as_py()
+    assert facts["synthetic"]
+    assert 0 <= facts["seconds_since_last_event"] < 3600
+    assert (facts["loads"], facts["quarantined"]) == (1, 0)
 
 
 def test_a_store_is_found_in_a_folder_above(sample_store, tmp_path, monkeypatch):
@@ -133,14 +133,14 @@ def test_a_store_is_found_in_a_folder_above(sample_store, tmp_path, monkeypatch)
 def test_the_environment_names_store_and_zone(sample_store, monkeypatch):
     monkeypatch.setenv("HANZO_REPORTS_STORE", str(sample_store))
     monkeypatch.setenv("HANZO_REPORTS_TZ", "Europe/Berlin")
-    found = hr.open(now="2026-03-31T14:00:00")
-    assert (found.timezone, found.now) == ("Europe/Berlin", NOW)
+    facts = hr.open(now="2026-03-31T14:00:00")
+    assert (facts.timezone, facts.now) == ("Europe/Berlin", NOW)
 
 
 def test_names_are_checked(sample_store, workspace):
     with pytest.raises(UnknownNameError, match="Europe/Berlin"):
         hr.open(str(sample_store), timezone="Europe/Berlinn")
-    with pytest.raises(WindowError, match="no date"):
+    with pytest.raises(WindowError, match="neither a date"):
         hr.open(str(sample_store), now="yesterday-ish")
     with pytest.raises(UnknownNameError, match="'requests'"):
         workspace.usage("7d", ["request"])

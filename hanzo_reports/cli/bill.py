@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from hanzo_reports.cli.guard import describe_check, fail_if_untrusted
 from hanzo_reports.cli.options import Format, Options, check_format
 from hanzo_reports.cli.output import print_money_rows, print_note
-from hanzo_reports.cli.quality import describe_check, fail_if_untrusted
 from hanzo_reports.errors import UnreadableError
 
 COLUMNS = ("day", "provider", "model", "requests", "billed_requests", "cost", "billed_cost", "difference", "off")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hanzo_reports.cli.files import print_load
+from hanzo_reports.cli.ingest import print_load
 from hanzo_reports.cli.output import print_note, print_text, show_progress
 from hanzo_reports.errors import UsageError
 

@@ -10,6 +10,7 @@ import ibis
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+COLUMNS = ("quarantine_id", "source", "file", "row", "reason", "raw", "quarantined_at", "load_id")
 GUARD_PREFIX = "guard "  # how each reason of the guard begins; the text of such a row is the event as JSON
 _REASON = re.compile(rf"{GUARD_PREFIX}(?:\((?P<path>.+?\.ya?ml)\) )?(?P<check>[^:]+)(?::|$)")
 _VALUE = r"'[^']*'"
@@ -36,6 +37,17 @@ def filter_quarantine(
     if ids:
         rows = rows.filter(ibis.or_(*(rows["quarantine_id"].startswith(one) for one in ids)))
     return rows
+
+
+def newest_rows(rows: ibis.Table, limit: int) -> ibis.Table:
+    """The newest rows of the quarantine, in the columns that people see."""
+    newest = rows.order_by(rows["quarantined_at"].desc(), rows["file"], rows["row"])
+    return newest.limit(limit).select(*COLUMNS)
+
+
+def rows_in_order(rows: ibis.Table) -> ibis.Table:
+    """Rows of the quarantine, the oldest first, in the columns that people see."""
+    return rows.order_by("quarantined_at", "file", "row").select(*COLUMNS)
 
 
 def count_reasons(rows: ibis.Table) -> ibis.Table:

@@ -1,4 +1,4 @@
-"""The command as a person runs it: in a process of its own, or in this one where it is run often."""
+"""The command as a user runs it, in this process."""
 
 from __future__ import annotations
 
@@ -21,10 +21,7 @@ CHECKED = datetime.fromisoformat(NOW)
 
 @pytest.fixture
 def command(monkeypatch, capsys):
-    """A function that runs the command in this process, which is soon done, and checks its exit code.
-
-    What only a process of its own can show, tests start one for.
-    """
+    """A function that runs the command in this process, which is fast, and checks its exit code."""
 
     def run(arguments, settings, code):
         with monkeypatch.context() as patched:
@@ -35,10 +32,10 @@ def command(monkeypatch, capsys):
             patched.setattr(sys, "argv", ["hanzo-reports", *map(str, arguments)])
             with pytest.raises(SystemExit) as ended:
                 main()
-        said = capsys.readouterr()
-        done = SimpleNamespace(stdout=said.out, stderr=said.err)
-        assert (ended.value.code or 0) == code, done
-        return done
+        message = capsys.readouterr()
+        result = SimpleNamespace(stdout=message.out, stderr=message.err)
+        assert (ended.value.code or 0) == code, result
+        return result
 
     return run
 

@@ -20,8 +20,8 @@ def test_from_a_rule_to_its_message_and_back(run, receiver):
                 "--channel", f"oncall=webhook:{receiver.url}")  # fmt: skip
     assert "errors: error_rate > 5% over 5m, kept" in added.stderr
     assert "s3cr3t" not in added.stderr + added.stdout
-    done = json.loads(run("check", "-f", "json", link="https://reports.example").stdout)
-    assert done == [{"rules": 1, "queries": 1, "firing": 1, "messages": 1, "sent": 1, "retried": 0, "dead": 0}]
+    result = json.loads(run("check", "-f", "json", link="https://reports.example").stdout)
+    assert result == [{"rules": 1, "queries": 1, "firing": 1, "messages": 1, "sent": 1, "retried": 0, "dead": 0}]
     text = receiver.got[0].json["data"]["text"]
     assert "Value: 20% over 5m, threshold > 5%, 100 requests" in text
     assert "Top contributor: model gpt-4o: 20 of 20 errors (100%)" in text
@@ -38,7 +38,7 @@ def test_from_a_rule_to_its_message_and_back(run, receiver):
     assert receiver.types == ["alert.firing", "alert.resolved"]
 
 
-def test_the_outbox_is_shown_sent_again_and_emptied(run, receiver):
+def test_outbox_messages_are_shown_resent_and_purged(run, receiver):
     receiver.answers = [400]
     run("alerts", "add", "errors", "-m", "error_rate", "--gt", "5%", "-c", f"oncall=webhook:{receiver.url}")
     assert "oncall: HTTP 400" in run("check").stderr
@@ -92,7 +92,7 @@ def test_rules_go_to_git_and_come_back(run, tmp_path, receiver):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("rules: [{name: a, metric: error_rate, gt: 5}]", "a share, at least 0 and at most 1"),
         ("rules: [{name: a, metric: cost, gt: 5, treshold: 1}]", "unknown field 'treshold' in"),
@@ -101,7 +101,10 @@ def test_rules_go_to_git_and_come_back(run, tmp_path, receiver):
             "rules: [{name: a, metric: cost, gt: 5, channels: ['slack:https://hooks.slack.com/s3cr3t']}]",
             "slack:${NAME}",
         ),
-        ("rules: [{name: a, metric: cost, gt: 5, channels: ['slack:${NOT_SET}']}]", "NOT_SET of the environment"),
+        (
+            "rules: [{name: a, metric: cost, gt: 5, channels: ['slack:${NOT_SET}']}]",
+            "the environment variable NOT_SET is not set",
+        ),
         ("rules: [{name: a, metric: cost, gt: 5}, {name: a, metric: cost, gt: 6}]", "a rule 'a' already exists"),
         ("rules: [{name: a, metric: cost, gt: 5, burn_rate: fast}]", "a number above 0, not 'fast'"),
         ("rules: [{name: a, metric: cost, gt: 5, where: [project]}]", "where must map dimensions to values"),
@@ -111,12 +114,12 @@ def test_rules_go_to_git_and_come_back(run, tmp_path, receiver):
         ("rules: [", "cannot be read as YAML"),
     ],
 )
-def test_a_file_with_a_mistake_changes_nothing(run, tmp_path, text, said):
+def test_a_file_with_a_mistake_changes_nothing(run, tmp_path, text, message):
     file = tmp_path / "rules.yaml"
     file.write_text(text)
-    done = run("alerts", "import", file, code=1 if "YAML" in said or "rules:`" in said else 2)
-    assert said in done.stderr
-    assert "s3cr3t" not in done.stderr
+    result = run("alerts", "import", file, code=1 if "YAML" in message or "rules:`" in message else 2)
+    assert message in result.stderr
+    assert "s3cr3t" not in result.stderr
     assert json.loads(run("alerts", "list", "-f", "json").stdout) == []
 
 
@@ -126,7 +129,7 @@ def test_a_channel_may_come_from_the_environment(run, receiver, monkeypatch):
     assert "s3cr3t" not in run("alerts", "channels", "list").stdout
 
 
-def test_a_webhooks_secret_is_shown_to_who_asks_for_it_and_changed_in_two_steps(run, receiver):
+def test_a_webhook_secret_is_printed_on_request_and_rotated_in_two_steps(run, receiver):
     run("alerts", "channels", "add", f"oncall=webhook:{receiver.url}")
     old = run("alerts", "channels", "secret", "oncall").stdout.strip()
     assert old.startswith("whsec_")
@@ -136,14 +139,14 @@ def test_a_webhooks_secret_is_shown_to_who_asks_for_it_and_changed_in_two_steps(
     assert run("alerts", "channels", "secret", "oncall").stdout.split() == [new]
 
 
-def test_budgets_are_told_to_who_subscribed(run, receiver):
+def test_subscribed_channels_are_notified_of_budgets(run, receiver):
     run("alerts", "subscribe", "budgets", "-c", f"oncall=webhook:{receiver.url}")
     assert json.loads(run("alerts", "subscriptions", "-f", "json").stdout) == [
         {"topic": "budgets", "channel": "oncall"}
     ]
     run("budgets", "set", "search", "--monthly", "10")
-    done = [json.loads(run("check", "-f", "json", now=at(minutes=n)).stdout)[0] for n in (1, 2)]
-    assert [one["messages"] for one in done] == [1, 0]
+    result = [json.loads(run("check", "-f", "json", now=at(minutes=n)).stdout)[0] for n in (1, 2)]
+    assert [one["messages"] for one in result] == [1, 0]
     assert receiver.got[0].json["data"]["title"] == "BUDGET search: 50% of $10.00 is spent in March 2026"
     assert "did you mean 'budgets'" in run("alerts", "subscribe", "budget", code=2).stderr
 
@@ -160,7 +163,7 @@ def test_a_silence_and_its_end(run, receiver):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["alerts", "add", "a", "-m", "latencyp99", "--gt", "1"], "did you mean 'latency_p99'"),
         (["alerts", "add", "a", "-m", "cost", "--gt", "1%"], "threshold of cost must be in the unit USD"),
@@ -182,30 +185,30 @@ def test_a_silence_and_its_end(run, receiver):
         (["check", "--watch", "often"], "is not a duration"),
     ],
 )
-def test_a_mistake_says_what_to_do_and_changes_nothing(run, arguments, said):
-    done = run(*arguments, code=2)
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_mistake_says_what_to_do_and_changes_nothing(run, arguments, message):
+    result = run(*arguments, code=2)
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
     assert json.loads(run("alerts", "list", "-f", "json").stdout) == []
 
 
-def test_a_test_that_arrives_nowhere_fails(run, receiver):
+def test_a_test_message_that_does_not_arrive_is_an_error(run, receiver):
     run("alerts", "add", "errors", "-m", "error_rate", "--gt", "5%")
     assert "has no channel" in run("alerts", "test", "errors", code=2).stderr
     receiver.answers = [400, 400]
     run("alerts", "add", "more", "-m", "error_rate", "--gt", "5%", "-c", f"oncall=webhook:{receiver.url}")
-    done = run("alerts", "test", "more", code=1)
-    assert "a test message did not arrive at oncall" in done.stderr
-    assert "HTTP 400" in done.stdout
+    result = run("alerts", "test", "more", code=1)
+    assert "a test message did not arrive at oncall" in result.stderr
+    assert "HTTP 400" in result.stdout
 
 
-def test_resending_says_what_it_leaves_as_it_is(run, receiver):
+def test_resend_reports_the_messages_that_it_does_not_send(run, receiver):
     receiver.answers = [410]
     run("alerts", "add", "errors", "-m", "error_rate", "--gt", "5%", "-c", f"oncall=webhook:{receiver.url}")
     run("check")
     dead = json.loads(run("outbox", "list", "--state", "dead", "-f", "json").stdout)[0]["message_id"]
-    said = run("outbox", "resend", dead, code=2).stderr
-    assert "the channel oncall is disabled; first: hanzo-reports alerts channels enable oncall" in said
+    message = run("outbox", "resend", dead, code=2).stderr
+    assert "the channel oncall is disabled; first: hanzo-reports alerts channels enable oncall" in message
     assert "0 messages are queued again" in run("outbox", "resend", "--dead").stderr
     run("alerts", "channels", "enable", "oncall")
     assert "1 messages are queued again" in run("outbox", "resend", dead).stderr

@@ -17,8 +17,8 @@ WAYS = {
 
 @pytest.mark.parametrize("start", WAYS.values(), ids=WAYS)
 def test_the_version_is_printed(start):
-    done = subprocess.run([*start, "--version"], capture_output=True, text=True, check=True)
-    assert done.stdout == f"hanzo-reports {version('hanzo-reports')}\n"
+    result = subprocess.run([*start, "--version"], capture_output=True, text=True, check=True)
+    assert result.stdout == f"hanzo-reports {version('hanzo-reports')}\n"
 
 
 def test_python_m_answers_as_the_command_does():

@@ -1,4 +1,4 @@
-"""Questions on the command line: answers on stdout, talk on stderr, and what is wrong is named before any work."""
+"""Queries on the command line: answers on stdout, notes on stderr, errors before any work."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ QUESTIONS = ["usage", "costs", "health"]
 
 
 def test_json_is_what_python_gives(cli, workspace):
-    told = json.loads(cli("usage", "--range", "7d", "--by", "model,project", "--format", "json").stdout)
+    answer = json.loads(cli("usage", "--range", "7d", "--by", "model,project", "--format", "json").stdout)
     result = workspace.usage("7d", by=["model", "project"])
-    assert told == json.loads(result.to_json())
-    assert told["summary"]["total_requests"] == sum(row["requests"] for row in told["data"])
+    assert answer == json.loads(result.to_json())
+    assert answer["summary"]["total_requests"] == sum(row["requests"] for row in answer["data"])
 
 
 def test_csv_has_exact_money(cli, workspace):
@@ -27,35 +27,35 @@ def test_csv_has_exact_money(cli, workspace):
 
 
 @pytest.mark.parametrize("noun", QUESTIONS)
-def test_a_table_is_for_people(cli, noun):
-    done = cli(noun, "--range", "7d", "--by", "model", "--top", "2")
-    assert "claude" in done.stdout
-    assert "other" in done.stdout
+def test_the_default_format_is_a_table_with_notes_on_stderr(cli, noun):
+    finished = cli(noun, "--range", "7d", "--by", "model", "--top", "2")
+    assert "claude" in finished.stdout
+    assert "other" in finished.stdout
     unpriced = "Cost excludes 857 requests with no known price. List them with `-m unpriced_requests --by model`\n"
-    assert done.stderr == ("" if noun == "health" else unpriced)
+    assert finished.stderr == ("" if noun == "health" else unpriced)
 
 
 def test_filters_buckets_and_metrics(cli, workspace):
-    told = json.loads(
+    answer = json.loads(
         cli("usage", "-r", "2d", "-m", "requests,cost", "--every", "day", "-w", "project=platform", "-w", "status=200",
             "-w", "status=429", "-f", "json").stdout
     )  # fmt: skip
     where = {"project": ["platform"], "status": [200, 429]}
-    asked = workspace.usage("2d", ["requests", "cost"], every="day", where=where)
-    assert told == json.loads(asked.to_json())
-    assert len(told["data"]) == 3
+    query = workspace.usage("2d", ["requests", "cost"], every="day", where=where)
+    assert answer == json.loads(query.to_json())
+    assert len(answer["data"]) == 3
 
 
-def test_the_zone_cuts_the_days(cli):
-    told = json.loads(cli("--tz", "Asia/Kolkata", "usage", "-r", "2d", "--every", "day", "-f", "json").stdout)
-    assert [row["period"][-6:] for row in told["data"]] == ["+05:30"] * 3
+def test_days_follow_the_time_zone(cli):
+    answer = json.loads(cli("--tz", "Asia/Kolkata", "usage", "-r", "2d", "--every", "day", "-f", "json").stdout)
+    assert [row["period"][-6:] for row in answer["data"]] == ["+05:30"] * 3
 
 
-def test_an_empty_window_says_what_to_ask_instead(cli):
-    done = cli("usage", "--range", "2020-01-01..2020-01-02", "-f", "json")
-    assert json.loads(done.stdout)["data"][0]["requests"] == 0
-    assert "the store holds 2026-03-21" in done.stderr
-    assert "--range all" in done.stderr
+def test_an_empty_window_suggests_another_range(cli):
+    finished = cli("usage", "--range", "2020-01-01..2020-01-02", "-f", "json")
+    assert json.loads(finished.stdout)["data"][0]["requests"] == 0
+    assert "the store holds 2026-03-21" in finished.stderr
+    assert "--range all" in finished.stderr
 
 
 def test_the_catalogue_is_listed(cli):
@@ -67,7 +67,7 @@ def test_the_catalogue_is_listed(cli):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["usage", "-m", "request"], "unknown metric 'request'; did you mean 'requests'?"),
         (["usage", "--by", "modle"], "unknown dimension 'modle'; did you mean 'model'?"),
@@ -85,14 +85,14 @@ def test_the_catalogue_is_listed(cli):
         (["usage", "--rnage", "7d"], "--range"),
     ],
 )
-def test_a_mistake_is_named_with_the_nearest_right_word(cli, arguments, said):
-    done = cli(*arguments, code=2)
-    assert said in done.stderr
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
+def test_a_mistake_is_answered_with_the_nearest_name(cli, arguments, message):
+    finished = cli(*arguments, code=2)
+    assert message in finished.stderr
+    assert finished.stdout == ""
+    assert "Traceback" not in finished.stderr
 
 
-def test_no_store_says_how_to_get_one(cli, tmp_path):
-    done = cli("usage", store=tmp_path / "nothing", code=1)
-    assert "nothing" in done.stderr
-    assert "ingest" in done.stderr
+def test_a_missing_store_is_answered_with_how_to_create_one(cli, tmp_path):
+    finished = cli("usage", store=tmp_path / "nothing", code=1)
+    assert "nothing" in finished.stderr
+    assert "ingest" in finished.stderr

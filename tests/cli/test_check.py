@@ -30,23 +30,23 @@ def at(**later):
     return (NOW + timedelta(**later)).isoformat()
 
 
-def test_a_check_that_cannot_see_says_so_and_fails(run, store, receiver):
+def test_a_check_of_unreadable_events_fails_and_keeps_alerts_firing(run, store, receiver):
     run("alerts", "add", "errors", "-m", "error_rate", "--gt", "5%", "-c", f"oncall=webhook:{receiver.url}")
     run("alerts", "subscribe", "budgets", "-c", "oncall")
     run("budgets", "set", "search", "--monthly", "1000")
     run("check")
     for file in (store / "events").rglob("*.parquet"):
         file.write_bytes(b"broken")
-    done = run("check", "-f", "json", now=at(minutes=1), code=1)
-    assert "2 failures, and alerts keep their state" in done.stderr
-    assert "budgets: " in done.stderr
-    assert json.loads(done.stdout)[0]["firing"] == 1
+    result = run("check", "-f", "json", now=at(minutes=1), code=1)
+    assert "2 failures, and alerts keep their state" in result.stderr
+    assert "budgets: " in result.stderr
+    assert json.loads(result.stdout)[0]["firing"] == 1
     run("check", now=at(minutes=17), code=1)
     assert json.loads(run("alerts", "list", "-f", "json").stdout)[0]["firing"] == 1  # firing, and cannot be seen
     assert sorted(receiver.types) == ["alert.error", "alert.error", "alert.firing"]
 
 
-def test_a_budget_that_cannot_be_looked_at_keeps_no_message_from_being_sent(run, receiver, monkeypatch):
+def test_a_failing_budget_check_does_not_stop_delivery(run, receiver, monkeypatch):
     run("alerts", "add", "errors", "-m", "error_rate", "--gt", "5%", "-c", f"oncall=webhook:{receiver.url}")
 
     run("budgets", "set", "search", "--monthly", "10")
@@ -56,15 +56,17 @@ def test_a_budget_that_cannot_be_looked_at_keeps_no_message_from_being_sent(run,
         raise duckdb.OutOfMemoryException(msg)
 
     monkeypatch.setattr(spend_notices, "crossings", broken)
-    done = run("check", "-f", "json", code=1)
-    assert "budgets: OutOfMemoryException: no memory" in done.stderr
-    assert (json.loads(done.stdout)[0]["sent"], receiver.types) == (1, ["alert.firing"])
+    result = run("check", "-f", "json", code=1)
+    assert "budgets: OutOfMemoryException: no memory" in result.stderr
+    assert (json.loads(result.stdout)[0]["sent"], receiver.types) == (1, ["alert.firing"])
 
 
-def test_a_clock_that_is_behind_the_last_check_is_an_error_and_one_ahead_is_refused(run):
+def test_a_clock_behind_the_last_check_is_an_error_and_one_ahead_is_refused(run):
     run("check", now=at(minutes=10))
-    done = run("check", now=at(minutes=1), code=1)
-    assert "the last check ran at 2026-03-31T12:10:00+00:00, 9m after the current time 2026-03-31T12:01" in done.stderr
+    result = run("check", now=at(minutes=1), code=1)
+    assert (
+        "the last check ran at 2026-03-31T12:10:00+00:00, 9m after the current time 2026-03-31T12:01" in result.stderr
+    )
     assert "has already run" in run("check", now=at(minutes=10)).stderr
     assert run("check", "--reset-clock", now=at(minutes=1)).stderr == ""
     assert run("check", now=at(minutes=2)).stderr == ""
@@ -86,14 +88,14 @@ def locked(run, store, monkeypatch):
 
 def test_a_locked_state_is_an_error_in_one_line(run, locked):
     for command in (["check"], ["alerts", "add", "a", "-m", "cost", "--gt", "1"]):
-        done = run(*command, code=1)
-        assert "state.db cannot be read or written: database is locked\n" in done.stderr
-        assert "Traceback" not in done.stderr
+        result = run(*command, code=1)
+        assert "state.db cannot be read or written: database is locked\n" in result.stderr
+        assert "Traceback" not in result.stderr
     locked.rollback()
     run("check")
 
 
-def test_a_state_in_postgres_that_goes_away_is_an_error_in_one_line_and_is_there_again(database):
+def test_a_lost_postgres_connection_is_a_one_line_error_and_the_next_one_works(database):
     workspace = hr.open(database, create=True)
     engine = workspace.store.state
     gone = sqlalchemy.text("SELECT pg_terminate_backend(pg_backend_pid())")
@@ -108,7 +110,7 @@ def test_a_state_in_postgres_that_goes_away_is_an_error_in_one_line_and_is_there
     engine.dispose()
 
 
-def test_watching_goes_on_when_the_state_is_free_again(run, locked, monkeypatch):
+def test_watch_continues_after_a_locked_state(run, locked, monkeypatch):
     slept = []
 
     def sleep(_):
@@ -119,21 +121,21 @@ def test_watching_goes_on_when_the_state_is_free_again(run, locked, monkeypatch)
             locked.rollback()
 
     monkeypatch.setattr(check_command, "time", SimpleNamespace(sleep=sleep, monotonic=lambda: 0.0))
-    done = run("check", "--watch", "60s", "-f", "json", now="")
-    assert done.stderr.count("database is locked") == 1
-    assert [turn.get("rules") for turn in map(itemgetter(0), json_documents(done.stdout))] == [None, 0, 0]
+    result = run("check", "--watch", "60s", "-f", "json", now="")
+    assert result.stderr.count("database is locked") == 1
+    assert [turn.get("rules") for turn in map(itemgetter(0), json_documents(result.stdout))] == [None, 0, 0]
 
 
 def json_documents(text):
     """Each of the JSON documents that a text holds one after the other."""
     decoder, place = json.JSONDecoder(), 0
     while place < len(text):
-        found, place = decoder.raw_decode(text, place)
-        yield found
+        facts, place = decoder.raw_decode(text, place)
+        yield facts
         place += 1
 
 
-def test_a_rule_with_for_fires_in_the_second_bad_night(run, store, tmp_path, receiver, monkeypatch):
+def test_a_rule_with_for_fires_on_the_second_bad_night(run, store, tmp_path, receiver, monkeypatch):
     spec = spec_from_file_location("nightly", Path(__file__).parents[2] / "pipelines" / "nightly.py")
     nightly = module_from_spec(spec)
     spec.loader.exec_module(nightly)
@@ -153,7 +155,7 @@ def test_a_rule_with_for_fires_in_the_second_bad_night(run, store, tmp_path, rec
     assert receiver.types == ["alert.firing"]
 
 
-def test_watching_goes_on_until_it_is_stopped(store, tmp_path, receiver):
+def test_watch_repeats_until_it_is_stopped(store, tmp_path, receiver):
     settings = {"STORE": store, "KEY_FILE": tmp_path / "key", "ALLOW_HOSTS": "localhost"}
     environment = os.environ | {f"HANZO_REPORTS_{name}": str(value) for name, value in settings.items()}
     command = Path(sys.executable).with_name("hanzo-reports")

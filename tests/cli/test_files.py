@@ -1,4 +1,4 @@
-"""Data in and out on the command line."""
+"""Ingest, export and doctor on the command line."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ def log(tmp_path):
 
 def test_a_load_counts_and_keeps_every_row(cli, log, tmp_path):
     store = tmp_path / "w"
-    done = cli("ingest", "events", log, "-f", "json", store=store)
-    (counts,) = json.loads(done.stdout)
+    result = cli("ingest", "events", log, "-f", "json", store=store)
+    (counts,) = json.loads(result.stdout)
     assert (counts["read"], counts["accepted"], counts["duplicates"], counts["quarantined"]) == (2, 1, 0, 1)
-    assert "quarantined: 1 x" in done.stderr
-    kept = json.loads(cli("quarantine", "show", "-f", "json", store=store).stdout)
-    assert [(row["file"], row["row"], row["raw"]) for row in kept] == [(str(log), 2, BAD.strip())]
+    assert "quarantined: 1 x" in result.stderr
+    stored = json.loads(cli("quarantine", "show", "-f", "json", store=store).stdout)
+    assert [(row["file"], row["row"], row["raw"]) for row in stored] == [(str(log), 2, BAD.strip())]
     again = json.loads(cli("ingest", "events", log, "-f", "json", store=store).stdout)[0]
     assert (again["accepted"], again["duplicates"], again["quarantined"]) == (0, 1, 1)
-    told = json.loads(cli("usage", "-r", "all", "-f", "json", store=store).stdout)
-    assert told["summary"]["total_requests"] == 1
-    assert told["summary"]["total_cost"] == pytest.approx(0.0035)
+    answer = json.loads(cli("usage", "-r", "all", "-f", "json", store=store).stdout)
+    assert answer["summary"]["total_requests"] == 1
+    assert answer["summary"]["total_cost"] == pytest.approx(0.0035)
 
 
 def test_constants_and_gzip(cli, tmp_path):
     path = tmp_path / "log.csv.gz"
     path.write_bytes(gzip.compress((HEADER + GOOD).encode()))
     cli("ingest", "events", path, "--set", "project=mine", "--set", "region=eu", store=tmp_path / "w")
-    told = json.loads(cli("usage", "-r", "all", "--by", "project,region", "-f", "json", store=tmp_path / "w").stdout)
-    assert [(row["project"], row["region"]) for row in told["data"]] == [("mine", "eu")]
+    answer = json.loads(cli("usage", "-r", "all", "--by", "project,region", "-f", "json", store=tmp_path / "w").stdout)
+    assert [(row["project"], row["region"]) for row in answer["data"]] == [("mine", "eu")]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["evnets", "{log}"], 2, "unknown source 'evnets'; did you mean 'events'?"),
         (["events", "{log}", "--set", "projct=x"], 2, "did you mean 'project'?"),
@@ -60,37 +60,37 @@ def test_constants_and_gzip(cli, tmp_path):
         (["events", "{empty}"], 1, "empty"),
     ],
 )
-def test_a_load_that_cannot_be_changes_nothing(cli, log, tmp_path, arguments, code, said):
+def test_an_impossible_load_changes_nothing(cli, log, tmp_path, arguments, code, message):
     empty = tmp_path / "empty.csv"
     empty.write_text("")
     store = tmp_path / "w"
-    done = cli("ingest", *(a.format(log=log, empty=empty) for a in arguments), store=store, code=code)
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    result = cli("ingest", *(a.format(log=log, empty=empty) for a in arguments), store=store, code=code)
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
     assert not store.exists() or "events  0" in " ".join(cli("doctor", store=store).stdout.split()).replace(" ", "  ")
 
 
-def test_a_file_without_one_good_row_fails_and_keeps_them(cli, tmp_path):
+def test_a_file_without_a_valid_row_fails_and_quarantines_its_rows(cli, tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(HEADER + BAD)
-    done = cli("ingest", "events", path, store=tmp_path / "w", code=1)
-    assert "none of the 1 rows" in done.stderr
+    result = cli("ingest", "events", path, store=tmp_path / "w", code=1)
+    assert "none of the 1 rows" in result.stderr
     assert len(json.loads(cli("quarantine", "show", "-f", "json", store=tmp_path / "w").stdout)) == 1
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "jsonl", "parquet"])
-def test_exports_are_whole(cli, workspace, tmp_path, form):
+def test_an_export_has_every_row(cli, workspace, tmp_path, form):
     file = tmp_path / f"out.{form}"
-    done = cli("export", "--range", "24h", "--format", form, "-o", file)
+    result = cli("export", "--range", "24h", "--format", form, "-o", file)
     rows = workspace.usage("24h", ["requests"]).rows()[0]["requests"]
-    assert f"{rows:,} rows" in done.stderr
-    found = {
+    assert f"{rows:,} rows" in result.stderr
+    facts = {
         "csv": lambda: len(file.read_text().splitlines()) - 1,
         "json": lambda: len(json.loads(file.read_text())["data"]),
         "jsonl": lambda: len([json.loads(line) for line in file.read_text().splitlines()]),
         "parquet": lambda: pq.read_table(file).num_rows,
     }[form]()
-    assert found == rows > 100
+    assert facts == rows > 100
 
 
 def test_an_export_by_group_is_the_answer_to_that_question(cli, workspace, tmp_path):
@@ -100,9 +100,9 @@ def test_an_export_by_group_is_the_answer_to_that_question(cli, workspace, tmp_p
 
 def test_an_export_that_fails_leaves_nothing(cli, tmp_path):
     assert "unknown format 'exel'" in cli("export", "-f", "exel", "-o", tmp_path / "o", code=2).stderr
-    said = cli("export", "-r", "24h", "-o", tmp_path / "no" / "folder.csv", code=1).stderr
-    assert "folder.csv" in said
-    assert "Traceback" not in said
+    message = cli("export", "-r", "24h", "-o", tmp_path / "no" / "folder.csv", code=1).stderr
+    assert "folder.csv" in message
+    assert "Traceback" not in message
     assert list(tmp_path.iterdir()) == []
 
 
@@ -130,21 +130,21 @@ def test_an_export_is_exact_unless_it_is_for_a_spreadsheet(cli, tmp_path, argume
     assert set(plain) <= safe
     assert not safe & set(FORMULAS)
     assert {model.replace("'", "", 1) for model in safe - set(plain)} == set(FORMULAS)
-    done = cli("export", "-f", "json", "--spreadsheet", "-o", tmp_path / "o", store=tmp_path / "w", code=2)
-    assert "spreadsheet" in done.stderr
+    result = cli("export", "-f", "json", "--spreadsheet", "-o", tmp_path / "o", store=tmp_path / "w", code=2)
+    assert "spreadsheet" in result.stderr
 
 
-def test_doctor_tells_rows_age_and_versions(cli, workspace):
-    (found,) = json.loads(cli("doctor", "-f", "json").stdout)
-    assert found["events"] == workspace.condition()["events"]
-    assert found["duckdb"].startswith("1.")
+def test_doctor_reports_rows_age_and_versions(cli, workspace):
+    (facts,) = json.loads(cli("doctor", "-f", "json").stdout)
+    assert facts["events"] == workspace.condition()["events"]
+    assert facts["duckdb"].startswith("1.")
     assert "seconds_since_last_event" in cli("doctor").stdout
 
 
-def test_doctor_without_a_store_still_tells_versions(cli, tmp_path):
-    done = cli("doctor", store=tmp_path / "none", code=1)
-    assert "duckdb" in done.stdout
-    assert "none" in done.stderr
+def test_doctor_without_a_store_still_reports_versions(cli, tmp_path):
+    result = cli("doctor", store=tmp_path / "none", code=1)
+    assert "duckdb" in result.stdout
+    assert "none" in result.stderr
 
 
 def test_a_store_of_a_newer_version_is_refused(cli, tmp_path, log):
@@ -157,31 +157,31 @@ def test_a_store_of_a_newer_version_is_refused(cli, tmp_path, log):
 
 
 @pytest.mark.parametrize("damage", ["shorter", "other bytes"])
-def test_a_damaged_file_of_the_store_is_told_in_a_line(cli, sample_store, tmp_path, damage):
+def test_a_damaged_file_of_the_store_is_a_one_line_error(cli, sample_store, tmp_path, damage):
     shutil.copytree(sample_store, tmp_path / "w")
     for path in (tmp_path / "w/events").glob("day=*/*"):
         octets = path.read_bytes()
         path.write_bytes(octets[:-100] if damage == "shorter" else b"x" * len(octets))
     for command in (("usage", "-r", "7d"), ("budgets", "set", "platform", "--monthly", "5"), ("doctor",)):
-        told = cli(*command, store=tmp_path / "w", code=1).stderr
-        assert "is damaged" in told if damage == "shorter" else "A file cannot be read: " in told
-        assert re.search(r"[Rr]estore (it|the file).* from a backup", told)
-        assert told.count("\n") == 1
-        assert "Traceback" not in told
+        answer = cli(*command, store=tmp_path / "w", code=1).stderr
+        assert "is damaged" in answer if damage == "shorter" else "A file cannot be read: " in answer
+        assert re.search(r"[Rr]estore (it|the file).* from a backup", answer)
+        assert answer.count("\n") == 1
+        assert "Traceback" not in answer
 
 
-def test_numbers_that_no_engine_can_add_up_are_told_in_a_line(cli, tmp_path):
+def test_a_numeric_overflow_is_a_one_line_error(cli, tmp_path):
     row = {"request_id": "a", "startTime": "2026-03-30T10:00:00Z", "model": "m", "prompt_tokens": 9 * 10**18}
     (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps({**row, "request_id": name}) for name in "ab"))
     cli("ingest", "litellm", tmp_path / "rows.jsonl", "--no-guard", store=tmp_path / "w")
-    told = cli("usage", "-r", "all", store=tmp_path / "w", code=1).stderr
-    assert told.startswith("hanzo-reports: Numeric overflow; narrow the query with --where or --range (")
-    assert told.endswith(")\n")
+    answer = cli("usage", "-r", "all", store=tmp_path / "w", code=1).stderr
+    assert answer.startswith("hanzo-reports: Numeric overflow; narrow the query with --where or --range (")
+    assert answer.endswith(")\n")
 
 
 @pytest.mark.parametrize("time", ["infinity", "-infinity", "12000-01-01T00:00:00Z", "0001-01-01T00:00:00Z"])
-def test_a_time_that_is_none_goes_to_the_quarantine_and_the_others_in(cli, tmp_path, time):
+def test_an_invalid_time_is_quarantined_and_other_rows_are_loaded(cli, tmp_path, time):
     rows = [{"request_id": name, "startTime": at} for name, at in (("a", time), ("b", "2026-03-30T10:00:00Z"))]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    (done,) = json.loads(cli("ingest", "litellm", tmp_path / "rows.jsonl", "-f", "json", store=tmp_path / "w").stdout)
-    assert (done["accepted"], done["quarantined"]) == (1, 1)
+    (result,) = json.loads(cli("ingest", "litellm", tmp_path / "rows.jsonl", "-f", "json", store=tmp_path / "w").stdout)
+    assert (result["accepted"], result["quarantined"]) == (1, 1)

@@ -19,16 +19,16 @@ def own(sample_store, tmp_path):
     return shutil.copytree(sample_store, tmp_path / "own")
 
 
-def read(done):
-    return json.loads(done.stdout)
+def read(result):
+    return json.loads(result.stdout)
 
 
-def test_forecast_of_the_whole_against_a_limit(cli, own):
-    (told,) = read(cli("forecast", "--limit", "40", "-f", "json", store=own))
-    assert told["low_95"] <= told["p10"] <= told["p50"] <= told["p90"] <= told["high_95"]
-    assert told["spent"] < told["p50"]
-    assert (told["limit"], told["confidence"], told["period"]) == (40, "medium", "2026-03")
-    assert 0 <= told["p_exceed"] <= 1
+def test_a_forecast_of_the_total_against_a_limit(cli, own):
+    (answer,) = read(cli("forecast", "--limit", "40", "-f", "json", store=own))
+    assert answer["low_95"] <= answer["p10"] <= answer["p50"] <= answer["p90"] <= answer["high_95"]
+    assert answer["spent"] < answer["p50"]
+    assert (answer["limit"], answer["confidence"], answer["period"]) == (40, "medium", "2026-03")
+    assert 0 <= answer["p_exceed"] <= 1
 
 
 def test_forecasts_by_project_are_those_of_their_budgets(cli, own):
@@ -41,11 +41,11 @@ def test_forecasts_by_project_are_those_of_their_budgets(cli, own):
     assert {row["day"] for row in path} == {"2026-03-31"}
 
 
-def test_a_forecast_that_was_issued_waits_for_its_month(cli, own):
+def test_a_forecast_is_scored_only_after_its_month(cli, own):
     cli("forecast", store=own)
-    done = cli("forecast", "--scorecard", "-f", "json", store=own)
-    assert read(done)[0]["forecasts"] == 0
-    assert "a month must be over" in done.stderr
+    result = cli("forecast", "--scorecard", "-f", "json", store=own)
+    assert read(result)[0]["forecasts"] == 0
+    assert "a month must be over" in result.stderr
 
 
 def test_backtest_on_the_shipped_series_with_a_chart(cli, tmp_path):
@@ -55,20 +55,20 @@ def test_backtest_on_the_shipped_series_with_a_chart(cli, tmp_path):
     assert (tmp_path / "b.svg").read_text(encoding="utf-8").startswith("<svg")
 
 
-def test_anomalies_say_when_there_are_none(cli, own):
-    done = cli("anomalies", "--stake", "1000", "-f", "json", store=own)
-    assert (read(done), "No day of the last 30" in done.stderr) == ([], True)
+def test_the_absence_of_anomalies_is_reported(cli, own):
+    result = cli("anomalies", "--stake", "1000", "-f", "json", store=own)
+    assert (read(result), "No day of the last 30" in result.stderr) == ([], True)
 
 
 def test_a_budget_from_set_to_removed(cli, own):
-    done = cli("budgets", "set", "comerce", "--monthly", "5000", "--thresholds", "0.5,0.8", "--tz", "Asia/Kolkata",
+    result = cli("budgets", "set", "comerce", "--monthly", "5000", "--thresholds", "0.5,0.8", "--tz", "Asia/Kolkata",
                "--on-exceed", "soft_limit", "--forecast-alert", "-f", "json", store=own)  # fmt: skip
-    (kept,) = read(done)
-    assert kept == {
+    (stored,) = read(result)
+    assert stored == {
         "project": "comerce", "monthly_limit": 5000, "thresholds": "0.5 0.8 1", "on_exceed": "soft_limit",
         "timezone": "Asia/Kolkata", "forecast_alert": True, "limit_revision": 1, "flagged": True,
     }  # fmt: skip
-    assert "No event has the project 'comerce' yet; did you mean 'commerce'?" in done.stderr
+    assert "No event has the project 'comerce' yet; did you mean 'commerce'?" in result.stderr
     assert len(read(cli("budgets", "list", "-f", "json", store=own))) == 1
     cli("budgets", "remove", "comerce", store=own)
     assert "No budgets" in cli("budgets", "list", store=own).stderr
@@ -80,9 +80,14 @@ def test_status_check_and_decide(cli, own):
     (status,) = read(cli("budgets", "status", "-f", "json", store=own))
     assert (status["state"], status["limit"], status["as_of"]) == ("blocked", 4, "2026-03-31T12:00:00Z")
     assert status["share"] > 1
-    told = read(cli("budgets", "check", "-f", "json", store=own))
-    assert [(row["threshold"], row["notify"]) for row in told] == [(0.5, False), (0.75, False), (0.9, False), (1, True)]
-    assert read(cli("budgets", "check", "-f", "json", store=own)) == told  # looking records nothing
+    answer = read(cli("budgets", "check", "-f", "json", store=own))
+    assert [(row["threshold"], row["notify"]) for row in answer] == [
+        (0.5, False),
+        (0.75, False),
+        (0.9, False),
+        (1, True),
+    ]
+    assert read(cli("budgets", "check", "-f", "json", store=own)) == answer  # looking records nothing
     assert "1 of 2026-03" not in cli("budgets", "show", "platform", store=own).stdout
     cli("check", store=own)
     assert read(cli("budgets", "check", "-f", "json", store=own)) == []
@@ -90,25 +95,25 @@ def test_status_check_and_decide(cli, own):
     (denied,) = read(cli("budgets", "decide", "platform", "--estimate", "0.37", "-f", "json", store=own, code=4))
     assert (denied["decision"], denied["estimate"]) == ("deny", 0.37)
     cli("budgets", "set", "platform", "--monthly", "4000", "--on-exceed", "hard_limit", store=own)
-    given = ("decide", "platform", "--estimate", "0.37", "--event-id", "req-1", "-f", "json")
-    (allowed,) = read(cli("budgets", *given, store=own))
+    options = ("decide", "platform", "--estimate", "0.37", "--event-id", "req-1", "-f", "json")
+    (allowed,) = read(cli("budgets", *options, store=own))
     assert (allowed["decision"], allowed["event_id"], allowed["reserved"]) == ("allow", "req-1", 0.37)
     assert allowed["expires_at"] == "2026-03-31T12:10:00Z"
 
 
-def test_a_project_that_nothing_names_is_allowed_flagged_and_the_nearest_is_said(cli, own):
-    for given, right in (("platfrom", "platform"), ("lab-2", "lab-1")):
+def test_an_unknown_project_is_allowed_and_flagged_with_the_nearest_name(cli, own):
+    for options, right in (("platfrom", "platform"), ("lab-2", "lab-1")):
         cli("budgets", "set", "lab-1", "--monthly", "5", store=own)
-        done = cli("budgets", "decide", given, "--estimate", "1", "-f", "json", store=own)
-        (told,) = read(done)
-        assert (told["decision"], told["flagged"]) == ("allow", True)
-        assert f"did you mean '{right}'?" in done.stderr
-    done = cli("budgets", "decide", "research", "--estimate", "1", "-f", "json", store=own)
-    assert (read(done)[0]["flagged"], done.stderr) == (False, "")
+        result = cli("budgets", "decide", options, "--estimate", "1", "-f", "json", store=own)
+        (answer,) = read(result)
+        assert (answer["decision"], answer["flagged"]) == ("allow", True)
+        assert f"did you mean '{right}'?" in result.stderr
+    result = cli("budgets", "decide", "research", "--estimate", "1", "-f", "json", store=own)
+    assert (read(result)[0]["flagged"], result.stderr) == (False, "")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("budgets", "set", "a", "--monthly", "0"), "above 0"),
         (("budgets", "set", "a", "--monthly", "much"), "must be a finite number"),
@@ -141,7 +146,7 @@ def test_a_project_that_nothing_names_is_allowed_flagged_and_the_nearest_is_said
         (("anomalies", "--stake", "-1"), "above 0"),
     ],
 )
-def test_what_cannot_be_asked_is_said_with_exit_code_2(own, arguments, said, monkeypatch, capsys):
+def test_a_usage_error_has_exit_code_2(own, arguments, message, monkeypatch, capsys):
     """In this process: there are many."""
     monkeypatch.setenv("HANZO_REPORTS_STORE", str(own))
     monkeypatch.setenv("HANZO_REPORTS_NOW", "2026-03-31T12:00:00Z")
@@ -149,22 +154,22 @@ def test_what_cannot_be_asked_is_said_with_exit_code_2(own, arguments, said, mon
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_costs_by_model_come_apart(cli):
+def test_costs_by_model_are_split_by_kind_of_token(cli):
     rows = read(cli("costs", "--range", "all", "--by", "model", "-f", "json"))["data"]
     assert {"input_cost", "output_cost", "cache_read_cost", "cache_write_cost", "cost_share"} <= set(rows[0])
     assert sum(row["cost_share"] or 0 for row in rows) == pytest.approx(1)
 
 
-def test_a_share_of_the_cost_stands_only_where_there_are_groups_or_buckets(cli):
-    asked = ("costs", "--range", "7d", "-m", "requests,cost", "-f", "json")
-    assert "cost_share" not in read(cli(*asked))["data"][0]
+def test_cost_share_is_returned_only_with_groups_or_buckets(cli):
+    query = ("costs", "--range", "7d", "-m", "requests,cost", "-f", "json")
+    assert "cost_share" not in read(cli(*query))["data"][0]
     for more in (("--by", "model"), ("--every", "day")):
-        assert sum(row["cost_share"] or 0 for row in read(cli(*asked, *more))["data"]) == pytest.approx(1)
+        assert sum(row["cost_share"] or 0 for row in read(cli(*query, *more))["data"]) == pytest.approx(1)
 
 
-def test_differences_from_the_list_are_asked_for_by_one_name(cli):
+def test_differences_is_one_name_for_several_metrics(cli):
     (row,) = read(cli("costs", "--range", "all", "-m", "differences", "-f", "json"))["data"]
     assert {"cost", "list_cost", "cost_over_list", "price_differences", "requests", "unpriced_share"} == set(row)

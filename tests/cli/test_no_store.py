@@ -46,15 +46,15 @@ def names(group, prefix=""):
 @pytest.mark.parametrize("name", [n for n in names(typer.main.get_command(app)) if n not in WITHOUT_STORE])
 def test_a_command_without_a_store_says_how_to_create_one(cli, tmp_path, name):
     (tmp_path / "rules.yaml").write_text("rules: [{name: a, metric: cost, gt: 5}]")
-    done = cli(*name.split(), *ARGUMENTS.get(name, ()), store=tmp_path / "nothing", code=1)
-    assert "hanzo-reports init" in done.stderr
-    assert str(tmp_path / "nothing") in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert "Traceback" not in done.stderr
+    result = cli(*name.split(), *ARGUMENTS.get(name, ()), store=tmp_path / "nothing", code=1)
+    assert "hanzo-reports init" in result.stderr
+    assert str(tmp_path / "nothing") in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rules.yaml"]
 
 
 def test_the_default_store_is_named_when_none_is_given(cli, tmp_path):
-    done = cli("usage", store="", code=1, cwd=tmp_path)
-    assert "No store at warehouse" in done.stderr
-    assert "hanzo-reports init" in done.stderr
+    result = cli("usage", store="", code=1, cwd=tmp_path)
+    assert "No store at warehouse" in result.stderr
+    assert "hanzo-reports init" in result.stderr

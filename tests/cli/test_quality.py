@@ -18,24 +18,24 @@ def load(cli, tmp_path, *lines, **options):
     return cli("ingest", "events", tmp_path / "log.csv", *options.pop("extra", ()), store=tmp_path / "w", **options)
 
 
-def test_the_guard_tells_and_keeps_what_it_finds(cli, tmp_path):
+def test_the_guard_prints_and_records_its_verdict(cli, tmp_path):
     load(cli, tmp_path, GOOD)
     (verdict,) = json.loads(cli("guard", "events", "-f", "json", store=tmp_path / "w").stdout)
     assert (verdict["suite"], verdict["status"], verdict["rows"], verdict["quarantined"]) == ("events", "passed", 1, 0)
-    kept = list((tmp_path / "w/quality/events-store").glob("*.json"))
-    assert [json.loads(path.read_text())["status"] for path in kept] == ["passed"]
-    told = cli("guard", "events", store=tmp_path / "w")
-    assert "events.timestamp_not_future" in told.stdout
-    assert "events: passed, 1 rows, 0 bad" in told.stderr
+    stored = list((tmp_path / "w/quality/events-store").glob("*.json"))
+    assert [json.loads(path.read_text())["status"] for path in stored] == ["passed"]
+    answer = cli("guard", "events", store=tmp_path / "w")
+    assert "events.timestamp_not_future" in answer.stdout
+    assert "events: passed, 1 rows, 0 bad" in answer.stderr
 
 
-def test_what_cannot_be_trusted_ends_with_three(cli, tmp_path):
+def test_untrusted_data_has_exit_code_3(cli, tmp_path):
     load(cli, tmp_path, GOOD)
-    done = cli("guard", store=tmp_path / "w", now="2026-05-01T00:00:00Z", code=3)
-    assert re.search(r"the data cannot be trusted: .*daily\.fresh", done.stderr)
-    assert "rollup: skipped, no rollups are kept yet" in done.stderr
-    assert "bill: skipped, no bill is loaded" in done.stderr
-    assert "Traceback" not in done.stderr
+    result = cli("guard", store=tmp_path / "w", now="2026-05-01T00:00:00Z", code=3)
+    assert re.search(r"the data cannot be trusted: .*daily\.fresh", result.stderr)
+    assert "rollup: skipped, no rollups are kept yet" in result.stderr
+    assert "bill: skipped, no bill is loaded" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_page_without_network(cli, tmp_path):
@@ -46,7 +46,7 @@ def test_a_page_without_network(cli, tmp_path):
     assert not re.search(r"(src|href)=\"http", page)
 
 
-def test_wrong_asking_is_said_before_any_work(cli, tmp_path):
+def test_a_usage_error_is_reported_before_any_work(cli, tmp_path):
     load(cli, tmp_path, GOOD)
     store = tmp_path / "w"
     assert "did you mean 'events'" in cli("guard", "evnts", store=store, code=2).stderr
@@ -71,12 +71,12 @@ def test_the_quarantine_is_counted_shown_exported_and_released(cli, tmp_path):
     assert [row["row"] for row in shown] == [2]
     assert "2 rows" in cli("quarantine", "export", "-o", tmp_path / "q.csv", store=store).stderr
     assert len((tmp_path / "q.csv").read_text().splitlines()) == 3
-    (done,) = json.loads(cli("quarantine", "release", "-f", "json", store=store, now="2026-04-03T00:00:00Z").stdout)
-    assert done == {"checked": 2, "released": 1, "accepted": 1, "duplicates": 0, "kept": 1}
+    (result,) = json.loads(cli("quarantine", "release", "-f", "json", store=store, now="2026-04-03T00:00:00Z").stdout)
+    assert result == {"checked": 2, "released": 1, "accepted": 1, "duplicates": 0, "kept": 1}
     assert "1 rows in quarantine" in cli("quarantine", "list", store=store).stderr
     assert "1,001" not in cli("usage", "-r", "all", store=store).stdout
-    told = json.loads(cli("usage", "-r", "2026-03-01..2026-04-30", "-f", "json", store=store).stdout)
-    assert told["summary"]["total_requests"] == 2
+    answer = json.loads(cli("usage", "-r", "2026-03-01..2026-04-30", "-f", "json", store=store).stdout)
+    assert answer["summary"]["total_requests"] == 2
 
 
 def test_rows_are_accepted_on_the_record_and_the_guard_names_who_and_why(cli, tmp_path):
@@ -100,25 +100,25 @@ def test_rows_are_accepted_on_the_record_and_the_guard_names_who_and_why(cli, tm
     assert "accepted by maria" in cli("guard", "events", "-f", "html", store=store).stdout
 
 
-def test_dollars_at_stake_are_told(cli, tmp_path):
+def test_the_money_at_stake_is_reported(cli, tmp_path):
     (tmp_path / "log.csv").write_text(
         f"{HEADER.strip()},cost\n{GOOD.strip()},0.0035\na4,2026-03-30T10:00:00Z,gateway,search,gpt-4o,200,1000,100,0,3500\n"
     )
-    told = cli("ingest", "events", tmp_path / "log.csv", store=tmp_path / "w").stderr
-    assert re.search(r"quarantined: 1 x guard cost_not_absurd: .*; \$3,500\.00 at stake\n", told)
+    answer = cli("ingest", "events", tmp_path / "log.csv", store=tmp_path / "w").stderr
+    assert re.search(r"quarantined: 1 x guard cost_not_absurd: .*; \$3,500\.00 at stake\n", answer)
 
 
-def test_no_guard_takes_every_event(cli, tmp_path):
+def test_no_guard_accepts_every_event(cli, tmp_path):
     load(cli, tmp_path, GOOD, FUTURE, extra=["--no-guard"])
-    (found,) = json.loads(cli("doctor", "-f", "json", store=tmp_path / "w").stdout)
-    assert (found["events"], found["quarantined"]) == (2, 0)
+    (facts,) = json.loads(cli("doctor", "-f", "json", store=tmp_path / "w").stdout)
+    assert (facts["events"], facts["quarantined"]) == (2, 0)
 
 
-def test_a_load_that_a_suite_of_ones_own_stops_accepts_nothing(cli, tmp_path):
+def test_a_load_that_fails_a_custom_suite_accepts_nothing(cli, tmp_path):
     own = tmp_path / "own.yaml"
     own.write_text("expectations: [{type: expect_table_row_count_to_be_between, kwargs: {min_value: 5}}]")
-    done = load(cli, tmp_path, GOOD, extra=["--guard", own], code=3)
-    assert "nothing is accepted" in done.stderr
+    result = load(cli, tmp_path, GOOD, extra=["--guard", own], code=3)
+    assert "nothing is accepted" in result.stderr
     assert json.loads(cli("doctor", "-f", "json", store=tmp_path / "w").stdout)[0]["events"] == 0
 
 
@@ -127,13 +127,13 @@ def test_a_bill_beside_computed_spend(cli, tmp_path):
     head = "BilledCost,BillingCurrency,ChargePeriodStart,ChargePeriodEnd,ProviderName,ServiceName,x_Model\n"
     bill = tmp_path / "bill.csv"
     bill.write_text(f"{head}0.0035,USD,2026-03-30T00:00:00Z,2026-03-31T00:00:00Z,OpenAI,API,gpt-4o\n")
-    done = cli("bill", bill, "-f", "json", store=tmp_path / "w")
-    (row,) = json.loads(done.stdout)
+    result = cli("bill", bill, "-f", "json", store=tmp_path / "w")
+    (row,) = json.loads(result.stdout)
     assert (row["model"], float(row["cost"]), float(row["billed_cost"])) == ("gpt-4o", 0.0035, 0.0035)
-    assert "bill: passed, tolerance 1.00%" in done.stderr
-    told = cli("bill", store=tmp_path / "w").stdout
-    assert "0.0035" in told
-    assert not re.search(r"\dE-\d", told + done.stdout)
+    assert "bill: passed, tolerance 1.00%" in result.stderr
+    answer = cli("bill", store=tmp_path / "w").stdout
+    assert "0.0035" in answer
+    assert not re.search(r"\dE-\d", answer + result.stdout)
     bill.write_text(f"{head}9.5,USD,2026-03-30T00:00:00Z,2026-03-31T00:00:00Z,OpenAI,API,gpt-4o\n")
     off = cli("bill", bill, store=tmp_path / "w", code=3)
     assert "$9.50 at stake" in off.stderr
@@ -141,7 +141,7 @@ def test_a_bill_beside_computed_spend(cli, tmp_path):
     assert "no such file" in cli("bill", tmp_path / "none.csv", store=tmp_path / "w", code=1).stderr
 
 
-def test_a_bill_without_a_range_is_compared_to_its_last_hour_and_a_range_says_what_it_leaves_out(cli, tmp_path):
+def test_a_bill_without_a_range_is_compared_to_its_last_hour(cli, tmp_path):
     load(cli, tmp_path, GOOD)
     head = "BilledCost,BillingCurrency,ChargePeriodStart,ChargePeriodEnd,ProviderName,x_Model\n"
     bill = tmp_path / "bill.csv"
@@ -157,29 +157,29 @@ def test_a_bill_without_a_range_is_compared_to_its_last_hour_and_a_range_says_wh
 
 def test_charges_as_focus(cli, tmp_path):
     load(cli, tmp_path, GOOD)
-    done = cli("export", "-f", "focus", "-r", "7d", "-o", tmp_path / "focus.csv", store=tmp_path / "w")
-    assert "1 rows" in done.stderr
+    result = cli("export", "-f", "focus", "-r", "7d", "-o", tmp_path / "focus.csv", store=tmp_path / "w")
+    assert "1 rows" in result.stderr
     assert (
         "leave out metrics"
         in cli("export", "-f", "focus", "--by", "model", "-o", "x", store=tmp_path / "w", code=2).stderr
     )
 
 
-def test_a_parameter_is_named_where_no_suite_has_it(cli, tmp_path):
+def test_an_unknown_suite_parameter_is_answered_with_the_nearest_name(cli, tmp_path):
     load(cli, tmp_path, GOOD)
     store = tmp_path / "w"
-    done = cli("guard", "daily", "--set", "max_silence_hour=5", store=store, code=2)
-    assert "unknown parameter 'max_silence_hour'" in done.stderr
-    assert "did you mean 'max_silence_hours'?" in done.stderr
+    result = cli("guard", "daily", "--set", "max_silence_hour=5", store=store, code=2)
+    assert "unknown parameter 'max_silence_hour'" in result.stderr
+    assert "did you mean 'max_silence_hours'?" in result.stderr
     for name in ("range", "self", "suite"):
         assert f"unknown parameter {name!r}" in cli("guard", "--set", f"{name}=5", store=store, code=2).stderr
 
 
-def test_a_load_that_the_guard_holds_back_says_so(cli, tmp_path):
-    done = load(cli, tmp_path, FUTURE, NEVER, code=1)
-    assert "none of the 2 rows is accepted, of which the guard holds 1 back" in done.stderr
-    told = cli("quarantine", "release", "--source", "events", "--map", "nosuch.toml", store=tmp_path / "w", code=2)
-    assert "nosuch.toml" in told.stderr
+def test_a_load_that_the_guard_rejects_says_so(cli, tmp_path):
+    result = load(cli, tmp_path, FUTURE, NEVER, code=1)
+    assert "none of the 2 rows is accepted, 1 of them rejected by the guard" in result.stderr
+    answer = cli("quarantine", "release", "--source", "events", "--map", "nosuch.toml", store=tmp_path / "w", code=2)
+    assert "nosuch.toml" in answer.stderr
 
 
 @pytest.mark.parametrize("arguments", [("bill",), ("guard",), ("quarantine", "list"), ("quarantine", "show"),

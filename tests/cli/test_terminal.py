@@ -109,7 +109,7 @@ def at_a_terminal(arguments, store):
     return shown.decode().replace("\r\n", "\n"), code
 
 
-def test_no_command_lets_a_name_command_the_terminal(hostile_store, monkeypatch):
+def test_no_command_passes_control_characters_to_the_terminal(hostile_store, monkeypatch):
     from hanzo_reports.cli.app import app  # noqa: PLC0415  # as the command loads it
 
     monkeypatch.setenv("HANZO_REPORTS_STORE", str(hostile_store))
@@ -136,10 +136,10 @@ def test_a_real_terminal_shows_names_as_they_are_spelled(hostile_store):
 
 def test_a_file_or_a_pipe_gets_exact_csv_and_json(hostile_store, command):
     settings = {"store": hostile_store, "now": NOW}
-    asked = ["usage", "-r", "all", "--by", "model", "-m", "requests", "-f"]
-    rows = list(csv.DictReader(io.StringIO(command([*asked, "csv"], settings, 0).stdout, newline="")))
+    query = ["usage", "-r", "all", "--by", "model", "-m", "requests", "-f"]
+    rows = list(csv.DictReader(io.StringIO(command([*query, "csv"], settings, 0).stdout, newline="")))
     assert {row["model"] for row in rows} == set(HOSTILE)
-    document = json.loads(command([*asked, "json"], settings, 0).stdout)
+    document = json.loads(command([*query, "json"], settings, 0).stdout)
     assert {row["model"] for row in document["data"]} == set(HOSTILE)
 
 

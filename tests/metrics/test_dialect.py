@@ -36,8 +36,8 @@ def test_a_quotient_of_money_is_exact_to_the_last_digit(pairs):
 def test_a_tie_that_floats_get_wrong():
     costs = pa.array([Decimal("16.334895675"), BILLIONTH, Decimal(-1)], MONEY)
     table = ibis.memtable(pa.table({"a": costs, "b": [2, 2, 3]}))
-    found = table.select(q=quotient(table.a, table.b)).to_pyarrow()["q"].to_pylist()
-    assert found == [Decimal("8.167447838"), BILLIONTH, Decimal("-0.333333333")]
+    facts = table.select(q=quotient(table.a, table.b)).to_pyarrow()["q"].to_pylist()
+    assert facts == [Decimal("8.167447838"), BILLIONTH, Decimal("-0.333333333")]
 
 
 def test_floats_as_money():
@@ -58,6 +58,6 @@ def test_a_small_table_is_the_same_on_clickhouse():
         local = ibis.duckdb.connect().create_table("one", schema=events.schema())
         for some in (rows, rows[:1], []):
             sent = client.query_arrow(events.get_backend().compile(small_table(some, types, events)))
-            found = small_table(some, types, local).to_pyarrow()
-            assert sent.to_pylist() == found.to_pylist() == [dict(zip(types, row, strict=True)) for row in some]
+            facts = small_table(some, types, local).to_pyarrow()
+            assert sent.to_pylist() == facts.to_pylist() == [dict(zip(types, row, strict=True)) for row in some]
         client.command("DROP TABLE one")

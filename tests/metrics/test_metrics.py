@@ -102,7 +102,7 @@ def test_empty_buckets_are_filled(five):
     assert rows[3]["latency_p50"] is None
 
 
-def test_buckets_do_not_follow_the_zone_of_the_connection(five):
+def test_buckets_ignore_the_time_zone_of_the_connection(five):
     connection = ibis.duckdb.connect()
     events = connection.create_table("events", five.to_pyarrow(), temp=True)
     connection.con.execute("SET TimeZone = 'America/New_York'")
@@ -139,12 +139,12 @@ def test_comparison_and_movers_add_up(five):
         ({"by": ["team"]}, ColumnError, "no column 'team'"),
     ],
 )
-def test_wrong_questions_are_named_before_any_work(five, arguments, error, says):
+def test_a_wrong_argument_is_an_error_before_any_work(five, arguments, error, says):
     with pytest.raises(error, match=says):
         usage(five, DAY, **{"metrics": ["requests"], **arguments})
 
 
-def test_a_range_is_no_window(five):
+def test_a_range_is_not_a_window(five):
     with pytest.raises(WindowError, match=r"Window\.parse"):
         usage(five, "7d")
 
@@ -174,7 +174,7 @@ ROW = st.tuples(
 )
 
 
-def test_the_hour_that_comes_twice_stands_in_order_east_of_greenwich():
+def test_the_repeated_hour_is_in_order_east_of_greenwich():
     first = datetime(2026, 10, 24, 23, 30, tzinfo=UTC)  # 01:30 in Berlin; 02:30 follows, and follows again
     times = [first, *[first + timedelta(hours=1)] * 2, *[first + timedelta(hours=2)] * 3]
     events = table([(time, "a", "x", 200, None, None, None, None) for time in times])
@@ -186,7 +186,7 @@ def test_the_hour_that_comes_twice_stands_in_order_east_of_greenwich():
     ]  # fmt: skip
 
 
-def test_the_first_hours_of_1970_are_of_the_day_before_in_the_west():
+def test_the_first_hours_of_1970_belong_to_the_previous_day_in_the_west():
     """Rounded towards 0, as engines divide, they would be of the day after."""
     events = table([(datetime(1970, 1, 1, hour, tzinfo=UTC), "a", "x", 200, *[None] * 4) for hour in (2, 4, 6)])
     window = Window.parse("1969-12-31..1970-01-01", now=NOON, timezone="America/New_York")

@@ -5,11 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hanzo_reports.cli.options import (
-    Options,
-    check_format,
-    parse_unique_pairs,
-)
+from hanzo_reports.cli.options import TABLE_OR_JSON, DocumentFormat, Options, check_format, parse_unique_pairs
 from hanzo_reports.cli.output import print_note, print_rows, show_progress
 from hanzo_reports.errors import UnreadableError
 from hanzo_reports.formats import format_value
@@ -17,6 +13,11 @@ from hanzo_reports.units import Unit
 
 if TYPE_CHECKING:
     from hanzo_reports.ingest.load import LoadResult
+
+
+COUNTS = ("read", "accepted", "duplicates", "quarantined", "unpriced", "price_differences")
+DETAILS = ("shortened", "load_id", "source", "reasons")
+MAX_LISTED_REASONS = 10
 
 
 def register(app: typer.Typer) -> None:
@@ -34,8 +35,8 @@ def ingest(
         typer.Option(
             "--set",
             metavar="COLUMN=VALUE",
-            help="Set a column to one value in all rows; repeat for more.",
             show_default=False,
+            help="Set a column to one value in all rows; repeat for more.",
         ),
     ] = None,
     guard: Annotated[
@@ -45,7 +46,7 @@ def ingest(
     no_guard: Annotated[  # noqa: FBT002  # Typer reads it so
         bool, typer.Option("--no-guard", help="Accept every row that is a valid event.")
     ] = False,
-    format_: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="table or json.")] = "table",
+    format_: DocumentFormat = "table",
 ) -> None:
     """Load logs, each event once.
 
@@ -53,44 +54,44 @@ def ingest(
     interrupted load can be repeated.
     """
     options: Options = context.obj
-    check_format(format_, ("table", "json"))
+    check_format(format_, TABLE_OR_JSON)
     constants = parse_unique_pairs(set_ or (), "--set")
     from hanzo_reports.ingest.load import load, plan_load
 
     suite = "" if no_guard else guard
     plan = plan_load(source, paths, now=options.instant(), mapping_file=map_, constants=constants, suite=suite)
     workspace = options.workspace(create=True)
-    with show_progress("loading") as moved:
-        loaded = load(workspace.store, plan, moved)
-    print_load(loaded, format_)
-    if loaded.quarantined == loaded.read:
-        held = loaded.verdict.quarantined if loaded.verdict else 0
-        why = f"is an event of {source!r}" if not held else f"is accepted, of which the guard holds {held:,} back"
-        msg = f"none of the {loaded.read:,} rows {why}; see `hanzo-reports quarantine list`"
+    with show_progress("loading") as report_share:
+        result = load(workspace.store, plan, report_share)
+    print_load(result, format_)
+    if result.quarantined == result.read:
+        rejected = result.verdict.quarantined if result.verdict else 0
+        reason = (
+            f"is accepted, {rejected:,} of them rejected by the guard" if rejected else f"is an event of {source!r}"
+        )
+        msg = f"none of the {result.read:,} rows {reason}; see `hanzo-reports quarantine list`"
         raise UnreadableError(msg)
 
 
-def print_load(loaded: "LoadResult", fmt: str) -> None:
+def print_load(result: "LoadResult", format_: str) -> None:
     """Prints the counts of a load on stdout, and the reasons of quarantined rows on stderr."""
-    counted = ("read", "accepted", "duplicates", "quarantined", "unpriced", "price_differences")
-    row: dict[str, Any] = {name: getattr(loaded, name) for name in counted}
-    if fmt == "json":
-        more = {name: getattr(loaded, name) for name in ("shortened", "load_id", "source", "reasons")}
-        print_rows([row | more], "json", counted)
+    counts: dict[str, Any] = {name: getattr(result, name) for name in COUNTS}
+    if format_ == "json":
+        print_rows([counts | {name: getattr(result, name) for name in DETAILS}], "json", COUNTS)
     else:
-        print_rows([{name: f"{value:,}" for name, value in row.items()}], "table", counted)
-    checks = loaded.verdict.checks if loaded.verdict else ()
+        print_rows([{name: f"{value:,}" for name, value in counts.items()}], "table", COUNTS)
+    for note in result.skipped:
+        print_note(note)
+    if result.shortened:
+        print_note(f"shortened: {result.shortened:,} rows had a text of more than 1,000 characters, which was cut")
+    checks = result.verdict.checks if result.verdict else ()
     stakes = {
         f"guard {check.id}": f"; {format_value(check.at_stake, Unit.USD, 'terminal')} at stake"
         for check in checks
         if check.at_stake
     }
-    for note in loaded.skipped:
-        print_note(note)
-    if loaded.shortened:
-        print_note(f"shortened: {loaded.shortened:,} rows had a text of more than 1,000 characters, which was cut")
-    for reason, rows in list(loaded.reasons.items())[:10]:
-        print_note(f"quarantined: {rows:,} x {reason}{stakes.get(reason.partition(':')[0], '')}")
+    for reason, row_count in list(result.reasons.items())[:MAX_LISTED_REASONS]:
+        print_note(f"quarantined: {row_count:,} x {reason}{stakes.get(reason.partition(':')[0], '')}")
     for check in checks:
         if check.state == "error" or (check.state == "failed" and check.severity == "warning"):
             print_note(f"{check.severity}: {check.description}: {check.observed}")
