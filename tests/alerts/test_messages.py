@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 from hanzo_reports.alerts.alert_state import AlertState, HealthState, Message, MessageKind, Phase
 from hanzo_reports.alerts.contributors import Contributor
@@ -14,6 +15,7 @@ from hanzo_reports.alerts.parse import parse_rule
 from hanzo_reports.delivery.channels import render_body
 from hanzo_reports.delivery.notice import render_markdown, render_plain
 
+DOCS = Path(__file__).parents[2] / "docs" / "alerts.md"
 BEGAN = datetime(2026, 3, 1, 2, 7, tzinfo=UTC)
 FIRED = BEGAN + timedelta(minutes=5)
 RULE = parse_rule(
@@ -60,6 +62,13 @@ Query: hanzo-reports usage -r 2026-03-01T02:06:00Z..2026-03-01T02:11:00Z -m erro
 -w environment=production -w project=search
 Look: https://reports.example/latest"""
     )
+
+
+def test_the_message_in_the_documentation_is_the_real_one():
+    rule = replace(RULE, clear_threshold=None)
+    message = Message(MessageKind.FIRING, 1, 0, FIRED, STATE)
+    notice = build_notice("r1", rule, GROUP, message, CONTEXT, samples=1240, contributor=CONTRIBUTOR)
+    assert f"```\n{render(notice)}\n```" in DOCS.read_text(encoding="utf-8")
 
 
 def test_reminder():
