@@ -8,7 +8,7 @@ from hanzo_reports.alerts.alert_state import MessageKind
 from hanzo_reports.alerts.commands import build_usage_command
 from hanzo_reports.alerts.message_text import UNKNOWN, clean_name, clean_text, describe_group
 from hanzo_reports.alerts.rule import Condition
-from hanzo_reports.formats import format_duration, format_value
+from hanzo_reports.formats import format_decimal, format_duration, format_value
 from hanzo_reports.units import Unit
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _describe_metric(rule: Rule, group: str) -> str:
     filters = ", ".join(filter(None, (describe_group(group), _describe_where(rule))))
     burn = ""
     if rule.burn_rate:
-        burn = f"; the error budget is used {rule.burn_rate.normalize():f} times too fast at the threshold"
+        burn = f"; the error budget is used {format_decimal(rule.burn_rate)} times too fast at the threshold"
     return f"{metric.title} ({metric.meaning}){f' for {filters}' if filters else ''}{burn}"
 
 

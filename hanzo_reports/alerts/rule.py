@@ -1,4 +1,4 @@
-"""Alert rules: which metric is watched, its threshold, and who is notified; `parse_rule` makes them of plain values."""
+"""Alert rules: the metric, its threshold, and the channels to notify; `parse_rule` creates them from plain values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from hanzo_reports.errors import RuleError, UnknownNameError
-from hanzo_reports.formats import format_duration, format_value
+from hanzo_reports.formats import format_decimal, format_duration, format_value
 from hanzo_reports.metrics.arguments import select_dimensions
 from hanzo_reports.metrics.catalog import CATALOG
 from hanzo_reports.units import Unit
@@ -209,14 +209,14 @@ class Rule:
     def to_dict(self) -> dict[str, Any]:
         """The rule as plain values, without those that equal the defaults; `parse_rule` reads it back."""
         plain: dict[str, Any] = {
-            "name": self.name, "metric": self.metric, self.condition.value: f"{self.threshold.normalize():f}",
+            "name": self.name, "metric": self.metric, self.condition.value: format_decimal(self.threshold),
             "window": format_duration(self.window),
         }  # fmt: skip
         optional = {
             "short_window": format_duration(self.short_window) if self.short_window else None,
             "for": format_duration(self.for_) if self.for_ else None,
             "keep_firing_for": format_duration(self.keep_firing_for) if self.keep_firing_for else None,
-            "clear": None if self.clear_threshold is None else f"{self.clear_threshold.normalize():f}",
+            "clear": None if self.clear_threshold is None else format_decimal(self.clear_threshold),
             "min_samples": self.min_samples or None,
             "no_data": self.no_data.value if self.no_data is not NoData.KEEP else None,
             "where": {name: list(values) for name, values in self.where} or None,
@@ -224,7 +224,7 @@ class Rule:
             "repeat": format_duration(self.repeat) if self.repeat != 4 * HOUR else None,
             "severity": self.severity.value if self.severity is not Severity.WARNING else None,
             "runbook": self.runbook or None,
-            "burn_rate": None if self.burn_rate is None else f"{self.burn_rate.normalize():f}",
+            "burn_rate": None if self.burn_rate is None else format_decimal(self.burn_rate),
             "channels": list(self.channels) or None,
         }
         return plain | {name: value for name, value in optional.items() if value is not None}

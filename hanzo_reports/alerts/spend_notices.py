@@ -102,7 +102,7 @@ def _build_budget_notice(crossing: Crossing, context: MessageContext) -> Notice:
         amount = f"{spent} of {limit}; the month is likely to end at {_format_money(crossing.forecast)}"
     else:
         kind = f"threshold:{threshold:f}:{budget.revision}"
-        title = f"BUDGET {project}: {(threshold * 100).normalize():f}% of {limit} is spent in {month}"
+        title = f"BUDGET {project}: {format_value(threshold, Unit.SHARE, 'exact')} of {limit} is spent in {month}"
         amount = f"{spent} of {limit}"
     _, period = budget.period(midnight(crossing.period_start, zone(budget.timezone)))
     facts = (
