@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import ibis
 
-    from hanzo_reports.budgets.budget import Budgets
+    from hanzo_reports.budgets.budget_store import Budgets
     from hanzo_reports.budgets.decision import Decision
     from hanzo_reports.forecast import Forecast
     from hanzo_reports.forecast.anomalies import Anomaly
@@ -183,7 +183,7 @@ class Questions:
     @property
     def budgets(self) -> Budgets:
         """The budgets in this store's state."""
-        from hanzo_reports.budgets.budget import Budgets
+        from hanzo_reports.budgets.budget_store import Budgets
 
         return Budgets(self.store.state)
 
@@ -207,15 +207,15 @@ class Questions:
         Returns:
             One forecast per group.
         """
-        from hanzo_reports.forecast import daily_spend, forecasts
-        from hanzo_reports.forecast.scorecard import issued
+        from hanzo_reports.forecast import daily_spend, forecast_panel
+        from hanzo_reports.forecast.scorecard import record_forecasts
 
         panel = daily_spend(self._recent_events(), self.now, by=by, where=where, timezone=self.timezone)
         budgets = self.budgets.all() if limits is None and tuple(by) == ("project",) else ()
         limit_of = {(budget.project,): budget.monthly_limit for budget in budgets} | dict(limits or {})
-        results = forecasts(panel, [limit_of.get(key) for key in panel.keys], [charges or {}] * len(panel))
+        results = forecast_panel(panel, [limit_of.get(key) for key in panel.keys], [charges or {}] * len(panel))
         if not where and not charges:
-            issued(self.budgets.state, results, by, self.timezone, self.now)
+            record_forecasts(self.budgets.state, results, by, self.timezone, self.now)
         return results
 
     def anomalies(
@@ -240,13 +240,13 @@ class Questions:
             One anomaly per group and day, the newest first.
         """
         from hanzo_reports.forecast import daily_spend
-        from hanzo_reports.forecast.anomalies import SCORE, STAKE, anomalies, explained
+        from hanzo_reports.forecast.anomalies import MIN_SCORE, MIN_STAKE, explain_anomalies, find_anomalies
 
         events = self._recent_events()
         panel = daily_spend(events, self.now, by=by, where=where, timezone=self.timezone)
-        least_score, least_stake = SCORE if score is None else score, STAKE if stake is None else stake
-        unusual = anomalies(panel, days, score=least_score, stake=least_stake)
-        return explained(unusual, events, by, self.timezone, where)
+        least_score, least_stake = MIN_SCORE if score is None else score, MIN_STAKE if stake is None else stake
+        unusual = find_anomalies(panel, days, score=least_score, stake=least_stake)
+        return explain_anomalies(unusual, events, by, self.timezone, where)
 
     def decision(
         self,
@@ -268,11 +268,12 @@ class Questions:
         """
         from uuid import uuid4
 
-        from hanzo_reports.budgets.decision import FRESH, HOLD, decision
+        from hanzo_reports.budgets.decision import MAX_SPEND_AGE, decide
+        from hanzo_reports.budgets.reservations import DEFAULT_HOLD
 
-        return decision(
+        return decide(
             self.budgets, self.store, project, estimate, event_id=event_id or str(uuid4()), now=self.now,
-            fresh=FRESH if fresh is None else fresh, hold=HOLD if hold is None else hold,
+            fresh=MAX_SPEND_AGE if fresh is None else fresh, hold=DEFAULT_HOLD if hold is None else hold,
         )  # fmt: skip
 
     def daily(self, by: Sequence[str] = ()) -> dict[str, dict[date, float | None]]:
@@ -281,7 +282,7 @@ class Questions:
 
         first = self.window("all").start
         days = max((self.now - first).days, 1)
-        return daily_spend(self.events, self.now, by=by, timezone=self.timezone, days=days).series()
+        return daily_spend(self.events, self.now, by=by, timezone=self.timezone, days=days).to_series()
 
     def _recent_events(self) -> ibis.Table:
         """The events that forecasts are based on."""

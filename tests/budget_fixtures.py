@@ -1,4 +1,4 @@
-"""A store of spend, and budgets in a state database on each engine."""
+"""Fixtures: a store with spend, and budgets in a state database on each engine."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ import pytest
 from ledger import build_events, open_state
 
 from hanzo_reports import store
-from hanzo_reports.budgets.budget import Budgets
+from hanzo_reports.budgets.budget_store import Budgets
 from hanzo_reports.store.duckdb_session import connect_ibis
 
 
 @pytest.fixture
 def spend():
     """A function that makes a table of events from (id, instant, project, cost)."""
-    return lambda *made: build_events(made, connect_ibis(duckdb.connect()))
+    return lambda *charges: build_events(charges, connect_ibis(duckdb.connect()))
 
 
 @pytest.fixture
 def lake(tmp_path, spend):
-    """A store with a function `add` for more events."""
-    made = store.open(str(tmp_path / "lake"), create=True)
+    """A store, and a function that adds events to it."""
+    lake_store = store.open(str(tmp_path / "lake"), create=True)
 
     def add(*events):
-        made.append(spend(*events), {})
+        lake_store.append(spend(*events), {})
 
-    return made, add
+    return lake_store, add
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def address(request, tmp_path):
-    """Where an empty state database is, on each engine."""
+    """The address of an empty state database, on each engine."""
     if request.param == "sqlite":
         return str(tmp_path / "state.db")
     return request.getfixturevalue("database").replace("postgresql://", "postgresql+psycopg://")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hanzo_reports.alerts.messages import MessageContext
     from hanzo_reports.alerts.query import Events
-    from hanzo_reports.budgets.budget import Budgets
+    from hanzo_reports.budgets.budget_store import Budgets
     from hanzo_reports.delivery.worker import DeliveryResult
 
 MIN_DELIVERY_TIME = timedelta(seconds=10)  # a pass spends half of its interval on delivery, but at least this

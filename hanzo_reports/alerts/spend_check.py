@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from hanzo_reports.alerts.messages import MessageContext
     from hanzo_reports.alerts.query import Events
-    from hanzo_reports.budgets.budget import Budgets
+    from hanzo_reports.budgets.budget_store import Budgets
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from hanzo_reports.alerts.commands import build_budget_command, build_costs_comm
 from hanzo_reports.alerts.message_text import clean_name, clean_text
 from hanzo_reports.alerts.state_store import group_key
 from hanzo_reports.alerts.subscriptions import list_subscribers
-from hanzo_reports.budgets.status import Crossing, crossings
+from hanzo_reports.budgets.crossings import Crossing, record_crossings
 from hanzo_reports.delivery.notice import Action, Notice
 from hanzo_reports.delivery.outbox import enqueue
-from hanzo_reports.forecast.anomalies import Anomaly, anomalies, explained
+from hanzo_reports.forecast.anomalies import Anomaly, explain_anomalies, find_anomalies
 from hanzo_reports.forecast.series import daily_spend
 from hanzo_reports.formats import format_value
 from hanzo_reports.state.alert_tables import PASSES
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from hanzo_reports.alerts.messages import MessageContext
     from hanzo_reports.alerts.query import Events
-    from hanzo_reports.budgets.budget import Budgets
+    from hanzo_reports.budgets.budget_store import Budgets
 
 ANOMALIES_PASS = 2  # the row of `alert_pass` with the instant of the last search for anomalies
 MAX_ANOMALY_AGE = timedelta(days=2)
@@ -56,7 +56,7 @@ def notify_budgets(budgets: Budgets, events: ibis.Table, now: datetime, context:
             subscribers = list_subscribers(connection, ("budgets", f"budgets:{crossing.budget.project}"))
             count += enqueue(connection, [(_build_budget_notice(crossing, context), subscribers)], now)
 
-    crossings(budgets, events, now, notify)
+    record_crossings(budgets, events, now, notify)
     return count
 
 
@@ -77,7 +77,7 @@ def notify_anomalies(engine: sqlalchemy.Engine, events: Events, now: datetime, c
         return 0
     table = events()
     spend = daily_spend(table, now, by=["project"], timezone=context.timezone)
-    new = explained(anomalies(spend, MAX_ANOMALY_AGE.days), table, ["project"], context.timezone)
+    new = explain_anomalies(find_anomalies(spend, MAX_ANOMALY_AGE.days), table, ["project"], context.timezone)
     with engine.begin() as connection:
         if not _claim_day(connection, today, now):
             return 0

@@ -1,1 +1,5 @@
-"""Spending limits: what a budget allows, what is spent and reserved, and whether a request may be made."""
+"""Monthly budgets of projects: their limits, their spend and its notifications, and whether a request may be made.
+
+`budget.Budget` is a limit, `budget_store.Budgets` stores them, `status` and `crossings` compare them with spend and
+`decision` answers requests, with `reservations` for those whose events have not arrived.
+"""

@@ -65,10 +65,10 @@ def set_(
     options: Options = context.obj
     check_format(format_)
     workspace = options.workspace()
-    from hanzo_reports.budgets.budget import THRESHOLDS, Budget, shares
+    from hanzo_reports.budgets.budget import DEFAULT_THRESHOLDS, Budget, parse_thresholds
     from hanzo_reports.parse_values import parse_money
 
-    levels = shares(split_words(thresholds)) if thresholds else THRESHOLDS
+    levels = parse_thresholds(split_words(thresholds)) if thresholds else DEFAULT_THRESHOLDS
     limit = parse_money(monthly, "--monthly")
     budget = Budget(project, limit, levels, on_exceed, zone or options.timezone, forecast_alert)
     saved = workspace.budgets.set(budget, workspace.now)
@@ -97,11 +97,11 @@ def show(context: typer.Context, project: Project, format_: Format = "table") ->
     budgets = options.workspace().budgets
     budget = budgets.get(project)
     limits = [{"at": row["since"], "what": f"limit {row['revision']}", "amount": row["monthly_limit"], "told": None}
-              for row in budgets.revisions(budget)]  # fmt: skip
+              for row in budgets.list_revisions(budget)]  # fmt: skip
     crossings = [
         {"at": row["at"], "what": f"{row['threshold']} of {row['period_start']:%Y-%m}", "amount": row["spent"],
          "told": row["notify"]}
-        for row in budgets.told(budget)
+        for row in budgets.list_crossings(budget)
     ]  # fmt: skip
     from hanzo_reports.window import iso
 
@@ -123,9 +123,9 @@ def status(context: typer.Context, format_: Format = "table") -> None:
     options: Options = context.obj
     check_format(format_)
     workspace = options.workspace()
-    from hanzo_reports.budgets.status import statuses
+    from hanzo_reports.budgets.status import evaluate_budgets
 
-    results = statuses(workspace.budgets, workspace.events, workspace.now)
+    results = evaluate_budgets(workspace.budgets, workspace.events, workspace.now)
     print_money_rows([status.row for status in results], format_)
     for status in results:
         if not status.known:
@@ -139,9 +139,9 @@ def check(context: typer.Context, format_: Format = "table") -> None:
     options: Options = context.obj
     check_format(format_)
     workspace = options.workspace()
-    from hanzo_reports.budgets.status import due
+    from hanzo_reports.budgets.crossings import find_crossings
 
-    crossings = due(workspace.budgets, workspace.events, workspace.now)
+    crossings = find_crossings(workspace.budgets, workspace.events, workspace.now)
     print_money_rows([crossing.row for crossing in crossings], format_)
     if not crossings:
         print_note("No threshold was reached since the last `hanzo-reports check`")
@@ -167,9 +167,9 @@ def decide(
     options: Options = context.obj
     check_format(format_)
     workspace = options.workspace()
-    from hanzo_reports.budgets.decision import holding
+    from hanzo_reports.budgets.reservations import validate_hold
 
-    decision = workspace.decision(project, estimate, event_id=event_id, hold=holding(hold))
+    decision = workspace.decision(project, estimate, event_id=event_id, hold=validate_hold(hold))
     print_money_rows([decision.row], format_)
     if decision.flagged and decision.limit is None:
         print_note(f"{project!r}: {decision.reason}")

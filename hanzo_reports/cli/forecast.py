@@ -86,10 +86,10 @@ def forecast(
 
 
 def _print_scorecard(options: Options, format_: str) -> None:
-    from hanzo_reports.forecast.scorecard import scorecard
+    from hanzo_reports.forecast.scorecard import build_scorecard
 
     workspace = options.workspace()
-    rows = scorecard(workspace.budgets.state, workspace.events, workspace.now)
+    rows = build_scorecard(workspace.budgets.state, workspace.events, workspace.now)
     print_money_rows(rows, format_)
     if not rows[0]["forecasts"]:
         print_note(
@@ -143,7 +143,7 @@ def backtest(
     """Compare past forecasts with what was spent, and with simpler methods."""
     options: Options = context.obj
     check_format(format_)
-    from hanzo_reports.forecast.backtest import DAYS, public_series
+    from hanzo_reports.forecast.backtest import DAYS, load_public_series
     from hanzo_reports.forecast.backtest import backtest as run_backtest
 
     words = split_words(days or ())
@@ -151,7 +151,7 @@ def backtest(
     if wrong:
         msg = f"--days {wrong[0]!r} is not a day; give for example --days 5,10,15,20"
         raise UsageError(msg)
-    series = public_series() if shipped else options.workspace().daily(split_words(by or ()))
+    series = load_public_series() if shipped else options.workspace().daily(split_words(by or ()))
     rows = run_backtest(series, tuple(map(int, words)) or DAYS)
     print_money_rows(rows, format_)
     if chart is not None:

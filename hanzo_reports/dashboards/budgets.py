@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hanzo_reports.budgets.status import statuses
+from hanzo_reports.budgets.status import evaluate_budgets
 from hanzo_reports.dashboards import budgets_texts as texts
 from hanzo_reports.dashboards.base import Dashboard
 from hanzo_reports.dashboards.budgets_chart import build_spend_chart
 from hanzo_reports.dashboards.tables import rows_to_table
-from hanzo_reports.forecast import daily_spend, forecasts
-from hanzo_reports.forecast.scorecard import scorecard
+from hanzo_reports.forecast import daily_spend, forecast_panel
+from hanzo_reports.forecast.scorecard import build_scorecard
 from hanzo_reports.formats import UNKNOWN, format_short, format_value
 from hanzo_reports.html.panels import Cell, Note, Tile, build_grid, build_notes, build_notice
 from hanzo_reports.html.sparkline import draw_sparkline
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     import ibis
 
-    from hanzo_reports.budgets.status import Status
-    from hanzo_reports.forecast import Forecast, Panel
+    from hanzo_reports.budgets.status import BudgetStatus
+    from hanzo_reports.forecast import Forecast, SpendPanel
     from hanzo_reports.html.components import Part
 
 PILLS = {"ok": "good", "warning": "even", "exceeded": "bad", "blocked": "bad"}
@@ -53,33 +53,33 @@ class BudgetDashboard(Dashboard):
         return self.ws.store.events(self.as_of - LOOKBACK, self.as_of)
 
     @cached_property
-    def statuses(self) -> list[Status]:
+    def statuses(self) -> list[BudgetStatus]:
         """Every budget, the most likely to be exceeded first."""
-        every = statuses(self.ws.budgets, self.history, self.as_of)
+        every = evaluate_budgets(self.ws.budgets, self.history, self.as_of)
         selected = [status for status in every if self.project in {"", status.budget.project}]
         return sorted(selected, key=lambda status: (-_chance(status), -status.share, status.budget.project))
 
     @cached_property
-    def panel(self) -> Panel:
+    def panel(self) -> SpendPanel:
         """The daily spend of each project."""
         return daily_spend(self.history, self.as_of, by=["project"], where=self.where, timezone=self.ws.timezone)
 
     @cached_property
     def project_forecasts(self) -> list[Forecast]:
         """How each project's month ends."""
-        return forecasts(self.panel, self._limits)
+        return forecast_panel(self.panel, self._limits)
 
     @cached_property
-    def total_panel(self) -> Panel:
+    def total_panel(self) -> SpendPanel:
         """The daily spend of all projects together."""
         panel = daily_spend(self.history, self.as_of, where=self.where, timezone=self.ws.timezone)
-        return panel if len(panel) else panel.chosen([()])
+        return panel if len(panel) else panel.select([()])
 
     @cached_property
     def total_forecast(self) -> Forecast:
         """How the month ends for all projects together; with a limit only where every project has one."""
         limited = bool(self.statuses) and all(limit is not None for limit in self._limits)
-        return forecasts(self.total_panel, [self._total_limit or None if limited else None])[0]
+        return forecast_panel(self.total_panel, [self._total_limit or None if limited else None])[0]
 
     def tiles(self) -> Part:
         """Spend, forecast, limits, and the number of budgets that will be exceeded."""
@@ -125,7 +125,7 @@ class BudgetDashboard(Dashboard):
         project, timezone = status.budget.project, status.budget.timezone
         panel = daily_spend(
             self.history, self.as_of, by=["project"], where={"project": project}, timezone=timezone
-        ).chosen([(project,)])
+        ).select([(project,)])
         title = f"Budget left: {show_name(project)}"
         return self.show(build_spend_chart(title, panel, status.forecast, remaining=True))
 
@@ -156,7 +156,7 @@ class BudgetDashboard(Dashboard):
 
     def trust(self) -> Part:
         """How accurate the issued forecasts have been."""
-        score = scorecard(self.ws.budgets.state, self.ws.events, self.ws.now)[0]
+        score = build_scorecard(self.ws.budgets.state, self.ws.events, self.ws.now)[0]
         notes = texts.describe_score(score)
         return self.show(build_notes("Forecast accuracy", score["basis"].capitalize(), notes))
 
@@ -190,7 +190,7 @@ class BudgetDashboard(Dashboard):
         return self.show_takeaway(f"{month_end} {who}")
 
     @property
-    def _likely(self) -> list[Status]:
+    def _likely(self) -> list[BudgetStatus]:
         return [status for status in self.statuses if _chance(status) >= texts.LIKELY]
 
     @property
@@ -208,7 +208,7 @@ class BudgetDashboard(Dashboard):
         first, _ = self.panel.month
         return f"{first:%B %Y}, {self.ws.timezone}"
 
-    def _status_cells(self, status: Status) -> list[Cell]:
+    def _status_cells(self, status: BudgetStatus) -> list[Cell]:
         forecast, limit = status.forecast, format_short(status.budget.monthly_limit, Unit.USD)
         tone = "bad" if status.share >= 1 else "warn" if status.state != "ok" else ""
         early, likely, _ = forecast.exhaustion
@@ -224,7 +224,7 @@ class BudgetDashboard(Dashboard):
             Cell(status.state, pill=PILLS[status.state]),
         ]  # fmt: skip
 
-    def _describe_action(self, status: Status) -> str:
+    def _describe_action(self, status: BudgetStatus) -> str:
         """What happens at the limit; and which month is meant, where the budget has another time zone than the page."""
         action = status.budget.on_exceed.replace("_", " ")
         if status.budget.timezone == self.ws.timezone:
@@ -232,7 +232,7 @@ class BudgetDashboard(Dashboard):
         return f"{action}; {status.forecast.period_start:%B}, {status.budget.timezone}"
 
 
-def _chance(status: Status) -> float:
+def _chance(status: BudgetStatus) -> float:
     return status.forecast.p_exceed or 0
 
 

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from hanzo_reports.dashboards.tables import Row
-    from hanzo_reports.forecast import Forecast
-    from hanzo_reports.forecast import Panel as SpendPanel
+    from hanzo_reports.forecast import Forecast, SpendPanel
     from hanzo_reports.html.components import Panel
 
 AMOUNTS = ("spent", "p10", "p50", "p90")
@@ -54,7 +53,7 @@ def build_spend_chart(title: str, panel: SpendPanel, forecast: Forecast, *, rema
 def spend_by_day(panel: SpendPanel, forecast: Forecast) -> list[Row]:
     """Each day of the month: `spent` at its end, or the forecast; both meet at the last complete day."""
     offset = (forecast.period_start - panel.first).days
-    totals = np.nancumsum(panel.paid[0, max(offset, 0) :])
+    totals = np.nancumsum(panel.net_amounts[0, max(offset, 0) :])
     rows: list[Row] = [
         {"day": forecast.period_start + timedelta(days=position - min(offset, 0)), "spent": float(total),
          "p10": None, "p50": None, "p90": None}

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from decimal import Decimal
 
-    from hanzo_reports.budgets.status import Status
+    from hanzo_reports.budgets.status import BudgetStatus
     from hanzo_reports.forecast import Forecast
 
 LIKELY, POSSIBLE = 0.5, 0.1  # chances to exceed a budget
 Days = tuple[date | None, date | None, date | None]
 
 
-def describe_risk(status: Status) -> Note | None:
+def describe_risk(status: BudgetStatus) -> Note | None:
     """What a budget's forecast says; None where it is unlikely to be exceeded."""
     name, limit, forecast = show_name(status.budget.project), status.budget.monthly_limit, status.forecast
     chance = forecast.p_exceed
@@ -41,7 +41,7 @@ def describe_risk(status: Status) -> Note | None:
     return None
 
 
-def describe_first(likely: Sequence[Status]) -> str:
+def describe_first(likely: Sequence[BudgetStatus]) -> str:
     """Which of the budgets that are likely to be exceeded is the first, and when."""
     days = [(day, status.budget.project) for status in likely if (day := status.forecast.exhaustion[1])]
     if not days:
@@ -54,7 +54,7 @@ def describe_score(score: Mapping[str, Any]) -> list[Note]:
     """How accurate issued forecasts have been; before any could be scored, how accurate the model is on public data.
 
     Args:
-        score: a row of `hanzo_reports.forecast.scorecard.scorecard`.
+        score: a row of `hanzo_reports.forecast.scorecard.build_scorecard`.
     """
     if not score["forecasts"]:
         coverage = ", ".join(f"{share:.0%} of {burst}" for burst, share in SHIPPED_COVERAGE.items())

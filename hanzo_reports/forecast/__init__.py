@@ -1,6 +1,10 @@
-"""Spend ahead: daily spend goes in, a month's end with its uncertainty comes out; and how good such answers were."""
+"""Forecasts: daily spend to the spend at a month's end with its interval, and how accurate such forecasts were.
 
-from hanzo_reports.forecast.answer import Day, Forecast, forecast, forecasts
-from hanzo_reports.forecast.series import Panel, daily_spend
+`forecast` takes a mapping of days, `daily_spend` and `forecast_panel` take events. `anomalies`, `backtest` and
+`scorecard` are modules of their own.
+"""
 
-__all__ = ["Day", "Forecast", "Panel", "daily_spend", "forecast", "forecasts"]
+from hanzo_reports.forecast.month_end import Day, Forecast, forecast, forecast_panel
+from hanzo_reports.forecast.series import SpendPanel, daily_spend
+
+__all__ = ["Day", "Forecast", "SpendPanel", "daily_spend", "forecast", "forecast_panel"]

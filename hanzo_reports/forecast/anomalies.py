@@ -1,4 +1,4 @@
-"""Days on which spend was out of line: by how much, and which group moved it."""
+"""Anomalies: days with unusual spend, by how much, and the group that accounts for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hanzo_reports.errors import UsageError
-from hanzo_reports.forecast.level import level
+from hanzo_reports.forecast.level import estimate_level
 from hanzo_reports.formats import format_value
 from hanzo_reports.units import Unit
 from hanzo_reports.window import Window, midnight, zone
@@ -21,30 +21,33 @@ if TYPE_CHECKING:
     import ibis
 
     from hanzo_reports.forecast.level import Floats
-    from hanzo_reports.forecast.series import Key, Panel
+    from hanzo_reports.forecast.series import Key, SpendPanel
     from hanzo_reports.metrics.arguments import Where
 
-FEWEST, JUDGED = 10, 60  # days before a day that can be judged; days back whose residuals make the spread
-SCORE = 3.5
-LEAST = 0.01  # of the root of the day's spend: always the same is no spread at all, and nothing could be off by it
-FLOOR = 0.75  # the spread is at least this share of the standard deviation: MAD alone collapses
-STAKE = Decimal(1)
-CAUSES = ("model", "api_key", "user", "project", "endpoint", "service")  # the first that explains most of it is told
-MOST = 50
-_WITHOUT = {cause: f"{'an' if cause[0] in 'aeo' else 'a'} {cause.replace('_', ' ')}" for cause in CAUSES}
+MIN_SCORE = 3.5
+MIN_STAKE = Decimal(1)  # USD
+MIN_HISTORY_DAYS = 10  # before a day that can be scored
+SPREAD_DAYS = 60
+MIN_SPREAD_OF_SPEND = 0.01  # of the square root of the day's spend: a constant history has no spread of its own
+MIN_SPREAD_OF_DEVIATION = 0.75  # of the standard deviation: the median absolute deviation of a quiet history is near 0
+CAUSES = ("model", "api_key", "user", "project", "endpoint", "service")  # in the order of preference
+MAX_EXPLAINED = 50
+_MAD_TO_DEVIATION = 1.4826  # of a normal distribution
+_ARTICLES = {cause: "an" if cause[0] in "aeo" else "a" for cause in CAUSES}
 
 
 @dataclass(frozen=True)
 class Anomaly:
-    """A day on which a group's spend was out of line.
+    """A day on which the spend of a group was unusual.
 
     Args:
         key: the group.
         day: the local day.
         spent: USD of that day.
-        expected: USD that its weekday, the weeks before it, led to expect.
-        score: how many spreads it is off, on the square root of spend; above 0: more than expected.
-        why: which group moved it, in words.
+        expected: USD by its weekday and the weeks before.
+        score: the difference in multiples of the usual spread, on the square root of spend; above 0: more than
+            expected.
+        why: the group that accounts for most of the difference; empty: not analysed.
     """
 
     key: Key
@@ -56,98 +59,128 @@ class Anomaly:
 
     @property
     def stake(self) -> Decimal:
-        """USD above what was expected; below 0: less was spent."""
+        """USD above the expected spend; below 0: less was spent."""
         return self.spent - self.expected
 
 
-def anomalies(panel: Panel, days: int = 30, *, score: float = SCORE, stake: Decimal = STAKE) -> list[Anomaly]:
-    """The days that are out of line, the newest first, the most money at stake first.
+def find_anomalies(
+    panel: SpendPanel, days: int = 30, *, score: float = MIN_SCORE, stake: Decimal = MIN_STAKE
+) -> list[Anomaly]:
+    """Find the days with unusual spend.
 
-    A day is compared with what the days before it led to expect, by weekday, on the square root of spend, whose spread
-    is much the same for small and large amounts. The spread is the median absolute deviation of the last 60 days, and
-    not below 0.75 standard deviations, nor below a hundredth of the day.
+    A day is compared with the forecast from the days before it, on the square root of spend, whose spread is similar
+    for small and large amounts. The spread is the median absolute deviation of the last 60 days, at least 0.75 standard
+    deviations and at least a hundredth of the day.
 
     Args:
         panel: the daily spend.
-        days: how many complete days are judged.
-        score: the number of spreads from which on a day is out of line.
-        stake: the least USD off to be worth a look.
+        days: how many complete days to examine.
+        score: the smallest score of an anomaly, in multiples of the spread.
+        stake: the smallest difference in USD that is reported.
+
+    Returns:
+        One anomaly per group and day: the newest first, then the largest difference first.
 
     Raises:
         UsageError: `days` is below 1, or `score` or `stake` is not above 0.
     """
     if days < 1 or not score > 0 or not stake > 0:
-        msg = f"days must be at least 1, score and stake above 0; got {days}, {score} and {stake}"
+        msg = f"days must be at least 1, and score and stake above 0; got {days}, {score} and {stake}"
         raise UsageError(msg)
     history = panel.history
-    residual, expected = _residuals(history, panel, days)
-    found = []
+    residual, expected = _compute_residuals(panel, days)
+    anomalies = []
     length = history.shape[1]
-    for at in range(max(length - days, 0), length):
-        before = residual[:, max(at - JUDGED, 0) : at]
-        known = np.isfinite(before).sum(1)
-        judged = np.flatnonzero((known >= FEWEST) & np.isfinite(residual[:, at]))
-        for row in judged.tolist():
-            past = before[row][np.isfinite(before[row])]
-            middle = np.median(past)
-            size = np.sqrt(max(history[row, at], expected[row, at]))
-            spread = max(1.4826 * np.median(np.abs(past - middle)), FLOOR * past.std(), LEAST * size)
-            off = (residual[row, at] - middle) / spread if spread else 0.0
-            day = panel.first + timedelta(days=at)
-            amounts = [
-                Decimal(repr(float(each))).quantize(Decimal("1e-9")) for each in (history[row, at], expected[row, at])
-            ]
-            if abs(off) >= score and abs(amounts[0] - amounts[1]) >= stake:
-                found.append(Anomaly(panel.keys[row], day, amounts[0], amounts[1], float(off)))
-    return sorted(found, key=lambda each: (-each.day.toordinal(), -abs(each.stake), each.key))
+    for column in range(max(length - days, 0), length):
+        past = residual[:, max(column - SPREAD_DAYS, 0) : column]
+        has_history = np.isfinite(past).sum(1) >= MIN_HISTORY_DAYS
+        for row in np.flatnonzero(has_history & np.isfinite(residual[:, column])).tolist():
+            root = np.sqrt(max(history[row, column], expected[row, column]))
+            value = _score(residual[row, column], past[row][np.isfinite(past[row])], root)
+            spent, usual = _to_money(history[row, column]), _to_money(expected[row, column])
+            if abs(value) >= score and abs(spent - usual) >= stake:
+                day = panel.first + timedelta(days=column)
+                anomalies.append(Anomaly(panel.keys[row], day, spent, usual, float(value)))
+    return sorted(anomalies, key=lambda anomaly: (-anomaly.day.toordinal(), -abs(anomaly.stake), anomaly.key))
 
 
-def explained(
-    found: Sequence[Anomaly], events: ibis.Table, by: Sequence[str], timezone: str, where: Where | None = None
+def explain_anomalies(
+    anomalies: Sequence[Anomaly], events: ibis.Table, by: Sequence[str], timezone: str, where: Where | None = None
 ) -> list[Anomaly]:
-    """The anomalies with which group moved each: the one with the largest difference from the same weekday before.
+    """Add to each anomaly the group with the largest change since the same weekday of the previous week.
 
     Args:
-        found: anomalies of a panel; the first 50 are explained.
-        events: any Ibis table with the event's columns.
+        anomalies: those of a panel; the first 50 are explained.
+        events: an Ibis table with the columns of events.
         by: the dimensions of their keys.
-        timezone: the zone of their days.
+        timezone: the IANA zone of their days.
         where: the filter of the panel.
     """
-    told = [replace(each, why=_why(each, events, by, timezone, dict(where or {}))) for each in found[:MOST]]
-    return [*told, *found[MOST:]]
+    filters = dict(where or {})
+    explained = [
+        replace(anomaly, why=_explain(anomaly, events, by, timezone, filters)) for anomaly in anomalies[:MAX_EXPLAINED]
+    ]
+    return [*explained, *anomalies[MAX_EXPLAINED:]]
 
 
-def _why(each: Anomaly, events: ibis.Table, by: Sequence[str], timezone: str, where: dict[str, Any]) -> str:
-    from hanzo_reports.metrics.compare import movers  # noqa: PLC0415  # numbers alone need no engine
+def _explain(anomaly: Anomaly, events: ibis.Table, by: Sequence[str], timezone: str, where: dict[str, Any]) -> str:
+    """The first cause that accounts for half of the difference, else the one that accounts for most of it."""
+    from hanzo_reports.metrics.compare import movers  # noqa: PLC0415  # a search in numbers needs no engine
 
     local = zone(timezone)
-    starts = [midnight(each.day + timedelta(days=off), local) for off in (-7, -6, 0, 1)]
+    starts = [midnight(anomaly.day + timedelta(days=offset), local) for offset in (-7, -6, 0, 1)]
     window = Window(starts[2], starts[3], timezone, starts[3], previous_bounds=(starts[0], starts[1]))
-    where = where | dict(zip(by, each.key, strict=True))
-    best: tuple[Decimal, str] | None = None
+    where = where | dict(zip(by, anomaly.key, strict=True))
+    largest: tuple[Decimal, str] | None = None
     for cause in (name for name in CAUSES if name not in by and name in events.columns):
-        moved = movers(events, window, "cost", [cause], where=where, top=2).to_pyarrow().to_pylist()[0]
-        size = moved["contribution"]
-        if (size > 0) == (each.stake > 0) and (best is None or abs(size) > abs(best[0])):
-            best = (size, f"{cause} {moved[cause]}" if moved[cause] else f"requests without {_WITHOUT[cause]}")
-        if best and abs(best[0]) >= abs(each.stake) / 2:
+        [mover, *_] = movers(events, window, "cost", [cause], where=where, top=2).to_pyarrow().to_pylist()
+        change = mover["contribution"]
+        if (change > 0) == (anomaly.stake > 0) and (largest is None or abs(change) > abs(largest[0])):
+            largest = change, _describe_group(cause, mover[cause])
+        if largest and abs(largest[0]) >= abs(anomaly.stake) / 2:
             break
-    if best is None:
-        return "no single group moved it"
-    sign = "+" if best[0] > 0 else ""
-    return f"{best[1]}: {sign}{format_value(best[0], Unit.USD, 'terminal')} on the same weekday before"
+    if largest is None:
+        return "no single group accounts for it"
+    sign = "+" if largest[0] > 0 else ""
+    change_text = format_value(largest[0], Unit.USD, "terminal")
+    return f"{largest[1]}: {sign}{change_text} on the same weekday before"
 
 
-def _residuals(history: Floats, panel: Panel, days: int) -> tuple[Floats, Floats]:
-    """Each day's spend against what the days before it led to expect: on the square root, and in USD."""
-    series, length = history.shape
-    residual, expected = np.full((series, length), np.nan), np.full((series, length), np.nan)
-    for at in range(max(length - days - JUDGED, FEWEST), length):
-        weekday = np.full(series, (panel.first + timedelta(days=at)).weekday())
-        before = history[:, max(at - 2 * JUDGED, 0) : at]
-        known = np.isfinite(before).sum(1) >= FEWEST
-        ahead = level(before, weekday).days(weekday, 1)[:, 0]
-        expected[known, at] = ahead[known]
-        residual[known, at] = (np.sqrt(np.maximum(history[:, at], 0)) - np.sqrt(ahead))[known]
+def _describe_group(cause: str, name: str | None) -> str:
+    return f"{cause} {name}" if name else f"requests without {_ARTICLES[cause]} {cause.replace('_', ' ')}"
+
+
+def _score(residual: float, past: Floats, root: float) -> float:
+    """How many spreads a residual is off the median of past ones.
+
+    Args:
+        residual: of the day.
+        past: the known residuals of the days before.
+        root: the square root of the day's spend.
+    """
+    median = np.median(past)
+    deviation = _MAD_TO_DEVIATION * np.median(np.abs(past - median))
+    spread = max(deviation, MIN_SPREAD_OF_DEVIATION * past.std(), MIN_SPREAD_OF_SPEND * root)
+    return float((residual - median) / spread) if spread else 0.0
+
+
+def _compute_residuals(panel: SpendPanel, days: int) -> tuple[Floats, Floats]:
+    """Group x complete day: the difference from the forecast on the square root, and the forecast in USD.
+
+    Both are NaN for days that are neither examined nor within the spread of one that is.
+    """
+    history = panel.history
+    groups, length = history.shape
+    residual, expected = np.full((groups, length), np.nan), np.full((groups, length), np.nan)
+    for column in range(max(length - days - SPREAD_DAYS, MIN_HISTORY_DAYS), length):
+        weekday = np.full(groups, (panel.first + timedelta(days=column)).weekday())
+        past = history[:, max(column - 2 * SPREAD_DAYS, 0) : column]
+        known = np.isfinite(past).sum(1) >= MIN_HISTORY_DAYS
+        forecast = estimate_level(past, weekday).expected_days(weekday, 1)[:, 0]
+        expected[known, column] = forecast[known]
+        residual[known, column] = (np.sqrt(np.maximum(history[:, column], 0)) - np.sqrt(forecast))[known]
     return residual, expected
+
+
+def _to_money(amount: float) -> Decimal:
+    return Decimal(repr(float(amount))).quantize(Decimal("1e-9"))

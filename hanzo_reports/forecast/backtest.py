@@ -1,4 +1,4 @@
-"""How good forecasts would have been: made again and again in the past, and compared with what came."""
+"""The backtest: forecasts made at many past days, compared with the actual spend and with simpler methods."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hanzo_reports.errors import UsageError
-from hanzo_reports.forecast.level import WEEK, level
-from hanzo_reports.forecast.model import BURSTS, calibration, outlook
-from hanzo_reports.forecast.series import HISTORY
+from hanzo_reports.forecast.calibration import BURST_CLASSES, load_calibration
+from hanzo_reports.forecast.level import WEEK, estimate_level
+from hanzo_reports.forecast.outlook import compute_outlook
+from hanzo_reports.forecast.series import HISTORY_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from hanzo_reports.forecast.level import Floats, Integers
 
-PUBLIC = Path(__file__).parent / "data" / "public_daily.csv.gz"
-PERIOD, STEP, DAYS, FEWEST = 30, 3, (5, 10, 15, 20), 21
-OURS = "forecast"
-SHIPPED_COVERAGE = {
-    "steady": 0.82,
-    "uneven": 0.83,
-    "bursty": 0.88,
-}  # of the public series, mean of DAYS; a test measures it
-Daily = "Mapping[str, Mapping[date, float | None]]"
+PUBLIC_SERIES_FILE = Path(__file__).parent / "data" / "public_daily.csv.gz"
+PERIOD_DAYS = 30
+STEP_DAYS = 3  # from the start of one period to that of the next
+MIN_HISTORY_DAYS = 21
+DAYS = (5, 10, 15, 20)
+METHOD = "forecast"  # the name of our own method
+SHIPPED_COVERAGE = {"steady": 0.82, "uneven": 0.83, "bursty": 0.88}  # public series, mean of DAYS; a test measures it
 
 
 @dataclass(frozen=True)
 class Origins:
-    """Every moment at which a forecast is made; one row each.
+    """Every instant at which a forecast is made, one row each.
 
     Args:
-        series: whose moment it is, as a place in the order of the series.
+        series: the index of its series.
         day: complete days of the period.
-        history: origin x day: what was known, newest last.
-        weekday: the weekday of the first day ahead.
+        history: origin x day in USD: what was known, the newest last.
+        weekday: the weekday of the first remaining day, 0 is Monday.
         spent: the period's spend so far.
-        actual: the whole period's spend, as it came.
-        limit: the budget of the question whether it is exceeded: as much as the 30 days before the period.
+        actual: the spend of the whole period.
+        limit: the limit of the question whether it is exceeded: the spend of the 30 days before the period; NaN: not
+            known.
     """
 
     series: Integers
@@ -56,123 +56,123 @@ class Origins:
     limit: Floats
 
 
-def public_series() -> dict[str, dict[date, float | None]]:
-    """The daily series that come with the package; docs/forecast.md says what they are and where they are from."""
-    found: dict[str, dict[date, float | None]] = {}
-    with gzip.open(PUBLIC, "rt", encoding="utf-8", newline="") as file:
+def load_public_series() -> dict[str, dict[date, float | None]]:
+    """Load the daily series that the package ships; docs/forecast.md names their sources."""
+    series: dict[str, dict[date, float | None]] = {}
+    with gzip.open(PUBLIC_SERIES_FILE, "rt", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             spend = float(row["spend"]) if row["spend"] else None
-            found.setdefault(row["series"], {})[date.fromisoformat(row["day"])] = spend
-    return found
+            series.setdefault(row["series"], {})[date.fromisoformat(row["day"])] = spend
+    return series
 
 
 def backtest(series: Mapping[str, Mapping[date, float | None]], days: Sequence[int] = DAYS) -> list[dict[str, Any]]:
-    """Rolling-origin evaluation: periods of 30 days that start every third day, forecast on some of their days.
+    """Evaluate forecasts with a rolling origin: of periods of 30 days that start every third day.
 
     Args:
-        series: for each name the daily spend; None, or a day left out, is not known. A period with such a day is not
-            judged.
-        days: after how many days of a period a forecast is made.
+        series: the daily spend of each name; None, or a day left out: not known. A period with such a day is not
+            evaluated.
+        days: the days of a period after which a forecast is made.
 
     Returns:
-        One row per class x day x method: `class` (``all``, or how even a series mostly is), `day`, `method`,
-        `forecasts`, `wape` (absolute errors / what came, each series scaled to its mean), `bias` (above 0: too high),
-        `coverage_80` (the share of what came that lies in the 80 % interval), `brier` (of the probability to exceed
-        what the 30 days before cost); NULL where a method says no such thing.
+        One row per class x day x method: `class` (``all``, or the usual class of the series), `day`, `method`,
+        `forecasts`, `wape` (the sum of absolute errors / that of actual spend, each series scaled to its mean), `bias`
+        (above 0: too high), `coverage_80` (the share of actual totals in the 80% interval), `brier` (of the chance to
+        exceed the spend of the previous 30 days); NULL if a method has no such value.
 
     Raises:
         UsageError: no series is long enough, or a day does not lie in the period.
     """
-    if not days or not all(1 <= day < PERIOD for day in days):
-        msg = f"days must lie in 1 to {PERIOD - 1}, not {', '.join(map(str, days)) or 'none'}"
+    if not days or not all(1 <= day < PERIOD_DAYS for day in days):
+        msg = f"days must be from 1 to {PERIOD_DAYS - 1}, not {', '.join(map(str, days)) or 'none'}"
         raise UsageError(msg)
-    named = [dict(each) for each in series.values()]
-    rows = [row for place, daily in enumerate(named) for row in _origins(place, daily, days)]
+    every = [dict(daily) for daily in series.values()]
+    rows = [row for index, daily in enumerate(every) for row in _list_origins(index, daily, days)]
     if not rows:
-        longest = max((len(daily) for daily in named), default=0)
+        longest = max((len(daily) for daily in every), default=0)
         msg = (
-            f"no series is long enough: {FEWEST} days of history and a period of {PERIOD} days without gaps are "
-            f"needed, the longest has {longest} days"
+            f"no series is long enough: a backtest needs {MIN_HISTORY_DAYS} days of history and a period of "
+            f"{PERIOD_DAYS} days without gaps, and the longest series has {longest} days"
         )
         raise UsageError(msg)
-    made = Origins(*(np.array(column) for column in zip(*rows, strict=True)))
-    means = [[value for value in daily.values() if value is not None] for daily in named]
-    scale = np.array([(np.mean(known) if known else 0.0) or 1.0 for known in means])
-    return list(_judged(made, scale[made.series]))
+    origins = Origins(*(np.array(column) for column in zip(*rows, strict=True)))
+    known = [[value for value in daily.values() if value is not None] for daily in every]
+    scale = np.array([(np.mean(values) if values else 0.0) or 1.0 for values in known])
+    return list(_evaluate(origins, scale[origins.series]))
 
 
-def _origins(place: int, daily: Mapping[date, float | None], days: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-    """The moments of one series, in the order of the fields of Origins."""
+def _list_origins(index: int, daily: Mapping[date, float | None], days: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+    """The origins of one series, in the order of the fields of Origins."""
     if not daily:
         return
     first = min(daily)
-    found = [daily.get(first + timedelta(days=at)) for at in range((max(daily) - first).days + 1)]
-    whole = np.array([np.nan if value is None else value for value in found])
-    padded = np.r_[np.full(HISTORY, np.nan), whole]
-    for start in range(0, len(whole) - PERIOD + 1, STEP):
-        period = whole[start : start + PERIOD]
-        before = whole[max(start - PERIOD, 0) : start]
+    values = [daily.get(first + timedelta(days=offset)) for offset in range((max(daily) - first).days + 1)]
+    spend = np.array([np.nan if value is None else value for value in values])
+    padded = np.r_[np.full(HISTORY_DAYS, np.nan), spend]
+    for start in range(0, len(spend) - PERIOD_DAYS + 1, STEP_DAYS):
+        period = spend[start : start + PERIOD_DAYS]
+        previous = spend[max(start - PERIOD_DAYS, 0) : start]
         if not np.isfinite(period).all() or not period.sum():
             continue
         for day in days:
-            at = start + day
-            history = padded[at : at + HISTORY]
-            if np.isfinite(history).sum() >= FEWEST:
-                limit = np.nanmean(before) * PERIOD if np.isfinite(before).any() else np.nan
-                weekday = (first + timedelta(days=at)).weekday()
-                yield place, day, history, weekday, period[:day].sum(), period.sum(), limit
+            origin = start + day
+            history = padded[origin : origin + HISTORY_DAYS]
+            if np.isfinite(history).sum() >= MIN_HISTORY_DAYS:
+                limit = np.nanmean(previous) * PERIOD_DAYS if np.isfinite(previous).any() else np.nan
+                weekday = (first + timedelta(days=origin)).weekday()
+                yield index, day, history, weekday, period[:day].sum(), period.sum(), limit
 
 
-def _judged(made: Origins, scale: Floats) -> Iterator[dict[str, Any]]:
-    """Every method's errors, by class and day."""
-    length = PERIOD - int(made.day.min())
-    counted = (np.arange(length) < (PERIOD - made.day)[:, None]).astype(float)
-    found = level(made.history, made.weekday)
-    ours = outlook(found, made.weekday, counted, made.spent, made.limit)
-    usual = np.array([np.nanmedian(found.spread[made.series == each]) for each in range(made.series.max() + 1)])
-    bursts = calibration().burst(usual)[made.series]
-    methods = {OURS: ours.ends[:, 2], **_rivals(made, counted)}
-    covered = (made.actual >= ours.ends[:, 1]) & (made.actual <= ours.ends[:, 3])
-    came = made.actual > made.limit
-    for burst in ("all", *BURSTS):
-        for day in sorted(set(made.day.tolist())):
-            mine = (made.day == day) & ((bursts == BURSTS.index(burst)) if burst != "all" else True)
-            if not mine.any():
+def _evaluate(origins: Origins, scale: Floats) -> Iterator[dict[str, Any]]:
+    """The errors of every method, by class and day."""
+    length = PERIOD_DAYS - int(origins.day.min())
+    weights = (np.arange(length) < (PERIOD_DAYS - origins.day)[:, None]).astype(float)
+    level = estimate_level(origins.history, origins.weekday)
+    outlook = compute_outlook(level, origins.weekday, weights, origins.spent, origins.limit)
+    usual_spread = [np.nanmedian(level.spread[origins.series == index]) for index in range(origins.series.max() + 1)]
+    bursts = load_calibration().classify(np.array(usual_spread))[origins.series]
+    methods = {METHOD: outlook.totals[:, 2], **_forecast_simply(origins, weights)}
+    covered = (origins.actual >= outlook.totals[:, 1]) & (origins.actual <= outlook.totals[:, 3])
+    exceeded = origins.actual > origins.limit
+    for burst in ("all", *BURST_CLASSES):
+        for day in sorted(set(origins.day.tolist())):
+            selected = (origins.day == day) & ((bursts == BURST_CLASSES.index(burst)) if burst != "all" else True)
+            if not selected.any():
                 continue
-            asked = mine & np.isfinite(made.limit)
-            for method, ends in methods.items():
-                error, actual = ((ends - made.actual) / scale)[mine], (made.actual / scale)[mine]
-                said = ours.exceeds if method == OURS else (ends > made.limit).astype(float)
+            with_limit = selected & np.isfinite(origins.limit)
+            for method, totals in methods.items():
+                error, actual = ((totals - origins.actual) / scale)[selected], (origins.actual / scale)[selected]
+                chance = outlook.exceeds if method == METHOD else (totals > origins.limit).astype(float)
                 yield {
-                    "class": burst, "day": day, "method": method, "forecasts": int(mine.sum()),
+                    "class": burst, "day": day, "method": method, "forecasts": int(selected.sum()),
                     "wape": float(np.abs(error).sum() / actual.sum()), "bias": float(error.sum() / actual.sum()),
-                    "coverage_80": float(covered[mine].mean()) if method == OURS else None,
-                    "brier": float(((said - came)[asked] ** 2).mean()) if asked.any() else None,
+                    "coverage_80": float(covered[selected].mean()) if method == METHOD else None,
+                    "brier": float(((chance - exceeded)[with_limit] ** 2).mean()) if with_limit.any() else None,
                 }  # fmt: skip
 
 
-def _rivals(made: Origins, counted: Floats) -> dict[str, Floats]:
-    """What simple arithmetic says of the same periods, and AutoETS where statsforecast is installed."""
-    left, week = counted.sum(1), made.history[:, -WEEK:]
-    mean = np.nanmean(made.history[:, -4 * WEEK :], axis=1)
-    last = np.where(np.isfinite(week), week, mean[:, None])
-    again = np.take(last, np.arange(counted.shape[1]) % WEEK, axis=1)
-    found = {
-        "run_rate": made.spent / made.day * PERIOD,
-        "last_7_days": made.spent + last.mean(1) * left,
-        "seasonal_naive": made.spent + (again * counted).sum(1),
+def _forecast_simply(origins: Origins, weights: Floats) -> dict[str, Floats]:
+    """The totals by simple arithmetic, and by AutoETS if statsforecast is installed."""
+    remaining, week = weights.sum(1), origins.history[:, -WEEK:]
+    mean = np.nanmean(origins.history[:, -4 * WEEK :], axis=1)
+    last_week = np.where(np.isfinite(week), week, mean[:, None])
+    same_weekdays = np.take(last_week, np.arange(weights.shape[1]) % WEEK, axis=1)
+    totals = {
+        "run_rate": origins.spent / origins.day * PERIOD_DAYS,
+        "last_7_days": origins.spent + last_week.mean(1) * remaining,
+        "seasonal_naive": origins.spent + (same_weekdays * weights).sum(1),
     }
     if find_spec("statsforecast"):
-        found["auto_ets"] = made.spent + _auto_ets(made.history, left)
-    return found
+        totals["auto_ets"] = origins.spent + _sum_auto_ets(origins.history, remaining)
+    return totals
 
 
-def _auto_ets(history: Floats, left: Floats) -> Floats:
-    """The remaining sum by exponential smoothing, chosen anew for each moment."""
+def _sum_auto_ets(history: Floats, remaining: Floats) -> Floats:
+    """The remaining sum by exponential smoothing, selected anew for each origin."""
     from statsforecast.models import AutoETS  # noqa: PLC0415  # optional, and heavy
 
     sums = []
-    for row, days in zip(history, left.astype(int), strict=True):
+    for row, days in zip(history, remaining.astype(int), strict=True):
         known = row[np.isfinite(row)]
         sums.append(AutoETS(season_length=WEEK).forecast(y=known, h=int(days))["mean"].sum())
     return np.asarray(np.maximum(sums, 0.0), float)

@@ -1,7 +1,7 @@
-"""What one more day costs: a level, a weekday profile and a spread for each of many series at once.
+"""The level of daily spend: an average day, weekday weights and a spread, for many series at once.
 
-A history is a matrix: one row a series, one column a complete day, the newest last. NaN is a day that is not known,
-which is not a zero: before a series begins, or where requests had no price.
+A history is a matrix with a row per series and a column per complete day, the newest last. NaN is a day that is not
+known, which is not zero: it lies before the series begins, or its requests have no known price.
 """
 
 from __future__ import annotations
@@ -17,142 +17,151 @@ if TYPE_CHECKING:
 Floats: TypeAlias = "NDArray[np.float64]"
 Integers: TypeAlias = "NDArray[np.int64]"
 
-WEEK = 7
+WEEK = 7  # days
 HALF_LIVES = np.array([1.5, 4.0, 10.0, 28.0])  # days
-PROFILE_FROM = 10  # days of history before weekdays are told apart
-PSEUDO_WEEKS = 2.0  # how many weeks without a profile a series is taken to have had
-OUTLYING = 4.0  # a day counts at most this multiple of its week's mean in the profile
-CAPPED_FROM, STEADY, LEAP, RECENT = 15, 0.5, 3.0, 28  # when, against what and how far back a newest day is capped
-TRUST = 10.0  # past errors count as much as equal weights after so many days
-SPREAD_DAYS, WIDE_DAYS = 42, 90  # how far back a spread looks: of late, and past a quiet spell
-SPREAD_PRIOR, SPREAD_WEIGHT = 0.6, 4.0
+MIN_PROFILE_DAYS = 10  # days of history from which on weekdays have weights
+PRIOR_WEEKS = 2.0  # weeks of equal weekdays that are added to each series
+MAX_DAY_RATIO = 4.0  # of a day to the mean of its week, in the weekday weights
+MIN_CAP_DAYS, MAX_CAP_SPREAD, CAP_RATIO, CAP_HISTORY_DAYS = 15, 0.5, 3.0, 28  # when the newest day is capped
+MIN_TRUST_DAYS, TRUST_DAYS = 5, 10.0  # forecasts scored before errors count at all, and before they count half
+MIN_SUM_DAYS = 3  # days of a sum that is scored, and of history before it
+SPREAD_DAYS, WIDE_SPREAD_DAYS = 42, 90
+PRIOR_SPREAD, PRIOR_SPREAD_DAYS = 0.6, 4.0
+_MIN_ERROR_SHARE = 0.02  # of the mean error of the averages
 _TINY = 1e-12
 
 
 @dataclass(frozen=True)
 class Level:
-    """What is known about each series' next days.
+    """The expected next days of each series.
 
     Args:
-        daily: spend of an average day.
-        weights: series x weekday (Monday first): that weekday against the average day; their mean is 1.
-        spread: standard deviation of one day of the last 42 around its forecast, as a share of `daily`; NaN where
+        daily: USD of an average day.
+        weights: series x weekday (Monday first): its ratio to the average day; their mean is 1.
+        spread: the standard deviation of a day of the last 42 around its forecast, as a share of `daily`; NaN if
             `daily` is 0.
-        wide: the larger of that and the one of the last 90 days. Unrest comes in spells: an interval that looks back
-            42 days takes a quiet one for the rule.
-        known: complete days of the history that are known.
+        wide_spread: the larger of `spread` and that of the last 90 days, since volatile periods come and go.
+        known: how many complete days of the history are known.
     """
 
     daily: Floats
     weights: Floats
     spread: Floats
-    wide: Floats
+    wide_spread: Floats
     known: Integers
 
-    def days(self, weekday: Integers, length: int) -> Floats:
-        """Series x day: the spend of the next days; `weekday` is that of each series' first one."""
-        place = (np.asarray(weekday)[:, None] + np.arange(length)) % WEEK
-        return self.daily[:, None] * np.take_along_axis(self.weights, place, axis=1)
+    def expected_days(self, weekday: Integers, length: int) -> Floats:
+        """Series x day in USD: the expected next days; `weekday` is that of each series' first one."""
+        days = (np.asarray(weekday)[:, None] + np.arange(length)) % WEEK
+        return self.daily[:, None] * np.take_along_axis(self.weights, days, axis=1)
 
 
-def level(history: Floats, weekday: Integers) -> Level:
-    """The level, profile and spread of each series.
+def estimate_level(history: Floats, weekday: Integers) -> Level:
+    """Estimate the level, the weekday weights and the spread of each series.
 
-    The level is a mix of four memories, each weighted by how well it foresaw seven-day sums in this very history.
+    The level is a mix of four exponential averages, weighted by their errors on seven-day sums of the same history.
 
     Args:
-        history: series x complete day, the newest last; negative days count as 0.
+        history: series x complete day in USD, the newest last; negative days count as 0.
         weekday: the weekday of the day after the newest, 0 is Monday.
     """
     known = np.isfinite(history)
-    spend = _capped(np.where(known, np.maximum(history, 0.0), 0.0), known)
-    place = (np.asarray(weekday)[:, None] + np.arange(-history.shape[1], 0)) % WEEK
-    weights = profile(spend, known, place)
-    expected = np.take_along_axis(weights, place, axis=1) * known
-    memories, errors, judged, residual = _memories(spend, known, expected)
-    mean = errors / np.maximum(judged, 1)[:, None]
-    power = np.maximum(mean, 0.02 * mean.mean(1, keepdims=True) + _TINY) ** -4.0
-    power /= power.sum(1, keepdims=True)
-    trust = np.where(judged >= 5, judged / (judged + TRUST), 0.0)[:, None]  # noqa: PLR2004  # fewer judge nothing
-    daily = ((trust * power + (1 - trust) / len(HALF_LIVES)) * memories).sum(1)
-    spread = _spread(residual[:, -SPREAD_DAYS:], daily)
-    return Level(daily, weights, spread, np.maximum(spread, _spread(residual, daily)), known.sum(1))
+    spend = _cap_newest_day(np.where(known, np.maximum(history, 0.0), 0.0), known)
+    weekdays = (np.asarray(weekday)[:, None] + np.arange(-history.shape[1], 0)) % WEEK
+    weights = weekday_weights(spend, known, weekdays)
+    expected = np.take_along_axis(weights, weekdays, axis=1) * known
+    averages, errors, count, residual = _run_averages(spend, known, expected)
+    mean = errors / np.maximum(count, 1)[:, None]
+    accuracy = np.maximum(mean, _MIN_ERROR_SHARE * mean.mean(1, keepdims=True) + _TINY) ** -4.0
+    accuracy /= accuracy.sum(1, keepdims=True)
+    trust = np.where(count >= MIN_TRUST_DAYS, count / (count + TRUST_DAYS), 0.0)[:, None]
+    daily = ((trust * accuracy + (1 - trust) / len(HALF_LIVES)) * averages).sum(1)
+    spread = _compute_spread(residual[:, -SPREAD_DAYS:], daily)
+    wide_spread = np.maximum(spread, _compute_spread(residual, daily))
+    return Level(daily, weights, spread, wide_spread, known.sum(1))
 
 
-def _spread(residual: Floats, daily: Floats) -> Floats:
-    """The deviation of a day, as a share of the level; few days are drawn towards a prior."""
-    squares = np.nansum(residual**2, axis=1) + SPREAD_WEIGHT * (SPREAD_PRIOR * daily) ** 2
-    deviation = np.sqrt(squares / (np.isfinite(residual).sum(1) + SPREAD_WEIGHT))
+def _compute_spread(residual: Floats, daily: Floats) -> Floats:
+    """The standard deviation of a day as a share of the level, shrunk towards a prior."""
+    squares = np.nansum(residual**2, axis=1) + PRIOR_SPREAD_DAYS * (PRIOR_SPREAD * daily) ** 2
+    deviation = np.sqrt(squares / (np.isfinite(residual).sum(1) + PRIOR_SPREAD_DAYS))
     return np.asarray(np.divide(deviation, daily, out=np.full_like(daily, np.nan), where=daily > 0))
 
 
-def profile(spend: Floats, known: NDArray[np.bool_], place: Integers) -> Floats:
-    """Series x weekday: how a weekday compares with the week around it, drawn towards 1 by two pseudo-weeks."""
-    week = _centred(spend) / np.maximum(_centred(known.astype(float)), 1)
-    counted = known & (week > 0)
-    ratio = np.minimum(np.divide(spend, week, out=np.zeros_like(spend), where=counted), OUTLYING)
-    found = np.ones((len(spend), WEEK))
-    for day in range(WEEK):
-        mine = counted & (place == day)
-        found[:, day] = ((ratio * mine).sum(1) + PSEUDO_WEEKS) / (mine.sum(1) + PSEUDO_WEEKS)
-    found /= found.mean(1, keepdims=True)
-    found[_age(known) < PROFILE_FROM] = 1.0
-    return found
+def weekday_weights(spend: Floats, known: NDArray[np.bool_], weekdays: Integers) -> Floats:
+    """Series x weekday: the mean ratio of a weekday to the week around it, shrunk towards 1 by two weeks.
+
+    Args:
+        spend: series x day in USD, 0 if not known.
+        known: series x day: whether it is known.
+        weekdays: series x day: the weekday, 0 is Monday.
+    """
+    week_mean = _sum_week_around(spend) / np.maximum(_sum_week_around(known.astype(float)), 1)
+    counted = known & (week_mean > 0)
+    ratio = np.minimum(np.divide(spend, week_mean, out=np.zeros_like(spend), where=counted), MAX_DAY_RATIO)
+    weights = np.ones((len(spend), WEEK))
+    for weekday in range(WEEK):
+        selected = counted & (weekdays == weekday)
+        weights[:, weekday] = ((ratio * selected).sum(1) + PRIOR_WEEKS) / (selected.sum(1) + PRIOR_WEEKS)
+    weights /= weights.mean(1, keepdims=True)
+    weights[_history_length(known) < MIN_PROFILE_DAYS] = 1.0
+    return weights
 
 
-def _age(known: NDArray[np.bool_]) -> Integers:
+def _history_length(known: NDArray[np.bool_]) -> Integers:
     """Days from each series' first known one to its newest column."""
     if not known.shape[1]:
         return np.zeros(len(known), np.int64)
     return np.where(known.any(1), known.shape[1] - known.argmax(1), 0)
 
 
-def _centred(values: Floats) -> Floats:
-    """The sum of each day and the three on either side of it."""
+def _sum_week_around(values: Floats) -> Floats:
+    """The sum of each day and the three days on either side of it."""
     half = WEEK // 2
     total = np.cumsum(np.pad(values, ((0, 0), (half + 1, half))), axis=1)
     return np.asarray(total[:, WEEK:] - total[:, :-WEEK])
 
 
-def _capped(spend: Floats, known: NDArray[np.bool_]) -> Floats:
-    """One unconfirmed newest day, far above a steady history, is held at that history's maximum."""
-    if spend.shape[1] < CAPPED_FROM:
+def _cap_newest_day(spend: Floats, known: NDArray[np.bool_]) -> Floats:
+    """Cap the newest day at the maximum of a steady history if it is far above it, until a second day confirms it."""
+    if spend.shape[1] < MIN_CAP_DAYS:
         return spend
-    before = np.where(known, spend, np.nan)[:, :-1]
-    newest_known = np.where(known[:, -1] & (known.sum(1) >= CAPPED_FROM))[0]
-    for row in newest_known:
-        recent = before[row][np.isfinite(before[row])][-RECENT:]
-        top = recent.max()
-        if recent.std() < STEADY * recent.mean() and spend[row, -1] > LEAP * top:
-            spend[row, -1] = top
+    earlier = np.where(known, spend, np.nan)[:, :-1]
+    for row in np.where(known[:, -1] & (known.sum(1) >= MIN_CAP_DAYS))[0]:
+        recent = earlier[row][np.isfinite(earlier[row])][-CAP_HISTORY_DAYS:]
+        maximum = recent.max()
+        if recent.std() < MAX_CAP_SPREAD * recent.mean() and spend[row, -1] > CAP_RATIO * maximum:
+            spend[row, -1] = maximum
     return spend
 
 
-def _memories(spend: Floats, known: NDArray[np.bool_], expected: Floats) -> tuple[Floats, Floats, Integers, Floats]:
-    """Day by day: the four levels at the end, their summed past errors, how many were judged, and day residuals.
+def _run_averages(spend: Floats, known: NDArray[np.bool_], expected: Floats) -> tuple[Floats, Floats, Integers, Floats]:
+    """Run the exponential averages over the history, day by day.
 
-    The residuals are those of the last 90 days, NaN before.
+    Returns:
+        Series x half-life: the averages at the end; series x half-life: the sums of their past errors; how many errors
+        were summed; series x day: residuals of the last 90 days, NaN before.
     """
     series, days = spend.shape
-    keep, keep_week = 0.5 ** (1 / HALF_LIVES), 0.5 ** (1 / WEEK)
-    above, below, errors = (np.zeros((series, len(HALF_LIVES))) for _ in range(3))
-    short, weight, judged = np.zeros(series), np.zeros(series), np.zeros(series, np.int64)
+    decay, week_decay = 0.5 ** (1 / HALF_LIVES), 0.5 ** (1 / WEEK)
+    sums, norms, errors = (np.zeros((series, len(HALF_LIVES))) for _ in range(3))
+    week_sum, week_norm, count = np.zeros(series), np.zeros(series), np.zeros(series, np.int64)
     residual = np.full((series, days), np.nan)
-    paid, due = (np.cumsum(np.pad(each, ((0, 0), (1, 0))), axis=1) for each in (spend, expected))
-    first = days - _age(known)
+    spent_before, weight_before = (np.cumsum(np.pad(each, ((0, 0), (1, 0))), axis=1) for each in (spend, expected))
+    first = days - _history_length(known)
     for day in range(days):
-        ahead = min(WEEK, days - day)
-        if ahead >= 3:  # noqa: PLR2004  # fewer days say little about a week
-            old = day - first >= 3  # noqa: PLR2004
-            foreseen = above / np.maximum(below, _TINY) * (due[:, day + ahead] - due[:, day])[:, None]
-            errors += np.abs(foreseen - (paid[:, day + ahead] - paid[:, day])[:, None]) * old[:, None]
-            judged += old
-        here = known[:, day]
-        if day >= days - WIDE_DAYS:
-            sure = here & (weight > 0)
-            guess = np.divide(short, weight, out=np.zeros(series), where=sure) * expected[:, day]
-            residual[sure, day] = (spend[:, day] - guess)[sure]
-        fade, fade_week = np.where(here[:, None], keep, 1.0), np.where(here, keep_week, 1.0)
-        above, below = above * fade + spend[:, [day]] * here[:, None], below * fade + expected[:, [day]]
-        short, weight = short * fade_week + spend[:, day] * here, weight * fade_week + expected[:, day]
-    return above / np.maximum(below, _TINY), errors, judged, residual
+        end = min(day + WEEK, days)
+        if end - day >= MIN_SUM_DAYS:
+            scored = day - first >= MIN_SUM_DAYS
+            forecast = sums / np.maximum(norms, _TINY) * (weight_before[:, end] - weight_before[:, day])[:, None]
+            errors += np.abs(forecast - (spent_before[:, end] - spent_before[:, day])[:, None]) * scored[:, None]
+            count += scored
+        is_known = known[:, day]
+        if day >= days - WIDE_SPREAD_DAYS:
+            has_forecast = is_known & (week_norm > 0)
+            guess = np.divide(week_sum, week_norm, out=np.zeros(series), where=has_forecast) * expected[:, day]
+            residual[has_forecast, day] = (spend[:, day] - guess)[has_forecast]
+        fade, week_fade = np.where(is_known[:, None], decay, 1.0), np.where(is_known, week_decay, 1.0)
+        sums, norms = sums * fade + spend[:, [day]] * is_known[:, None], norms * fade + expected[:, [day]]
+        week_sum, week_norm = week_sum * week_fade + spend[:, day] * is_known, week_norm * week_fade + expected[:, day]
+    return sums / np.maximum(norms, _TINY), errors, count, residual

@@ -1,15 +1,16 @@
-"""Forecasts that were issued, kept, and judged once their month is over."""
+"""The scorecard: forecasts are recorded when they are issued, and scored when their month is over."""
 
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from hanzo_reports.forecast.model import BURSTS
+from hanzo_reports.forecast.calibration import BURST_CLASSES
+from hanzo_reports.forecast.series import month_bounds
 from hanzo_reports.metrics.query import aggregate
 from hanzo_reports.parse_values import MONEY_LIMIT
 from hanzo_reports.state.budget_tables import FORECASTS, insert_new
@@ -22,85 +23,90 @@ if TYPE_CHECKING:
     import ibis
     import sqlalchemy
 
-    from hanzo_reports.forecast.answer import Forecast
+    from hanzo_reports.forecast.month_end import Forecast
 
-SETTLED = timedelta(days=2)  # how long after a month's end its cost is taken as known
-ENOUGH = 20  # judged forecasts from which on a scorecard speaks for the data itself
+SETTLING_TIME = timedelta(days=2)  # from a month's end until its cost is final
+MIN_FORECASTS = 20  # scored forecasts from which on the basis is "your data"
 SHIPPED, FEW, OWN = "shipped calibration", "your data, still few", "your data"
 
 
-def issued(state: sqlalchemy.Engine, made: Sequence[Forecast], by: Sequence[str], timezone: str, now: datetime) -> int:
-    """How many forecasts were kept: the first of each local day for each series; those without an answer are not.
+def record_forecasts(
+    state: sqlalchemy.Engine, forecasts: Sequence[Forecast], by: Sequence[str], timezone: str, now: datetime
+) -> int:
+    """Record forecasts for the scorecard: the first one of each series and local day that has an amount.
 
     Args:
-        state: the state database, with its tables.
-        made: the forecasts.
+        state: the state database.
+        forecasts: the forecasts.
         by: the dimensions of their keys.
-        timezone: the zone their months are cut in.
-        now: when they were issued.
+        timezone: the IANA zone of their months.
+        now: when they are issued.
+
+    Returns:
+        How many were recorded.
     """
-    kept = 0
+    count = 0
     with state.begin() as connection:
-        for told in made:
-            if told.p50 is None:
+        for forecast in forecasts:
+            if forecast.p50 is None:
                 continue
-            on = told.as_of.astimezone(zone(timezone)).date()
+            series = json.dumps(dict(zip(by, forecast.key, strict=True)), sort_keys=True)
             row = {
-                "series": json.dumps(dict(zip(by, told.key, strict=True)), sort_keys=True), "issued_on": on,
-                "period_start": told.period_start, "timezone": timezone, "issued_at": now, "as_of": told.as_of,
-                "burst": told.burst, "spent": told.spent, "low_95": told.low, "p10": told.p10, "p50": told.p50,
-                "p90": told.p90, "high_95": told.high, "monthly_limit": told.limit, "p_exceed": told.p_exceed,
-                "run_rate": _run_rate(told, timezone),
+                "series": series, "issued_on": forecast.as_of.astimezone(zone(timezone)).date(),
+                "period_start": forecast.period_start, "timezone": timezone, "issued_at": now,
+                "as_of": forecast.as_of, "burst": forecast.burst, "spent": forecast.spent, "low_95": forecast.low,
+                "p10": forecast.p10, "p50": forecast.p50, "p90": forecast.p90, "high_95": forecast.high,
+                "monthly_limit": forecast.limit, "p_exceed": forecast.p_exceed,
+                "run_rate": _compute_run_rate(forecast, timezone),
             }  # fmt: skip
-            kept += insert_new(connection, FORECASTS, row)
-    return kept
+            count += insert_new(connection, FORECASTS, row)
+    return count
 
 
-def _run_rate(told: Forecast, timezone: str) -> Decimal | None:
-    """Spend by the time that has passed, for all of the month; None before any has."""
+def _compute_run_rate(forecast: Forecast, timezone: str) -> Decimal | None:
+    """The month's spend so far divided by the elapsed share of the month; None before the month begins."""
     local = zone(timezone)
-    start, end = midnight(told.period_start, local), midnight(told.period_end, local)
-    passed = (told.as_of - start) / (end - start)
-    if passed <= 0:
+    start, end = midnight(forecast.period_start, local), midnight(forecast.period_end, local)
+    elapsed = (forecast.as_of - start) / (end - start)
+    if elapsed <= 0:
         return None
-    run_rate = told.spent / Decimal(repr(passed))  # in the first second it may be anything
+    run_rate = forecast.spent / Decimal(repr(elapsed))  # in the first second it may be huge
     return max(min(run_rate, MONEY_LIMIT), -MONEY_LIMIT)
 
 
-def scorecard(state: sqlalchemy.Engine, events: ibis.Table, now: datetime) -> list[dict[str, Any]]:
-    """How good the issued forecasts were whose month is over.
+def build_scorecard(state: sqlalchemy.Engine, events: ibis.Table, now: datetime) -> list[dict[str, Any]]:
+    """Score the recorded forecasts of months that are over.
 
     Args:
-        state: the state database, with its tables.
-        events: any Ibis table with the event's columns.
-        now: the instant of asking; a month is judged two days after its end.
+        state: the state database.
+        events: an Ibis table with the columns of events.
+        now: the instant of the question; a month is scored from two days after its end.
 
     Returns:
-        One row per class of spend, `all` first: `forecasts` (judged), `months`, `wape` and `bias` of p50, beside it
-        `wape_run_rate` of run-rate arithmetic (of the forecasts that were made after the month had begun),
-        `coverage_80`, `coverage_95`, `brier` (of the probability to exceed the limit, where there was one), and
-        `basis`: ``your data`` from 20 judged forecasts on, below that ``your data, still few``. Without any judged
-        forecast one row of NULLs, whose basis is the ``shipped calibration``.
+        One row per class of spend, `all` first: `forecasts` (scored), `months`, `wape` and `bias` of p50,
+        `wape_run_rate` (of the forecasts issued after the month had begun), `coverage_80`, `coverage_95`, `brier` (of
+        the chance to exceed the limit, if there was one), and `basis`: ``your data`` from 20 scored forecasts on, below
+        that ``your data, still few``. If none can be scored, one row of NULLs with the basis ``shipped calibration``.
     """
     with state.connect() as connection:
         rows = [dict(row) for row in connection.execute(select(FORECASTS)).mappings()]
-    judged = list(_judged(rows, events, now))
-    made = []
-    for burst in ("all", *BURSTS):
-        mine = [each for each in judged if burst in {"all", each["burst"]}]
-        if mine or burst == "all":
-            basis = OWN if len(mine) >= ENOUGH else FEW if mine else SHIPPED
-            made.append({"class": burst, **_scores(mine), "basis": basis})
-    return made
+    scored = list(_add_actuals(rows, events, now))
+    scorecard = []
+    for burst in ("all", *BURST_CLASSES):
+        selected = [row for row in scored if burst in {"all", row["burst"]}]
+        if selected or burst == "all":
+            basis = OWN if len(selected) >= MIN_FORECASTS else FEW if selected else SHIPPED
+            scorecard.append({"class": burst, **_compute_scores(selected), "basis": basis})
+    return scorecard
 
 
-def _judged(rows: list[dict[str, Any]], events: ibis.Table, now: datetime) -> Iterator[dict[str, Any]]:
-    """The forecasts of months that are over, each with `actual`."""
+def _add_actuals(rows: list[dict[str, Any]], events: ibis.Table, now: datetime) -> Iterator[dict[str, Any]]:
+    """The forecasts of months that are over and had a cost, each with it as `actual`."""
     months = {(row["timezone"], row["period_start"], tuple(json.loads(row["series"]))) for row in rows}
     for timezone, first, by in sorted(months):
         local = zone(timezone)
-        window = Window(midnight(first, local), midnight(_after(first), local), timezone, now)
-        if now < window.end + SETTLED:
+        window = Window(midnight(first, local), midnight(month_bounds(first)[1], local), timezone, now)
+        if now < window.end + SETTLING_TIME:
             continue
         table = aggregate(events, window, ["cost"], by=by).to_pyarrow().to_pylist()
         costs = {tuple(row[name] for name in by): row["cost"] for row in table}
@@ -112,25 +118,23 @@ def _judged(rows: list[dict[str, Any]], events: ibis.Table, now: datetime) -> It
                     yield row | {"actual": actual}
 
 
-def _after(first: date) -> date:
-    return (first + timedelta(days=32)).replace(day=1)
+def _compute_scores(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    with_limit = [row for row in rows if row["p_exceed"] is not None]
+    brier_errors = [(row["p_exceed"] - (row["actual"] > row["monthly_limit"])) ** 2 for row in with_limit]
 
-
-def _scores(mine: list[dict[str, Any]]) -> dict[str, Any]:
-    asked = [each for each in mine if each["p_exceed"] is not None]
-    hits = [(each["p_exceed"] - (each["actual"] > each["monthly_limit"])) ** 2 for each in asked]
-
-    def off(name: str, kind: Callable[[Decimal], Decimal] = Decimal) -> float | None:
-        known = [each for each in mine if each[name] is not None]
-        total = sum((each["actual"] for each in known), Decimal(0))
-        errors = sum((kind(each[name] - each["actual"]) for each in known), Decimal(0))
+    def relative_error(name: str, transform: Callable[[Decimal], Decimal] = Decimal) -> float | None:
+        known = [row for row in rows if row[name] is not None]
+        total = sum((row["actual"] for row in known), Decimal(0))
+        errors = sum((transform(row[name] - row["actual"]) for row in known), Decimal(0))
         return float(errors / total) if total else None
 
-    def covered(low: str, high: str) -> float | None:
-        return sum(each[low] <= each["actual"] <= each[high] for each in mine) / len(mine) if mine else None
+    def coverage(low: str, high: str) -> float | None:
+        return sum(row[low] <= row["actual"] <= row[high] for row in rows) / len(rows) if rows else None
 
     return {
-        "forecasts": len(mine), "months": len({each["period_start"] for each in mine}), "wape": off("p50", abs),
-        "bias": off("p50"), "wape_run_rate": off("run_rate", abs), "coverage_80": covered("p10", "p90"),
-        "coverage_95": covered("low_95", "high_95"), "brier": sum(hits) / len(hits) if hits else None,
+        "forecasts": len(rows), "months": len({row["period_start"] for row in rows}),
+        "wape": relative_error("p50", abs), "bias": relative_error("p50"),
+        "wape_run_rate": relative_error("run_rate", abs), "coverage_80": coverage("p10", "p90"),
+        "coverage_95": coverage("low_95", "high_95"),
+        "brier": sum(brier_errors) / len(brier_errors) if brier_errors else None,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Daily spend without gaps: from events, or from what a person hands over, to the matrix that the model reads."""
+"""Daily spend without gaps, from events or from a mapping: the matrix that forecasts read."""
 
 from __future__ import annotations
 
@@ -24,28 +24,29 @@ if TYPE_CHECKING:
     from hanzo_reports.forecast.level import Floats
     from hanzo_reports.metrics.arguments import Where
 
-HISTORY = 400  # days that are looked back
-RHYTHM, _HOUR = timedelta(days=14), timedelta(hours=1)  # how far back it is looked how long a pause may be
-STALE = 7  # days without any event after which nothing is forecast
+HISTORY_DAYS = 400
+MAX_EVENT_AGE_DAYS = 7  # with no newer event there is no forecast
+PAUSE_HISTORY = timedelta(days=14)  # how far back the longest usual pause between events is measured
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 Key = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)
-class Panel:
-    """The daily spend of one or many groups, all up to the same instant.
+class SpendPanel:
+    """The daily spend of one or many groups up to one instant.
 
     Args:
-        by: the dimensions of a group; empty for one series of everything.
+        by: the dimensions of a group; empty: one series of the total.
         keys: each group's values, in the order of `by`.
         first: the local day of the first column.
-        amounts: group x day in USD, credits left out; NaN is a day that is not known. The last column is the day of
-            `as_of`, as far as it has passed.
-        spent: each group's net spend in the calendar month of `now`, credits taken off.
+        amounts: group x day in USD, without credits; NaN: not known. The last column is the elapsed part of the day of
+            `as_of`.
+        spent: each group's spend in the calendar month of `now`, net of credits.
         as_of: the instant up to which events are known.
-        now: the instant of asking.
-        timezone: IANA name; days and months are cut in it.
-        unpriced: each group's requests of the month that have tokens and no price.
-        net: group x day in USD, credits taken off; None: there are no credits.
+        now: the instant of the question.
+        timezone: the IANA zone of days and months.
+        unpriced: each group's requests of the month that have tokens and no known price; empty: none.
+        net: group x day in USD, net of credits; None: there are no credits.
     """
 
     by: tuple[str, ...]
@@ -64,52 +65,52 @@ class Panel:
 
     @property
     def today(self) -> date:
-        """The local day of `as_of`: the first that is not complete."""
+        """The local day of `as_of`: the first one that is not complete."""
         return self.first + timedelta(days=self.amounts.shape[1] - 1)
 
     @property
     def month(self) -> tuple[date, date]:
-        """The first day of the calendar month of `now`, and the first one after it."""
-        return month(self.now.astimezone(zone(self.timezone)).date())
+        """The first local day of the calendar month of `now`, and that of the next month."""
+        return month_bounds(self.now.astimezone(zone(self.timezone)).date())
 
     @property
-    def paid(self) -> Floats:
-        """Group x day in USD, credits taken off, as `spent` adds them up."""
+    def net_amounts(self) -> Floats:
+        """Group x day in USD, net of credits; `spent` is their sum."""
         return self.amounts if self.net is None else self.net
 
     @property
     def history(self) -> Floats:
-        """Group x complete day, NaN before each group's first spend."""
+        """Group x complete day in USD, NaN before each group's first spend."""
         complete = self.amounts[:, :-1].copy()
-        begun = np.cumsum(np.nan_to_num(complete) > 0, axis=1) > 0
-        complete[~begun] = np.nan
+        has_begun = np.cumsum(np.nan_to_num(complete) > 0, axis=1) > 0
+        complete[~has_begun] = np.nan
         return complete
 
-    def series(self) -> dict[str, dict[date, float | None]]:
-        """Each group's complete days since its first spend, by its values joined with slashes."""
-        named = {}
+    def to_series(self) -> dict[str, dict[date, float | None]]:
+        """Each group's complete days since its first spend, in USD; the name is its values joined by slashes."""
+        series = {}
         for key, row in zip(self.keys, self.history, strict=True):
             known = np.isfinite(row)
             first = int(known.argmax()) if known.any() else len(row)
-            days = ((self.first + timedelta(days=at), float(row[at])) for at in range(first, len(row)))
-            named["/".join(str(each) for each in key)] = {day: v if isfinite(v) else None for day, v in days}
-        return named
+            days = ((self.first + timedelta(days=column), float(row[column])) for column in range(first, len(row)))
+            series["/".join(str(value) for value in key)] = {day: usd if isfinite(usd) else None for day, usd in days}
+        return series
 
-    def chosen(self, keys: Iterable[Key]) -> Panel:
-        """The panel of these groups, in this order; one that never spent anything has zeros."""
+    def select(self, keys: Iterable[Key]) -> SpendPanel:
+        """The panel of these groups, in this order; a group without spend has zeros."""
         keys = list(keys)
-        place = {key: number for number, key in enumerate(self.keys)}
+        row_of = {key: row for row, key in enumerate(self.keys)}
         amounts, net = np.zeros((2, len(keys), self.amounts.shape[1]))
         for row, key in enumerate(keys):
-            if key in place:
-                amounts[row], net[row] = self.amounts[place[key]], self.paid[place[key]]
-        spent = [self.spent[place[key]] if key in place else Decimal(0) for key in keys]
-        unpriced = [self.unpriced[place[key]] if key in place and self.unpriced else 0 for key in keys]
+            if key in row_of:
+                amounts[row], net[row] = self.amounts[row_of[key]], self.net_amounts[row_of[key]]
+        spent = [self.spent[row_of[key]] if key in row_of else Decimal(0) for key in keys]
+        unpriced = [self.unpriced[row_of[key]] if key in row_of and self.unpriced else 0 for key in keys]
         return replace(self, keys=keys, amounts=amounts, spent=spent, unpriced=unpriced, net=net)
 
 
-def month(day: date) -> tuple[date, date]:
-    """The first day of a day's calendar month, and the first day of the next."""
+def month_bounds(day: date) -> tuple[date, date]:
+    """The first day of a day's calendar month, and the first day of the next month."""
     first = day.replace(day=1)
     return first, (first + timedelta(days=32)).replace(day=1)
 
@@ -121,66 +122,67 @@ def daily_spend(  # noqa: PLR0913
     by: Sequence[str] = (),
     where: Where | None = None,
     timezone: str = "UTC",
-    days: int = HISTORY,
-) -> Panel:
-    """The daily spend of each group, gapless: a day without events is 0, one whose requests have no price is unknown.
+    days: int = HISTORY_DAYS,
+) -> SpendPanel:
+    """The daily spend of each group, without gaps.
 
-    Days after the newest event of all are not known either: logs may be late, so nothing is taken for a zero there.
+    A day without events is 0. A day whose requests have no known price is not known, and neither is a day after the
+    newest event of the table, since logs may be late.
 
     Args:
-        events: any Ibis table with the event's columns.
-        now: the instant up to which is looked; must carry an offset.
-        by: dimensions that make a group.
+        events: an Ibis table with the columns of events.
+        now: the instant up to which events count, with a UTC offset.
+        by: the dimensions of a group; empty: one series of the total.
         where: as in `metrics.query.aggregate`.
-        timezone: the IANA zone in which days and months are cut.
-        days: how far back.
+        timezone: the IANA zone of days and months.
+        days: the length of the history before today.
 
     Returns:
-        One row per group that had a request in that time, ordered by spend, the largest first.
+        One row per group with a request in this time, ordered by spend, the largest first.
 
     Raises:
-        UnknownNameError: a dimension or the zone is not known.
-        ColumnError: the table lacks a column that is needed.
+        UnknownNameError: an unknown dimension or time zone.
+        ColumnError: the table lacks a required column.
     """
-    from hanzo_reports.metrics.query import aggregate  # noqa: PLC0415  # a forecast of given numbers needs no engine
+    from hanzo_reports.metrics.query import aggregate  # noqa: PLC0415  # a forecast of a mapping needs no engine
     from hanzo_reports.units import Grain  # noqa: PLC0415
 
     local, now = zone(timezone), now.astimezone(UTC)
     start = midnight(now.astimezone(local).date() - timedelta(days=days), local)
-    as_of = _known_until(events, start, now)
+    as_of = _find_as_of(events, start, now)
     window = Window(start, max(as_of, start) + timedelta(microseconds=1), timezone, now)
     table = aggregate(events, window, ("cost", "credits", "unpriced_requests"), by=by, every=Grain.DAY, where=where)
     rows = table.order_by([*(table[name].asc(nulls_first=False) for name in by), "period"]).to_pyarrow()
-    shape = (-1, len(window.buckets(Grain.DAY)))
+    length = len(window.buckets(Grain.DAY))
     if not rows.num_rows:
-        return Panel(tuple(by), [], start.astimezone(local).date(), np.zeros((0, shape[1])), [], as_of, now, timezone)
-    net = _floats(rows["cost"]).reshape(shape)
-    amounts = net - np.nan_to_num(_floats(rows["credits"])).reshape(shape)
+        first = start.astimezone(local).date()
+        return SpendPanel(tuple(by), [], first, np.zeros((0, length)), [], as_of, now, timezone)
+    net = _to_floats(rows["cost"]).reshape((-1, length))
+    amounts = net - np.nan_to_num(_to_floats(rows["credits"])).reshape((-1, length))
     first = date.fromisoformat(rows["period"][0].as_py()[:10])
-    begun = max((month(now.astimezone(local).date())[0] - first).days, 0)
-    costs, missing = rows["cost"].to_pylist(), rows["unpriced_requests"].to_pylist()
-    begins = range(0, rows.num_rows, shape[1])
-    spent = [sum((each for each in costs[at + begun : at + shape[1]] if each is not None), Decimal(0)) for at in begins]
-    unpriced = [sum(missing[at + begun : at + shape[1]]) for at in begins]
-    names = [rows[name].to_pylist()[:: shape[1]] for name in by]
-    keys: list[Key] = list(zip(*names, strict=True)) if by else [()]
-    found = Panel(tuple(by), keys, first, amounts, spent, as_of, now, timezone, unpriced, net)
-    return found.chosen(keys[place] for place in np.argsort(-np.nansum(amounts, axis=1), kind="stable"))
+    month_column = max((month_bounds(now.astimezone(local).date())[0] - first).days, 0)
+    costs, unpriced_counts = rows["cost"].to_pylist(), rows["unpriced_requests"].to_pylist()
+    months = [slice(row + month_column, row + length) for row in range(0, rows.num_rows, length)]
+    spent = [sum((cost for cost in costs[month] if cost is not None), Decimal(0)) for month in months]
+    unpriced = [sum(unpriced_counts[month]) for month in months]
+    columns = [rows[name].to_pylist()[::length] for name in by]
+    keys: list[Key] = list(zip(*columns, strict=True)) if by else [()]
+    panel = SpendPanel(tuple(by), keys, first, amounts, spent, as_of, now, timezone, unpriced, net)
+    return panel.select(keys[row] for row in np.argsort(-np.nansum(amounts, axis=1), kind="stable"))
 
 
-def given(daily: Mapping[date, Decimal | float | None], now: datetime, timezone: str = "UTC") -> Panel:
-    """One series of a person's own numbers.
+def build_panel(daily: Mapping[date, Decimal | float | None], now: datetime, timezone: str = "UTC") -> SpendPanel:
+    """Build the panel of one series of daily spend.
 
     Args:
-        daily: USD for each local day, net of credits; None is a day that is not known, and so is one that is left out
-            between others. The day of `now`, if it is there, is what was spent of it so far; if it is not, all of it
-            is still to come.
-        now: the instant of asking; must carry an offset.
+        daily: USD by local day, net of credits; None, or a day left out between others: not known. The amount of the
+            day of `now` is what was spent so far; without one, the whole day is still to come.
+        now: the instant of the question, with a UTC offset.
         timezone: the IANA zone of the days.
 
     Raises:
         UsageError: an amount is not finite or too large, or a day lies after `now`.
-        UnknownNameError: the zone is not known.
+        UnknownNameError: the time zone is unknown.
     """
     local = zone(timezone)
     today = now.astimezone(local).date()
@@ -188,29 +190,31 @@ def given(daily: Mapping[date, Decimal | float | None], now: datetime, timezone:
         if usd is not None:
             parse_money(usd, f"the spend of {day}")
         if day > today:
-            msg = f"the spend of {day} lies after {today}, the day of now; leave future days out"
+            msg = f"the spend of {day} lies after {today}, the day of `now`; leave future days out"
             raise UsageError(msg)
-    last = max((day for day in daily if day < today), default=today - timedelta(days=1))
-    as_of = midnight(last + timedelta(days=1), local) if daily.get(today) is None else now
+    last_complete = max((day for day in daily if day < today), default=today - _DAY)
+    as_of = midnight(last_complete + _DAY, local) if daily.get(today) is None else now
     end = as_of.astimezone(local).date()
-    first = min([*daily, end - timedelta(days=1)])
-    days = [first + timedelta(days=place) for place in range((end - first).days + 1)]
-    begun, after = month(today)
-    found = [daily.get(day) for day in days[:-1]] + [daily.get(end) or 0]
-    net = np.array([[np.nan if usd is None else float(usd) for usd in found]])
-    spent = sum((Decimal(str(daily[day] or 0)) for day in daily if begun <= day < after), Decimal(0))
-    asked = (as_of.astimezone(UTC), now.astimezone(UTC), timezone)
-    return Panel((), [()], first, np.maximum(net, 0.0), [spent], *asked, net=net)
+    first = min([*daily, end - _DAY])
+    complete_days = [first + timedelta(days=column) for column in range((end - first).days)]
+    amounts = [daily.get(day) for day in complete_days] + [daily.get(end) or 0]
+    net = np.array([[np.nan if usd is None else float(usd) for usd in amounts]])
+    month_start, next_start = month_bounds(today)
+    month = [Decimal(str(usd or 0)) for day, usd in daily.items() if month_start <= day < next_start]
+    return SpendPanel(
+        (), [()], first, np.maximum(net, 0.0), [sum(month, Decimal(0))], as_of.astimezone(UTC), now.astimezone(UTC),
+        timezone, net=net,
+    )  # fmt: skip
 
 
-def _floats(column: pa.ChunkedArray) -> Floats:
+def _to_floats(column: pa.ChunkedArray) -> Floats:
     return np.asarray(column.cast("float64").to_numpy(), float)
 
 
-def _known_until(events: ibis.Table, start: datetime, now: datetime) -> datetime:
-    """`now`, or the newest event, where all has been silent for so long that later ones must still be on their way.
+def _find_as_of(events: ibis.Table, start: datetime, now: datetime) -> datetime:
+    """The instant up to which events are known: `now`, or the newest event if later ones are probably late.
 
-    That is for a day, or for longer than ever in the two weeks before, and at least for an hour.
+    They are if the newest is a day old, or at least an hour and longer than any pause of the two weeks before it.
     """
     from hanzo_reports.metrics.dialect import epoch_seconds, latest, whole  # noqa: PLC0415
     from hanzo_reports.metrics.query import filter_events  # noqa: PLC0415
@@ -219,11 +223,11 @@ def _known_until(events: ibis.Table, start: datetime, now: datetime) -> datetime
     newest: datetime | None = rows.aggregate(newest=latest(rows.timestamp)).to_pyarrow()["newest"][0].as_py()
     if newest is None or now - newest < _HOUR:
         return now
-    if now - newest < timedelta(days=1):
-        late = filter_events(events, Window(max(newest - RHYTHM, start), now), None, ())
-        hours = late.select(hour=whole(epoch_seconds(late.timestamp), 3600)).distinct()
-        active = sorted(hours.to_pyarrow()["hour"].to_pylist())
-        pauses = [after - before for before, after in pairwise(active)]
+    if now - newest < _DAY:
+        recent = filter_events(events, Window(max(newest - PAUSE_HISTORY, start), now), None, ())
+        hours = recent.select(hour=whole(epoch_seconds(recent.timestamp), 3600)).distinct()
+        active_hours = sorted(hours.to_pyarrow()["hour"].to_pylist())
+        pauses = [next_hour - hour for hour, next_hour in pairwise(active_hours)]
         if not pauses or now - newest <= max(pauses) * _HOUR:
             return now
     return newest.astimezone(UTC)

@@ -15,7 +15,8 @@ import pytest
 from hanzo_reports.alerts.messages import MessageContext
 from hanzo_reports.alerts.spend_notices import notify_anomalies, notify_budgets
 from hanzo_reports.alerts.subscriptions import set_subscribers
-from hanzo_reports.budgets.budget import Budget, Budgets
+from hanzo_reports.budgets.budget import Budget
+from hanzo_reports.budgets.budget_store import Budgets
 
 PROJECT = "a; touch x\n\x1b[31m'$(id)'"
 

@@ -23,7 +23,7 @@ from hanzo_reports.alerts.query import MAX_ERROR_LENGTH, summarize_error
 from hanzo_reports.alerts.spend_notices import _build_anomaly_notice, _build_budget_notice
 from hanzo_reports.alerts.state_store import group_key
 from hanzo_reports.budgets.budget import Budget
-from hanzo_reports.budgets.status import Crossing
+from hanzo_reports.budgets.crossings import Crossing
 from hanzo_reports.delivery.channels import render_body
 from hanzo_reports.delivery.notice import render_markdown, render_plain
 from hanzo_reports.forecast.anomalies import Anomaly

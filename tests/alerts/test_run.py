@@ -10,7 +10,8 @@ import pytest
 from hanzo_reports.alerts import rule_check
 from hanzo_reports.alerts.run import run_pass
 from hanzo_reports.alerts.subscriptions import set_subscribers
-from hanzo_reports.budgets.budget import Budget, Budgets
+from hanzo_reports.budgets.budget import Budget
+from hanzo_reports.budgets.budget_store import Budgets
 from hanzo_reports.delivery.worker import DeliveryResult
 from hanzo_reports.errors import RuleError
 

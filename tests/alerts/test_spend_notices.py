@@ -14,7 +14,8 @@ from hanzo_reports.alerts import spend_notices
 from hanzo_reports.alerts.spend_check import check_spend
 from hanzo_reports.alerts.spend_notices import notify_anomalies, notify_budgets
 from hanzo_reports.alerts.subscriptions import list_subscriptions, set_subscribers
-from hanzo_reports.budgets.budget import Budget, Budgets
+from hanzo_reports.budgets.budget import Budget
+from hanzo_reports.budgets.budget_store import Budgets
 from hanzo_reports.errors import UnknownNameError
 
 WAIT_LIMIT = 300  # seconds; only a thread that hangs reaches it
@@ -88,7 +89,7 @@ def test_a_crossing_is_recorded_only_with_its_message(budget, alerting, traffic,
         broken.setattr(spend_notices, "enqueue", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             budget.check()
-    assert Budgets(alerting.engine).told(Budgets(alerting.engine).get("search")) == []
+    assert Budgets(alerting.engine).list_crossings(Budgets(alerting.engine).get("search")) == []
     assert budget.check() == 1
 
 
@@ -147,7 +148,7 @@ def test_two_searches_for_anomalies_at_once_report_them_once(alerting, traffic, 
     """The first to write keeps its transaction open until the other has begun one as well."""
     counts, failures = [], []
     barrier, writers, begun = threading.Barrier(2), set(), threading.Semaphore(0)
-    explain, enqueue = spend_notices.explained, spend_notices.enqueue
+    explain, enqueue = spend_notices.explain_anomalies, spend_notices.enqueue
 
     def explain_together(*arguments):
         explained = explain(*arguments)
@@ -170,7 +171,7 @@ def test_two_searches_for_anomalies_at_once_report_them_once(alerting, traffic, 
         except Exception as error:  # noqa: BLE001  # shown below
             failures.append(error)
 
-    monkeypatch.setattr(spend_notices, "explained", explain_together)
+    monkeypatch.setattr(spend_notices, "explain_anomalies", explain_together)
     monkeypatch.setattr(spend_notices, "enqueue", enqueue_together)
     threads = [threading.Thread(target=search, args=(state_engine(),)) for _ in range(2)]
     for thread in threads:
@@ -194,7 +195,7 @@ def test_a_topic_that_cannot_be_checked_is_reported_after_fifteen_minutes_and_st
         raise duckdb.IOException(msg)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(spend_notices, "crossings", broken)
+        patched.setattr(spend_notices, "record_crossings", broken)
         for minute in range(20):
             result = check_spend(Budgets(alerting.engine), traffic.store.events, clock.now, alerting.message_context)
             assert result.failures == ("budgets: IOException: postgresql://***@db is gone",)

@@ -1,4 +1,4 @@
-"""Budgets, and a store of spend."""
+"""Fixtures of budgets, and of a store with spend."""
 
 from budget_fixtures import address, budgets, lake, spend
 

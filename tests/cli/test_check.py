@@ -55,7 +55,7 @@ def test_a_failing_budget_check_does_not_stop_delivery(run, receiver, monkeypatc
         msg = "no memory"
         raise duckdb.OutOfMemoryException(msg)
 
-    monkeypatch.setattr(spend_notices, "crossings", broken)
+    monkeypatch.setattr(spend_notices, "record_crossings", broken)
     result = run("check", "-f", "json", code=1)
     assert "budgets: OutOfMemoryException: no memory" in result.stderr
     assert (json.loads(result.stdout)[0]["sent"], receiver.types) == (1, ["alert.firing"])

@@ -17,9 +17,9 @@ from hanzo_reports.dashboards.budgets_chart import spend_by_day
 from hanzo_reports.dashboards.costs import CostDashboard
 from hanzo_reports.dashboards.models import ModelDashboard
 from hanzo_reports.errors import UnknownNameError, WindowError
-from hanzo_reports.forecast import daily_spend, forecasts
-from hanzo_reports.forecast.scorecard import issued
-from hanzo_reports.forecast.series import given
+from hanzo_reports.forecast import daily_spend, forecast_panel
+from hanzo_reports.forecast.scorecard import record_forecasts
+from hanzo_reports.forecast.series import build_panel
 from hanzo_reports.formats import format_short
 from hanzo_reports.html.charts import Chart, Line, draw_chart
 from hanzo_reports.html.components import MIME
@@ -202,8 +202,8 @@ def test_accuracy_is_that_of_public_series_until_a_month_is_scored(tmp_path):
     def issue(days):
         for day in days:
             then = january + timedelta(days=day - 0.5)
-            forecasted = forecasts(daily_spend(ws.events, then, by=["project"]))
-            issued(ws.budgets.state, forecasted, ["project"], "UTC", then)
+            forecasted = forecast_panel(daily_spend(ws.events, then, by=["project"]))
+            record_forecasts(ws.budgets.state, forecasted, ["project"], "UTC", then)
         return html(BudgetDashboard(ws, "mtd").trust())
 
     few = issue([10])
@@ -216,8 +216,8 @@ def test_accuracy_is_that_of_public_series_until_a_month_is_scored(tmp_path):
 
 def test_a_refund_is_off_the_course_of_the_month():
     daily = {date(2026, 2, 1) + timedelta(days=at): 10 for at in range(58)} | {date(2026, 3, 5): -25}
-    panel = given(daily, datetime(2026, 3, 31, tzinfo=UTC))
-    spent = {row["day"]: row["spent"] for row in spend_by_day(panel, forecasts(panel)[0])}
+    panel = build_panel(daily, datetime(2026, 3, 31, tzinfo=UTC))
+    spent = {row["day"]: row["spent"] for row in spend_by_day(panel, forecast_panel(panel)[0])}
     assert [spent[date(2026, 3, day)] for day in (4, 5, 6)] == [40, 15, 25]
 
 

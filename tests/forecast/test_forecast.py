@@ -1,4 +1,4 @@
-"""The forecast: held to a naive recomputation, to what must be true of any forecast, and to bad input."""
+"""Forecasts: a naive recomputation, properties of any forecast, and bad input."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanzo_reports.errors import UnknownNameError, UsageError
-from hanzo_reports.forecast import Panel, forecast, forecasts
-from hanzo_reports.forecast.level import HALF_LIVES, level
-from hanzo_reports.forecast.model import outlook
+from hanzo_reports.forecast import SpendPanel, forecast, forecast_panel
+from hanzo_reports.forecast.level import HALF_LIVES, estimate_level
+from hanzo_reports.forecast.outlook import compute_outlook
 
 NOW = datetime(2025, 6, 11, tzinfo=UTC)
 MONTH = 30
@@ -24,12 +24,12 @@ amounts = st.lists(st.floats(0, 1e5), min_size=3, max_size=70)
 
 
 def days(values, last=date(2025, 6, 10)):
-    """Daily spend, the last value on the day before NOW."""
+    """Daily spend with the last value on the day before NOW."""
     return {last - timedelta(days=len(values) - 1 - at): value for at, value in enumerate(values)}
 
 
-def naive(values, weekday):
-    """The level and the weekday weights of one series, in plain Python, straight from the description."""
+def estimate_naively(values, weekday):
+    """The level and the weekday weights of one series, in plain Python, as docs/forecast.md describes them."""
     y = [max(value, 0.0) for value in values]
     n = len(y)
     place = [(weekday - n + at) % 7 for at in range(n)]
@@ -67,21 +67,21 @@ def naive(values, weekday):
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.floats(0.01, 1e5), min_size=3, max_size=60), st.integers(0, 6))
-def test_level_and_profile_are_those_of_a_naive_recomputation(values, weekday):
-    steady = [*values[:-1], min(values[-1], max(values[:-1]))]  # the cap of a newest day has a test of its own
-    found = level(np.array([steady]), np.array([weekday]))
-    daily, weights = naive(steady, weekday)
-    assert found.daily[0] == pytest.approx(daily, rel=1e-9)
-    assert found.weights[0] == pytest.approx(weights, rel=1e-9)
+def test_level_and_weights_equal_a_naive_recomputation(values, weekday):
+    steady = [*values[:-1], min(values[-1], max(values[:-1]))]  # the cap of the newest day has its own test
+    level = estimate_level(np.array([steady]), np.array([weekday]))
+    daily, weights = estimate_naively(steady, weekday)
+    assert level.daily[0] == pytest.approx(daily, rel=1e-9)
+    assert level.weights[0] == pytest.approx(weights, rel=1e-9)
 
 
-def test_one_leap_after_a_steady_month_is_held_until_a_second_day_confirms_it():
+def test_a_leap_after_a_steady_month_is_capped_until_a_second_day_confirms_it():
     steady = [100.0 + at % 3 for at in range(30)]
     leap, twice = (
-        level(np.array([[*steady, 1000.0]]), np.array([0])),
-        level(np.array([[*steady, 1000, 1000]]), np.array([0])),
+        estimate_level(np.array([[*steady, 1000.0]]), np.array([0])),
+        estimate_level(np.array([[*steady, 1000, 1000]]), np.array([0])),
     )
-    assert leap.daily[0] == pytest.approx(level(np.array([[*steady, 102.0]]), np.array([0])).daily[0])
+    assert leap.daily[0] == pytest.approx(estimate_level(np.array([[*steady, 102.0]]), np.array([0])).daily[0])
     assert twice.daily[0] > 2 * leap.daily[0]
 
 
@@ -102,57 +102,57 @@ def test_scaling_all_inputs_scales_all_outputs(values, factor):
 
 @settings(deadline=None, max_examples=40)
 @given(amounts)
-def test_quantiles_are_ordered_and_never_below_what_is_spent(values):
+def test_quantiles_are_ordered_and_at_least_the_spend_so_far(values):
     values = [round(value, 2) for value in values]
-    told = forecast(days(values), NOW, limit=500)
-    if told.p50 is None:
+    result = forecast(days(values), NOW, limit=500)
+    if result.p50 is None:
         assert not any(values[:-2])  # the history begins with the first spend, and three days are needed
         return
-    assert told.spent <= told.low <= told.p10 <= told.p50 <= told.p90 <= told.high
+    assert result.spent <= result.low <= result.p10 <= result.p50 <= result.p90 <= result.high
     for name in ("p10", "p50", "p90"):
-        course = [getattr(day, name) for day in told.path]
-        assert course == sorted(course)
-        assert float(course[-1]) == pytest.approx(float(getattr(told, name)))
-    assert [day.day for day in told.path] == [date(2025, 6, 11) + timedelta(days=at) for at in range(20)]
+        amounts = [getattr(day, name) for day in result.path]
+        assert amounts == sorted(amounts)
+        assert float(amounts[-1]) == pytest.approx(float(getattr(result, name)))
+    assert [day.day for day in result.path] == [date(2025, 6, 11) + timedelta(days=at) for at in range(20)]
 
 
-def test_p50_is_spent_plus_level_times_weekday_weights():
+def test_p50_is_the_spend_plus_level_times_weekday_weights():
     week = [10, 10, 10, 10, 10, 2, 1]  # Monday first; 10 June 2025 is a Tuesday
     values = [week[(date(2025, 6, 10) - timedelta(days=at)).weekday()] for at in reversed(range(70))]
-    told = forecast(days(values), NOW)
-    truth = sum(week[date(2025, 6, day).weekday()] for day in range(1, 31))
-    assert float(told.p50) == pytest.approx(truth, rel=0.06)
-    assert told.burst == "steady"
+    result = forecast(days(values), NOW)
+    actual = sum(week[date(2025, 6, day).weekday()] for day in range(1, 31))
+    assert float(result.p50) == pytest.approx(actual, rel=0.06)
+    assert result.burst == "steady"
 
 
-def test_each_series_of_a_panel_is_told_as_it_would_be_alone():
-    chance = np.random.default_rng(3)
-    values = chance.gamma(2, 50, (130, 90))
+def test_a_forecast_does_not_depend_on_the_other_series_of_its_panel():
+    generator = np.random.default_rng(3)
+    values = generator.gamma(2, 50, (130, 90))
     alone = forecast(days(values[117].tolist()), NOW, 5000)
     amounts = np.c_[values, np.zeros(130)]
     spent = [Decimal(str(sum(map(Decimal, map(repr, row[-10:].tolist()))))) for row in values]
-    panel = Panel(
+    panel = SpendPanel(
         ("p",), [(str(n),) for n in range(130)], date(2025, 6, 11) - timedelta(days=90), amounts, spent, NOW, NOW, "UTC"
     )
-    together = forecasts(panel, [5000] * 130)[117]
+    together = forecast_panel(panel, [5000] * 130)[117]
     assert together.p50 == pytest.approx(alone.p50)
     assert (together.p_exceed, together.exhaustion) == (alone.p_exceed, alone.exhaustion)
 
 
-def test_the_chance_to_exceed_and_the_day_of_exhaustion():
+def test_the_chance_to_exceed_and_the_exhaustion_days_agree_with_the_limit():
     values = [100.0 + 10 * (at % 4) for at in range(60)]
-    told = forecast(days(values), NOW, 2400)
-    early, middle, late = told.exhaustion
-    assert told.p_exceed > 0.99
+    result = forecast(days(values), NOW, 2400)
+    early, middle, late = result.exhaustion
+    assert result.p_exceed > 0.99
     assert date(2025, 6, 18) <= early <= middle <= late <= date(2025, 6, 24)
     assert forecast(days(values), NOW, 10_000).exhaustion == (None, None, None)
     over = forecast(days(values), NOW, 500)
     assert (over.p_exceed, over.exhaustion) == (1.0, (date(2025, 6, 5),) * 3)
-    median = forecast(days(values), NOW, told.p50)
+    median = forecast(days(values), NOW, result.p50)
     assert median.p_exceed == pytest.approx(0.5, abs=0.08)
 
 
-def test_known_charges_and_credits_are_added_as_known():
+def test_known_charges_and_credits_shift_the_forecast_by_their_amount():
     values = [100.0] * 60
     plain = forecast(days(values), NOW, 3600)
     charged = forecast(
@@ -168,37 +168,37 @@ def test_known_charges_and_credits_are_added_as_known():
     assert charged.exhaustion[2] is None
 
 
-def test_the_ladder_of_histories():
+def test_confidence_grows_with_the_length_of_the_history():
     none, one, few, young, full = (forecast(days([10.0 + at % 2 for at in range(n)]), NOW) for n in (0, 1, 5, 12, 30))
     assert (none.p50, none.confidence, none.basis) == (None, "none", "no forecast: no spend in the history")
-    assert (one.p50, one.basis) == (None, "no forecast: 1 complete day of spend, 3 are needed")
-    assert [told.confidence for told in (few, young, full)] == ["low", "medium", "high"]
-    assert "too few to tell weekdays apart" in few.basis
+    assert (one.p50, one.basis) == (None, "no forecast: 1 complete day of spend, at least 3 are needed")
+    assert [result.confidence for result in (few, young, full)] == ["low", "medium", "high"]
+    assert "too few for a weekday profile" in few.basis
     assert few.p90 - few.p10 > 2 * (full.p90 - full.p10)
 
 
-def test_zeros_are_known_and_a_bursty_history_says_so():
+def test_zeros_are_no_spend_and_a_bursty_history_has_low_confidence():
     assert forecast(days([0.0] * 40), NOW, 5).basis == "no forecast: no spend in the history"
     bursts = forecast(days([0.0 if at % 9 else 900.0 for at in range(60)]), NOW)
     assert (bursts.burst, bursts.confidence) == ("bursty", "low")
-    assert "nobody forecasts well" in bursts.basis
+    assert "hard to forecast" in bursts.basis
 
 
-def test_a_refund_is_off_the_spend_and_not_in_the_level():
+def test_a_refund_reduces_the_spend_but_not_the_level():
     values = [100.0] * 40
     refunded = [*values[:-2], -300.0, 100.0]
-    plain, told = forecast(days(values), NOW), forecast(days(refunded), NOW)
-    assert told.spent == plain.spent - 400
-    assert told.p50 > 1500
+    plain, after_refund = forecast(days(values), NOW), forecast(days(refunded), NOW)
+    assert after_refund.spent == plain.spent - 400
+    assert after_refund.p50 > 1500
 
 
-def test_an_unknown_day_is_no_zero():
+def test_an_unknown_day_is_not_zero():
     values = [100.0] * 40
     holes = days([*values[:-8], None, *values[-7:]])
     assert float(forecast(holes, NOW).p50) == pytest.approx(float(forecast(days(values), NOW).p50) - 100, rel=0.01)
 
 
-def test_a_month_begins_and_ends_in_its_zone():
+def test_a_month_begins_and_ends_in_its_time_zone():
     values = days([100.0] * 60, date(2025, 5, 31))
     june = forecast(values, datetime(2025, 6, 1, tzinfo=UTC))
     assert (june.spent, len(june.path)) == (0, 30)
@@ -206,10 +206,10 @@ def test_a_month_begins_and_ends_in_its_zone():
     today = days([100.0] * 60, date(2025, 5, 30)) | {date(2025, 5, 31): 58}
     honolulu = forecast(today, datetime(2025, 6, 1, tzinfo=UTC), timezone="Pacific/Honolulu")
     assert (honolulu.period_start, honolulu.spent, len(honolulu.path)) == (date(2025, 5, 1), 3058, 1)
-    assert float(honolulu.p50 - honolulu.spent) == pytest.approx(100 * 10 / 24, rel=0.02)  # of a day, 10 hours are left
+    assert float(honolulu.p50 - honolulu.spent) == pytest.approx(100 * 10 / 24, rel=0.02)  # 10 hours of the day remain
 
 
-def test_a_day_of_23_hours_is_a_day():
+def test_the_rest_of_a_day_is_a_share_of_its_23_hours():
     today = days([100.0] * 60, date(2025, 3, 29)) | {date(2025, 3, 30): 57}
     spring = forecast(today, datetime(2025, 3, 30, 12, tzinfo=UTC), timezone="Europe/Berlin")
     assert float(spring.p50 - spring.spent) == pytest.approx(100 * (10 / 23 + 1), rel=0.02)
@@ -217,38 +217,38 @@ def test_a_day_of_23_hours_is_a_day():
 
 @pytest.mark.parametrize("hour", [0, 12, 23])
 @pytest.mark.parametrize("missing", [{}, {date(2025, 6, 11): None}])
-def test_without_todays_part_all_of_today_is_to_come(hour, missing):
-    told = forecast(days([100.0] * 60) | missing, NOW + timedelta(hours=hour))
-    assert (told.as_of, told.spent) == (NOW, 1000)
-    assert float(told.p50) == pytest.approx(3000, rel=0.001)
+def test_without_spend_of_today_the_whole_day_is_forecast(hour, missing):
+    result = forecast(days([100.0] * 60) | missing, NOW + timedelta(hours=hour))
+    assert (result.as_of, result.spent) == (NOW, 1000)
+    assert float(result.p50) == pytest.approx(3000, rel=0.001)
 
 
-def test_the_day_a_limit_was_passed_is_that_of_net_spend_with_known_charges():
+def test_the_day_a_limit_was_exceeded_counts_refunds_and_known_charges():
     refunded = days([100.0] * 60) | {date(2025, 6, 3): -250.0}
     assert forecast(refunded, NOW, 600).exhaustion == (date(2025, 6, 10),) * 3
     early = forecast(refunded, NOW, 600, charges={date(2025, 6, 8): Decimal(450)})
     assert early.exhaustion == (date(2025, 6, 8),) * 3
 
 
-def test_the_interval_remembers_unrest_that_the_class_has_forgotten():
-    chance = np.random.default_rng(2)
-    unrest, quiet = chance.gamma(1.5, 60, 45).tolist(), chance.gamma(50, 2, 45).tolist()
-    told, calm = (forecast(days(values), NOW) for values in (unrest + quiet, quiet + quiet))
-    assert told.burst == calm.burst == "steady"
-    assert float(told.p90 - told.p10) > 1.3 * float(calm.p90 - calm.p10)
-    found = level(np.array([unrest + quiet, [100.0] * 60 + unrest[:30]]), np.array([0, 0]))
-    assert found.wide[0] > 1.3 * found.spread[0]
-    assert found.wide[1] == found.spread[1]  # what is unrest of late is not outvoted by a quiet past
+def test_the_interval_covers_volatile_spend_that_the_class_no_longer_shows():
+    generator = np.random.default_rng(2)
+    volatile, quiet = generator.gamma(1.5, 60, 45).tolist(), generator.gamma(50, 2, 45).tolist()
+    after_spell, calm = (forecast(days(values), NOW) for values in (volatile + quiet, quiet + quiet))
+    assert after_spell.burst == calm.burst == "steady"
+    assert float(after_spell.p90 - after_spell.p10) > 1.3 * float(calm.p90 - calm.p10)
+    level = estimate_level(np.array([volatile + quiet, [100.0] * 60 + volatile[:30]]), np.array([0, 0]))
+    assert level.wide_spread[0] > 1.3 * level.spread[0]
+    assert level.wide_spread[1] == level.spread[1]  # a quiet past does not narrow a recent volatile period
 
 
-def test_old_data_gives_no_forecast():
-    told = forecast(days([100.0] * 40, date(2025, 6, 1)), NOW, 50)
-    assert (told.p50, told.p_exceed) == (None, 1.0)
-    assert told.basis == "no forecast: the newest event is 9 days old; load newer ones"
+def test_a_week_without_events_gives_no_forecast():
+    result = forecast(days([100.0] * 40, date(2025, 6, 1)), NOW, 50)
+    assert (result.p50, result.p_exceed) == (None, 1.0)
+    assert result.basis == "no forecast: the newest event is 9 days old; load newer ones"
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("arguments", "error"),
     [
         ({"limit": 0}, "above 0"),
         ({"limit": -3}, "above 0"),
@@ -263,23 +263,23 @@ def test_old_data_gives_no_forecast():
         ({"charges": {date(2025, 5, 31): Decimal(9)}}, "the charge of 2025-05-31 is not in June 2025"),
     ],
 )
-def test_what_cannot_be_asked(wrong, said):
-    with pytest.raises(UsageError, match=said):
-        forecast(**{"daily_spend": days([1.0] * 20), "now": NOW} | wrong)
+def test_invalid_input_is_refused(arguments, error):
+    with pytest.raises(UsageError, match=error):
+        forecast(**{"daily_spend": days([1.0] * 20), "now": NOW} | arguments)
 
 
-def test_an_unknown_zone_is_named():
+def test_an_unknown_time_zone_names_the_nearest():
     with pytest.raises(UnknownNameError, match="Europe/Berlin"):
         forecast({}, NOW, timezone="Europe/Berln")
 
 
-def test_the_outlook_of_nothing_left_is_what_is_spent():
-    found = level(np.full((1, 30), 5.0), np.array([0]))
-    ends = outlook(found, np.array([0]), np.zeros((1, 1)), np.array([70.0]), np.array([np.nan]))
-    assert ends.ends[0] == pytest.approx([70.0] * 5)
+def test_without_remaining_days_every_quantile_is_the_spend():
+    level = estimate_level(np.full((1, 30), 5.0), np.array([0]))
+    outlook = compute_outlook(level, np.array([0]), np.zeros((1, 1)), np.array([70.0]), np.array([np.nan]))
+    assert outlook.totals[0] == pytest.approx([70.0] * 5)
 
 
-def test_a_forecast_of_numbers_loads_no_engine():
+def test_a_forecast_of_a_mapping_imports_no_engine():
     heavy = "{'ibis', 'pandas', 'duckdb', 'sqlalchemy'}"
     code = f"import sys, hanzo_reports.forecast; sys.exit(bool({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path.cwd()).returncode == 0

@@ -13,7 +13,8 @@ import pytest
 from ledger import JULY
 
 from hanzo_reports import store
-from hanzo_reports.budgets.budget import Budget, Budgets
+from hanzo_reports.budgets.budget import Budget
+from hanzo_reports.budgets.budget_store import Budgets
 from hanzo_reports.errors import StoreError, StoreVersionError
 from hanzo_reports.state.database import open_sqlite_state
 
@@ -48,7 +49,8 @@ import sys
 from datetime import datetime, UTC
 from decimal import Decimal
 from hanzo_reports import store
-from hanzo_reports.budgets.budget import Budget, Budgets
+from hanzo_reports.budgets.budget import Budget
+from hanzo_reports.budgets.budget_store import Budgets
 new_store = store.open(sys.argv[1])
 Budgets(new_store.state).set(Budget(sys.argv[2], Decimal(100)), datetime(2025, 7, 1, tzinfo=UTC))
 exec(sys.argv[3])

@@ -12,8 +12,9 @@ from ledger import JULY
 from hanzo_reports import store
 from hanzo_reports.alerts.parse import parse_rule
 from hanzo_reports.alerts.rule_store import list_rules, save_rules
-from hanzo_reports.budgets.budget import Budget, Budgets
-from hanzo_reports.budgets.decision import decision
+from hanzo_reports.budgets.budget import Budget
+from hanzo_reports.budgets.budget_store import Budgets
+from hanzo_reports.budgets.decision import decide
 from hanzo_reports.errors import StoreError
 from hanzo_reports.state.alert_tables import RULES
 from hanzo_reports.state.budget_tables import BUDGETS
@@ -45,8 +46,8 @@ def set_budget(new_store, project="search"):
     return Budgets(new_store.state).set(Budget(project, Decimal(100), on_exceed="hard_limit"), JULY)
 
 
-def decide(new_store, project="search"):
-    return decision(Budgets(new_store.state), new_store, project, 5, event_id="e1", now=JULY)
+def request(new_store, project="search"):
+    return decide(Budgets(new_store.state), new_store, project, 5, event_id="e1", now=JULY)
 
 
 def empty(new_store, table):
@@ -55,18 +56,18 @@ def empty(new_store, table):
 
 
 def test_a_store_that_never_had_budgets_allows(reopen):
-    assert decide(reopen()).allowed
+    assert request(reopen()).allowed
     assert Budgets(reopen().state).all() == []
 
 
 def test_an_emptied_state_is_an_error_wherever_it_is_asked(reopen):
     set_budget(reopen())
-    assert not decision(Budgets(reopen().state), reopen(), "search", 101, event_id="e", now=JULY).allowed
+    assert not decide(Budgets(reopen().state), reopen(), "search", 101, event_id="e", now=JULY).allowed
     empty(reopen(), BUDGETS)
     new_store = reopen()
     for ask in (
-        lambda: decide(new_store),
-        lambda: decide(new_store, "another project"),
+        lambda: request(new_store),
+        lambda: request(new_store, "another project"),
         lambda: Budgets(new_store.state).all(),
         lambda: Budgets(new_store.state).get("search"),
         lambda: Budgets(new_store.state).remove("search"),
@@ -81,14 +82,14 @@ def test_the_last_budget_can_be_removed_and_set_again(reopen):
         set_budget(reopen())
         set_budget(reopen(), "chat")
         Budgets(reopen().state).remove("search")
-        assert decide(reopen()).allowed
+        assert request(reopen()).allowed
         Budgets(reopen().state).remove("chat")
         assert Budgets(reopen().state).all() == []
 
 
 def test_a_transaction_that_fails_records_nothing(reopen, monkeypatch):
     new_store = reopen()
-    monkeypatch.setattr("hanzo_reports.budgets.budget.REVISIONS", BUDGETS)  # the step before the record
+    monkeypatch.setattr("hanzo_reports.budgets.budget_store.REVISIONS", BUDGETS)  # the step before the record
     with pytest.raises(sqlalchemy.exc.SQLAlchemyError):
         set_budget(new_store)
     monkeypatch.undo()
@@ -97,12 +98,12 @@ def test_a_transaction_that_fails_records_nothing(reopen, monkeypatch):
 
 @pytest.mark.parametrize("reopen", ["folder", "clickhouse"], indirect=True)  # elsewhere the migration records them
 def test_budgets_of_an_earlier_version_are_recorded_when_the_state_is_opened(reopen, monkeypatch):
-    monkeypatch.setattr("hanzo_reports.budgets.budget.update_inventory", lambda *_: None)
+    monkeypatch.setattr("hanzo_reports.budgets.budget_store.update_inventory", lambda *_: None)
     set_budget(reopen())
     monkeypatch.undo()
     empty(reopen(), BUDGETS)
     with pytest.raises(StoreError, match=LOST):
-        decide(reopen())
+        request(reopen())
 
 
 def test_rules_are_noticed_as_well(reopen):
@@ -131,9 +132,9 @@ def test_a_state_file_that_is_gone_or_replaced_is_noticed(lake, tmp_path):
     for replace in (path.unlink, lambda: path.write_bytes(b""), lambda: shutil.copy(tmp_path / "other/state.db", path)):
         replace()
         with pytest.raises(StoreError, match=rf"{LOST}delete .*state\.json"):
-            decide(store.open(lake.url))
+            request(store.open(lake.url))
     path.write_bytes(backup)
-    assert not decision(Budgets(lake.state), lake, "search", 101, event_id="e", now=JULY).allowed
+    assert not decide(Budgets(lake.state), lake, "search", 101, event_id="e", now=JULY).allowed
 
 
 def test_losing_the_budgets_can_be_accepted(lake):
@@ -141,7 +142,7 @@ def test_losing_the_budgets_can_be_accepted(lake):
     lake.state.dispose()
     (lake.folder / "state.db").unlink()
     (lake.folder / "state.json").unlink()
-    assert decide(store.open(lake.url)).allowed
+    assert request(store.open(lake.url)).allowed
     set_budget(store.open(lake.url))
     assert json.loads((lake.folder / "state.json").read_text()) == ["budget"]
 
@@ -150,13 +151,13 @@ def test_a_copy_of_the_folder_without_its_state_is_noticed(lake, tmp_path):
     set_budget(lake)
     shutil.copytree(lake.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("state.db*"))
     with pytest.raises(StoreError, match=LOST):
-        decide(store.open(str(tmp_path / "copy")))
+        request(store.open(str(tmp_path / "copy")))
 
 
 def test_another_setting_of_the_state_is_noticed(clickhouse, tmp_path):
     set_budget(store.open(clickhouse, create=True, state=str(tmp_path / "state.db")))
     with pytest.raises(StoreError, match=r"state in .*elsewhere\.db has no budgets.*ALTER TABLE loads DELETE"):
-        decide(store.open(clickhouse, state=str(tmp_path / "elsewhere.db")))
+        request(store.open(clickhouse, state=str(tmp_path / "elsewhere.db")))
     new_store = store.open(clickhouse, state=str(tmp_path / "state.db"))
     assert (new_store.version, new_store.loads()) == ("0", [])
 

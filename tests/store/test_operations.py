@@ -13,7 +13,8 @@ import pytest
 from ledger import JULY
 
 from hanzo_reports import store
-from hanzo_reports.budgets.budget import Budget, Budgets
+from hanzo_reports.budgets.budget import Budget
+from hanzo_reports.budgets.budget_store import Budgets
 
 PAGE = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
 OLD, NEW = datetime(2023, 5, 1, tzinfo=UTC), datetime(2025, 5, 1, tzinfo=UTC)

@@ -11,7 +11,8 @@ from postgres_server import PASSWORD
 from waiting import wait_until
 
 from hanzo_reports import store
-from hanzo_reports.budgets.budget import Budget, Budgets
+from hanzo_reports.budgets.budget import Budget
+from hanzo_reports.budgets.budget_store import Budgets
 from hanzo_reports.errors import StoreBusyError, StoreError, StoreVersionError
 from hanzo_reports.events import COLUMNS
 from hanzo_reports.store import postgres as postgres_store
