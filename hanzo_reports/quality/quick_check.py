@@ -86,12 +86,14 @@ def _skip_reason(subject: Subject, one: Expectation) -> str:
 
 def _has_known_arguments(one: Expectation) -> bool:
     """Whether all arguments are known here; if not, Great Expectations may refuse the expectation."""
-    given, known = one.kwargs, _TABLE_ARGUMENTS.get(one.type) or ROW_ARGUMENTS.get(one.type, set())
-    mostly = given.get("mostly", 1)
+    arguments, known = one.kwargs, _TABLE_ARGUMENTS.get(one.type) or ROW_ARGUMENTS.get(one.type, set())
+    mostly = arguments.get("mostly", 1)
     return (
-        not given.keys() - known
-        and ("ignore_row_if" not in given or given["ignore_row_if"] in IGNORED["column_A" in known])
-        and ("min_value" not in known or given.get("min_value") is not None or given.get("max_value") is not None)
+        not arguments.keys() - known
+        and ("ignore_row_if" not in arguments or arguments["ignore_row_if"] in IGNORED["column_A" in known])
+        and (
+            "min_value" not in known or arguments.get("min_value") is not None or arguments.get("max_value") is not None
+        )
         and isinstance(mostly, int | float)
         and 0 <= mostly <= 1
     )

@@ -1,4 +1,4 @@
-"""What was computed beside what was billed."""
+"""Computed spend beside billed spend."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def bucket(requests, model="gpt-4o", **other):
 
 
 def rows(ws):
-    found = ws.reconciliation().to_pyarrow().to_pylist()
-    return [(r["day"], r["model"], r["requests"], r["billed_requests"], r["cost"], r["billed_cost"]) for r in found]
+    table = ws.reconciliation().to_pyarrow().to_pylist()
+    return [(r["day"], r["model"], r["requests"], r["billed_requests"], r["cost"], r["billed_cost"]) for r in table]
 
 
 def test_usage_that_agrees_passes(ws, usage):
@@ -69,7 +69,7 @@ def test_usage_that_agrees_passes(ws, usage):
     assert (verdict.status, verdict.rows) == (Status.PASSED, 2)
 
 
-def test_what_is_billed_and_not_seen_is_named_with_the_dollars(ws, usage):
+def test_billed_usage_without_events_is_named_with_its_dollars(ws, usage):
     ws.load_bills([usage([bucket(5), bucket(2, "gpt-4o-mini")], [bucket(4)])])
     checks = {check.id: check for check in ws.guard("bill", "7d").checks}
     assert (checks["cost_matches"].state, checks["cost_matches"].at_stake) == (State.FAILED, Decimal("3.5"))
@@ -79,7 +79,7 @@ def test_what_is_billed_and_not_seen_is_named_with_the_dollars(ws, usage):
     assert {c.id: c.state for c in ws.guard("bill", "7d", tolerance="0.5").checks}["cost_matches"] is State.PASSED
 
 
-def test_loading_a_bill_again_or_anew_replaces_it(ws, usage):
+def test_loading_a_bill_again_replaces_it(ws, usage):
     ws.load_bills([usage([bucket(9)])])
     ws.load_bills([usage([bucket(4)], name="later.json")])
     ws.load_bills([usage([bucket(4)], name="later.json")])
@@ -129,7 +129,7 @@ def test_our_own_focus_export_is_a_bill_that_agrees(ws, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "error", "said"),
+    ("name", "text", "error", "message"),
     [
         ("a.json", "{", UnreadableError, "is not JSON"),
         ("a.json", '{"data": [{"start_time": 1}]}', UnreadableError, "no usage buckets"),
@@ -145,10 +145,10 @@ def test_our_own_focus_export_is_a_bill_that_agrees(ws, tmp_path):
         ("a.csv", HEAD + LINE.replace("1", "much", 1), UnreadableError, "is not a FOCUS file"),
     ],
 )  # fmt: skip
-def test_a_bill_that_cannot_be_read_changes_nothing(ws, tmp_path, name, text, error, said):
+def test_a_bill_that_cannot_be_read_changes_nothing(ws, tmp_path, name, text, error, message):
     path = tmp_path / name
     path.write_text(text)
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         ws.load_bills([path])
     assert ws.guard("bill").reason.startswith("no bill is loaded")
 
@@ -165,12 +165,12 @@ def cost_of(model, value):
     return {"object": "organization.costs.result", "line_item": model, "amount": {"value": value, "currency": "usd"}}
 
 
-def test_what_was_charged_is_told_by_one_bill_and_how_often_by_the_usage(ws, usage):
+def test_cost_comes_from_one_bill_and_requests_from_the_usage(ws, usage):
     ws.load_bills([usage([bucket(4)]), usage([cost_of("gpt-4o, input", 13.99)], name="costs.json")])
     assert rows(ws) == [("2025-06-27", "gpt-4o", 4, 4, Decimal(14), Decimal("13.99"))]
 
 
-def test_a_revised_bill_replaces_all_that_it_tells_of(ws, usage, tmp_path):
+def test_a_revised_bill_replaces_everything_in_its_period(ws, usage, tmp_path):
     ws.load_bills([usage([bucket(4), bucket(7, "gpt-4o-mini")], [bucket(4)])])
     ws.load_bills([usage([bucket(2, project_id="a"), bucket(2, project_id="b")], [])])
     assert rows(ws) == [("2025-06-27", "gpt-4o", 4, 4, Decimal(14), Decimal(14))]
@@ -183,7 +183,7 @@ def test_a_revised_bill_replaces_all_that_it_tells_of(ws, usage, tmp_path):
     assert [row[5] for row in rows(ws)] == [Decimal("13.5"), Decimal(1)]
 
 
-def test_each_usage_of_the_api_is_a_bill_of_its_own(ws, usage):
+def test_each_usage_endpoint_is_a_bill_of_its_own(ws, usage):
     embedded = bucket(3, "text-embedding-3-small", object="organization.usage.embeddings.result")
     ws.load_bills([usage([bucket(4)])])
     ws.load_bills([usage([embedded], name="embeddings.json")])
@@ -192,7 +192,7 @@ def test_each_usage_of_the_api_is_a_bill_of_its_own(ws, usage):
         ws.load_bills([usage([bucket(4)]), usage([bucket(4)], name="again.json")])
 
 
-def test_a_bill_that_is_cut_off_is_refused_until_its_other_pages_are_there(ws, usage):
+def test_a_truncated_bill_is_refused_without_its_other_pages(ws, usage):
     first = usage([bucket(4)])
     first.write_text(first.read_text().replace('"has_more": false', '"has_more": true'))
     with pytest.raises(UnreadableError, match=r"usage\.json: the bill is cut off at 2025-06-28T00:00:00Z: has_more"):

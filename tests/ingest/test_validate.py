@@ -1,4 +1,4 @@
-"""Every load meets the guard before its commit; what it holds back can be released, once."""
+"""The guard checks every load before its commit; quarantined rows can be released, each once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def log(tmp_path, now):
     return write
 
 
-def held(lake):
+def quarantined_rows(lake):
     return lake.quarantine().order_by("row").to_pyarrow().to_pylist()
 
 
@@ -43,15 +43,15 @@ def ids(lake):
     return sorted(lake.events().event_id.to_pyarrow().to_pylist())
 
 
-def test_a_load_without_faults_passes_by_its_counts_alone(lake, log, now):
+def test_a_load_without_faults_passes_by_its_counts(lake, log, now):
     loaded = ingest(lake, "events", [log("a.jsonl", {"event_id": "a"})], now=now)
     assert (loaded.accepted, loaded.quarantined, loaded.verdict.judge) == (1, 0, "counts")
     assert loaded.verdict.status is Status.PASSED
-    (kept,) = verdict_history.newest_verdicts(lake)
-    assert (kept, kept.scope, kept.about["load"]) == (loaded.verdict, "load", loaded.load_id)
+    (stored,) = verdict_history.newest_verdicts(lake)
+    assert (stored, stored.scope, stored.about["load"]) == (loaded.verdict, "load", loaded.load_id)
 
 
-def test_rows_that_fail_something_critical_go_to_the_quarantine(lake, log, now):
+def test_rows_that_fail_a_critical_check_go_to_the_quarantine(lake, log, now):
     future = {"event_id": "future", "timestamp": (now + timedelta(days=2)).isoformat()}
     cache = {"event_id": "cache", "input_tokens": 10, "cache_read_tokens": 8, "cache_write_tokens": 8}
     never = {"event_id": "never", "timestamp": "never"}
@@ -59,25 +59,25 @@ def test_rows_that_fail_something_critical_go_to_the_quarantine(lake, log, now):
     loaded = ingest(lake, "events", [path], now=now)
     assert (loaded.read, loaded.accepted, loaded.duplicates, loaded.quarantined) == (6, 2, 1, 3)
     assert ids(lake) == ["a", "b"]
-    assert [(row["row"], row["reason"].partition(":")[0]) for row in held(lake)] == [
+    assert [(row["row"], row["reason"].partition(":")[0]) for row in quarantined_rows(lake)] == [
         (2, "guard timestamp_not_future"), (3, "guard cache_within_input"), (4, "timestamp"),
     ]  # fmt: skip
-    assert json.loads(held(lake)[0]["raw"])["event_id"] == "future"
+    assert json.loads(quarantined_rows(lake)[0]["raw"])["event_id"] == "future"
     assert sum(loaded.reasons.values()) == 3
     assert loaded.verdict.judge.startswith("great_expectations/")
     assert (loaded.verdict.status, loaded.verdict.quarantined) == (Status.WARNED, 2)
 
 
-def test_loading_again_counts_again_and_keeps_once(lake, log, now):
+def test_loading_a_file_again_changes_nothing(lake, log, now):
     future = {"event_id": "future", "timestamp": (now + timedelta(days=2)).isoformat()}
     path = log("a.jsonl", {"event_id": "a"}, future)
     ingest(lake, "events", [path], now=now)
     again = ingest(lake, "events", [path], now=now)
     assert (again.read, again.accepted, again.duplicates, again.quarantined) == (2, 0, 1, 1)
-    assert len(held(lake)) == 1
+    assert len(quarantined_rows(lake)) == 1
 
 
-def test_a_critical_fault_of_the_whole_accepts_nothing(lake, log, now, tmp_path):
+def test_a_critical_fault_of_the_whole_load_accepts_nothing(lake, log, now, tmp_path):
     own = tmp_path / "own.yaml"
     own.write_text(
         "name: own\nexpectations:\n"
@@ -87,7 +87,7 @@ def test_a_critical_fault_of_the_whole_accepts_nothing(lake, log, now, tmp_path)
     path = log("a.jsonl", {"event_id": "a"}, {"event_id": "b", "timestamp": "never"})
     with pytest.raises(QualityError, match=r"nothing is accepted: at least three \(enough\): observed 1"):
         ingest(lake, "events", [path], now=now, suite=str(own))
-    assert (lake.version, ids(lake), held(lake), lake.loads()) == ("0", [], [], [])
+    assert (lake.version, ids(lake), quarantined_rows(lake), lake.loads()) == ("0", [], [], [])
     assert [verdict.status for verdict in verdict_history.newest_verdicts(lake)] == [Status.FAILED]
 
 
@@ -110,36 +110,37 @@ def test_without_the_guard_every_event_is_accepted(lake, log, now):
     assert (loaded.accepted, loaded.verdict, verdict_history.newest_verdicts(lake)) == (1, None, [])
 
 
-def test_what_passes_after_a_fix_is_loaded_once_and_leaves(lake, log, now):
+def test_rows_that_pass_after_a_fix_are_loaded_once_and_leave(lake, log, now):
     future = {"event_id": "future", "timestamp": (now + timedelta(days=2)).isoformat(), "cost": 0.25}
     path = log("a.jsonl", {"event_id": "a"}, future, {"event_id": "c", "timestamp": "never"})
     ingest(lake, "events", [path], now=now)
     early = release(lake, now=now)
     assert (early.checked, early.released, early.remaining) == (2, 0, 2)
-    assert len(held(lake)) == 2
+    assert len(quarantined_rows(lake)) == 2
     later = release(lake, now=now + timedelta(days=3))
     assert (later.checked, later.released, later.accepted, later.duplicates, later.remaining) == (2, 1, 1, 0, 1)
     assert ids(lake) == ["a", "future"]
-    assert [row["reason"] for row in held(lake)] == ["timestamp: 'never' is not a time, or outside 1970..2199"]
+    (row,) = quarantined_rows(lake)
+    assert row["reason"] == "timestamp: 'never' is not a time, or outside 1970..2199"
     (cost,) = lake.events().filter(lambda t: t.event_id == "future").cost.to_pyarrow().to_pylist()
     assert cost == Decimal("0.25")
     assert release(lake, now=now + timedelta(days=3), reason="future").checked == 0
 
 
-def test_a_release_that_was_killed_can_be_done_again(lake, log, now, monkeypatch):
+def test_a_killed_release_can_be_repeated(lake, log, now, monkeypatch):
     future = {"event_id": "future", "timestamp": (now + timedelta(days=2)).isoformat()}
     ingest(lake, "events", [log("a.jsonl", {"event_id": "a"}, future)], now=now)
     with monkeypatch.context() as patch:
         patch.setattr(type(lake), "release", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             release(lake, now=now + timedelta(days=3))
-    assert (ids(lake), len(held(lake))) == (["a", "future"], 1)
+    assert (ids(lake), len(quarantined_rows(lake))) == (["a", "future"], 1)
     again = release(lake, now=now + timedelta(days=3))
     assert (again.released, again.accepted, again.duplicates) == (1, 0, 1)
-    assert (ids(lake), held(lake)) == (["a", "future"], [])
+    assert (ids(lake), quarantined_rows(lake)) == (["a", "future"], [])
 
 
-def test_rows_of_a_table_are_released_by_a_mended_mapping(lake, tmp_path, now):
+def test_rows_of_a_table_are_released_by_a_fixed_mapping(lake, tmp_path, now):
     mapping = tmp_path / "mine.toml"
     head = '[columns]\nevent_id = {from = "id"}\nservice = {value = "x"}\nproject = {value = "y"}\n'
     head += "status = {value = 200}\n"
@@ -149,8 +150,8 @@ def test_rows_of_a_table_are_released_by_a_mended_mapping(lake, tmp_path, now):
     first = ingest(lake, "mine", [path], now=now, mapping_file=mapping)
     assert (first.accepted, first.quarantined) == (1, 2)
     mapping.write_text(head + 'timestamp = {from = "at", time = "epoch_s"}\n')
-    done = release(lake, now=now, source="mine", mapping_file=mapping)
-    assert (done.checked, done.released, done.remaining) == (2, 1, 1)
+    result = release(lake, now=now, source="mine", mapping_file=mapping)
+    assert (result.checked, result.released, result.remaining) == (2, 1, 1)
     assert ids(lake) == ["1", "2"]
     path.unlink()
     gone = release(lake, now=now, source="mine", mapping_file=mapping)
@@ -158,7 +159,7 @@ def test_rows_of_a_table_are_released_by_a_mended_mapping(lake, tmp_path, now):
     assert "1 rows of mine stay" in gone.notes[0]
 
 
-def test_a_release_meets_the_suite_that_held_the_row_back(lake, log, now, tmp_path):
+def test_a_release_checks_by_the_suite_that_the_row_failed(lake, log, now, tmp_path):
     own = tmp_path / "own.yaml"
     line = "{id: few, type: expect_column_values_to_be_between, kwargs: {column: input_tokens, max_value: %d}}"
     own.write_text(f"expectations: [{line % 5}]")
@@ -189,22 +190,22 @@ def test_a_row_of_a_table_is_not_released_under_another_header(lake, tmp_path, n
     assert {row["project"] for row in lake.events().to_pyarrow().to_pylist()} == {"beta"}
 
 
-def test_a_mapping_that_is_not_there_releases_nothing(lake, log, now, tmp_path):
+def test_a_missing_mapping_releases_nothing(lake, log, now, tmp_path):
     ingest(lake, "events", [log("a.jsonl", {"event_id": "a", "status": 99})], now=now)
     with pytest.raises(MappingError, match=r"nosuch\.toml"):
         release(lake, now=now, source="events", mapping_file=tmp_path / "nosuch.toml")
 
 
-def test_of_copies_the_first_that_the_guard_lets_pass_stays(lake, log, now):
+def test_of_copies_the_first_that_passes_the_guard_is_loaded(lake, log, now):
     future = {"timestamp": (now + timedelta(days=2)).isoformat()}
     bad, worse = {"event_id": "c"} | future, {"event_id": "c", "user": "x"} | future
     rows = [{"event_id": "a"} | future, {"event_id": "a", "user": "good"}, {"event_id": "a", "user": "late"}]
     rows += [{"event_id": "b"}, {"event_id": "b"}, bad, worse]
     loaded = ingest(lake, "events", [log("a.jsonl", *rows)], now=now)
     assert (loaded.read, loaded.accepted, loaded.duplicates, loaded.quarantined) == (7, 2, 2, 3)
-    found = {row["event_id"]: row["user"] for row in lake.events().to_pyarrow().to_pylist()}
-    assert found == {"a": "good", "b": None}
-    assert [row["row"] for row in held(lake)] == [1, 6, 7]
+    users = {row["event_id"]: row["user"] for row in lake.events().to_pyarrow().to_pylist()}
+    assert users == {"a": "good", "b": None}
+    assert [row["row"] for row in quarantined_rows(lake)] == [1, 6, 7]
     checks = {check.id: check for check in loaded.verdict.checks}
     assert (checks["event_id_unique"].state, checks["timestamp_not_future"].unexpected) == (State.PASSED, 3)
     assert lake.loads()[0]["repeated"] == 2
@@ -216,12 +217,12 @@ def test_a_refund_is_an_event_without_tokens(lake, log, now):
             {"event_id": "b", "cost": -2} | used]  # fmt: skip
     loaded = ingest(lake, "events", [log("a.jsonl", *rows)], now=now)
     assert (loaded.accepted, loaded.quarantined) == (2, 1)
-    assert [row["reason"].partition(":")[0] for row in held(lake)] == ["guard cost_not_negative"]
+    assert [row["reason"].partition(":")[0] for row in quarantined_rows(lake)] == ["guard cost_not_negative"]
     assert lake.events().cost.sum().to_pyarrow().as_py() == Decimal("-0.9999")
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("{type: expect_column_values_to_be_between, kwargs: {column: input_tokens, maxvalue: 50}}", "maxvalue"),
         ("{type: expect_column_values_to_be_between, kwargs: {column: latency_ms}}", "cannot both be None"),
@@ -230,17 +231,17 @@ def test_a_refund_is_an_event_without_tokens(lake, log, now):
         ("{type: expect_column_values_to_not_be_null, kwargs: {column: event_id, mostly: 2}}", "mostly"),
     ],
 )  # fmt: skip
-def test_an_expectation_that_is_none_lets_no_load_pass(lake, log, now, tmp_path, line, said):
+def test_an_invalid_expectation_refuses_the_load(lake, log, now, tmp_path, line, message):
     own = tmp_path / "own.yaml"
     own.write_text(f"expectations: [{line}]")
-    with pytest.raises(SuiteError, match=said):
+    with pytest.raises(SuiteError, match=message):
         ingest(
             lake, "events", [log("a.jsonl", {"event_id": "a", "latency_ms": 1, "model": "m"})], now=now, suite=str(own)
         )
     assert lake.version == "0"
 
 
-def test_a_row_condition_of_a_table_counts_at_the_gate_too(lake, log, now, tmp_path):
+def test_a_row_condition_of_a_table_check_applies_to_loads(lake, log, now, tmp_path):
     own = tmp_path / "own.yaml"
     only = "row_condition: 'col(\"status\") == 500', condition_parser: great_expectations"
     own.write_text(f"expectations: [{{type: expect_table_row_count_to_be_between, kwargs: {{min_value: 1, {only}}}}}]")
@@ -248,11 +249,11 @@ def test_a_row_condition_of_a_table_counts_at_the_gate_too(lake, log, now, tmp_p
         ingest(lake, "events", [log("a.jsonl", {"event_id": "a"})], now=now, suite=str(own))
 
 
-def test_what_json_cannot_write_is_a_text_in_the_quarantine_and_the_verdict(lake, arrow, now, tmp_path):
+def test_numbers_that_json_cannot_write_are_text(lake, arrow, now, tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(arrow([{"event_id": "a", "latency_ms": float("nan")}, {"event_id": "b"}]), path)
     loaded = ingest(lake, "events", [path], now=now)
-    (row,) = held(lake)
+    (row,) = quarantined_rows(lake)
     assert json.loads(row["raw"], parse_constant=pytest.fail)["latency_ms"] == "nan"
     assert json.loads(loaded.verdict.text(), parse_constant=pytest.fail)["quarantined"] == 1
     assert verdict_history.newest_verdicts(lake)[0].quarantined == 1
@@ -265,26 +266,27 @@ def aider(tmp_path_factory):
     with gzip.open(AIDER, "rt", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     place = next(n for n, row in enumerate(rows) if row["model"] == "gpt-4o-mini" and float(row["cost_usd"] or 0) > 0)
-    listed = Decimal(rows[place]["cost_usd"])
-    rows[place]["cost_usd"] = str(listed * 1_000_000)
+    list_cost = Decimal(rows[place]["cost_usd"])
+    rows[place]["cost_usd"] = str(list_cost * 1_000_000)
     path = tmp_path_factory.mktemp("aider") / "aider.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    return path, place + 1, listed, len(rows)
+    return path, place + 1, list_cost, len(rows)
 
 
 def test_a_cost_a_million_times_its_list_price_is_flagged_with_the_dollars_at_stake(lake, aider, now):
-    path, row, listed, read = aider
+    path, row, list_cost, read = aider
     loaded = ingest(lake, "aider", [path], now=now)
     assert loaded.read == read == loaded.accepted + loaded.duplicates + loaded.quarantined
     checks = {check.id: check for check in loaded.verdict.checks}
     absurd = checks["cost_not_absurd"]
     assert (absurd.state, absurd.severity, absurd.unexpected) == (State.FAILED, "critical", 1)
-    assert absurd.at_stake == pytest.approx(listed * 999_999, rel=Decimal("1e-6"))
+    assert absurd.at_stake == pytest.approx(list_cost * 999_999, rel=Decimal("1e-6"))
     assert absurd.groups[0]["value"] == "gpt-4o-mini"
-    assert [(kept["row"], kept["reason"].partition(":")[0]) for kept in held(lake)] == [(row, "guard cost_not_absurd")]
+    (bad,) = quarantined_rows(lake)
+    assert (bad["row"], bad["reason"].partition(":")[0]) == (row, "guard cost_not_absurd")
 
 
 def test_real_differences_from_list_prices_are_counted_by_model(lake, aider, now):

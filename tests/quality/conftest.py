@@ -17,18 +17,18 @@ __all__ = ["arrow", "lake", "now"]
 
 @pytest.fixture(scope="session")
 def suite_of():
-    """A function that reads a suite of the package, or one written here, with the usual parameters."""
-    return lambda name, **given: load_suite(str(name), suite_parameters(NOW, {}) | given)
+    """A function that reads a suite of the package, or one written here, with the default parameters."""
+    return lambda name, **overrides: load_suite(str(name), suite_parameters(NOW, {}) | overrides)
 
 
 @pytest.fixture
 def written(tmp_path, suite_of):
     """A function that reads a suite out of the lines of its expectations."""
 
-    def make(*lines, meta="", **given):
+    def make(*lines, meta="", **overrides):
         path = tmp_path / "own.yaml"
         path.write_text("name: own\n" + meta + "expectations:\n" + "".join(f"  - {line}\n" for line in lines))
-        return suite_of(path, **given)
+        return suite_of(path, **overrides)
 
     return make
 

@@ -1,4 +1,4 @@
-"""The guard on stores that are no folder: ClickHouse and Postgres, from the gate to the release."""
+"""The guard on each kind of store, from the load to the release."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def ws(request, tmp_path, now):
     else:
         import clickhouse_connect  # noqa: PLC0415  # slow to load
 
-        kept = clickhouse_connect.get_client(dsn="chdb://memory")
+        client = clickhouse_connect.get_client(dsn="chdb://memory")
         place = "chdb://memory/guarded"
         yield Workspace(store.open(place, create=True, state=str(tmp_path / "state.db")), "UTC", now)
-        kept.command("DROP DATABASE IF EXISTS guarded")
-        kept.close()
+        client.command("DROP DATABASE IF EXISTS guarded")
+        client.close()
 
 
 @pytest.fixture
@@ -64,14 +64,14 @@ def test_each_suite_is_evaluated_on_each_store(ws, log, now):
     assert {check.id for check in days if check.state is State.FAILED} == {"answers_not_free", "no_call_twice"}
 
 
-def test_what_the_gate_holds_back_is_released_once_on_each_store(ws, log, now):
+def test_a_quarantined_row_is_released_once_on_each_store(ws, log, now):
     future = TOKENS | {"timestamp": (now + timedelta(days=2)).isoformat()}
     loaded = ingest(ws.store, "events", [log(TOKENS, future, {"timestamp": "never"})], now=now)
     assert (loaded.read, loaded.accepted, loaded.quarantined) == (3, 1, 2)
     assert [verdict.quarantined for verdict in verdict_history.newest_verdicts(ws.store)] == [1]
     assert release(ws.store, now=now).released == 0
-    done = release(ws.store, now=now + timedelta(days=3))
-    assert (done.checked, done.released, done.accepted, done.remaining) == (2, 1, 1, 1)
+    result = release(ws.store, now=now + timedelta(days=3))
+    assert (result.checked, result.released, result.accepted, result.remaining) == (2, 1, 1, 1)
     assert sorted(ws.store.events().event_id.to_pyarrow().to_pylist()) == ["e0", "e1"]
     assert ws.store.quarantine().count().to_pyarrow().as_py() == 1
 

@@ -116,7 +116,7 @@ def drawn(seed):
     return [(1, 2, "x"), (3, 3, "y"), (None, 3, "x"), (None, 3, None), (None, None, None), (None, None, None), *rows]
 
 
-def made(cases):
+def build_suite(cases):
     ones = tuple(Expectation(f"e{n}", kind, kwargs, "critical", kind, {}) for n, (kind, kwargs) in enumerate(cases))
     return Suite("made", suites.suites_folder() / "made.yaml", "", "events", "", ones, "")
 
@@ -156,36 +156,36 @@ def tables(rows, local):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_rows_are_counted_as_great_expectations_counts_them(seed, local):
     table, frame = tables(drawn(seed), local)
-    verdict = guard(table, made(ROWS), now=NOW)
+    verdict = guard(table, build_suite(ROWS), now=NOW)
     assert [check.observed for check in verdict.checks if check.state is State.ERROR] == []
-    found = [(check.state is State.PASSED, check.unexpected) for check in verdict.checks]
+    ours = [(check.state is State.PASSED, check.unexpected) for check in verdict.checks]
     expected = [theirs(kind, kwargs, frame) for kind, kwargs in ROWS]
-    assert dict(zip(map(str, ROWS), found, strict=True)) == dict(zip(map(str, ROWS), expected, strict=True))
+    assert dict(zip(map(str, ROWS), ours, strict=True)) == dict(zip(map(str, ROWS), expected, strict=True))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_tables_are_judged_as_great_expectations_judges_them(seed, local):
     table, frame = tables(drawn(seed), local)
-    verdict = guard(table, made(TABLES), now=NOW)
+    verdict = guard(table, build_suite(TABLES), now=NOW)
     assert [check.observed for check in verdict.checks if check.state is State.ERROR] == []
-    found = {str(case): check.state is State.PASSED for case, check in zip(TABLES, verdict.checks, strict=True)}
-    assert found == {str(case): theirs(*case, frame)[0] for case in TABLES}
+    ours = {str(case): check.state is State.PASSED for case, check in zip(TABLES, verdict.checks, strict=True)}
+    assert ours == {str(case): theirs(*case, frame)[0] for case in TABLES}
     assert [check.sample for check in verdict.checks if check.sample] == []
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_what_the_counts_alone_let_pass_great_expectations_passes(seed, local):
+def test_what_passes_by_counts_passes_great_expectations(seed, local):
     table, _ = tables(drawn(seed), local)
     wide = ("expect_column_values_to_be_between", {"column": "a", "min_value": -1, "max_value": 5})
     cases = [*ROWS, wide, *TABLES[:1], *TABLES[2:4]]
-    judged = guard(table, made(cases), now=NOW).checks
-    alone = [pass_by_counts(Subject(table, made([case]))) for case in cases]
+    checks = guard(table, build_suite(cases), now=NOW).checks
+    alone = [pass_by_counts(Subject(table, build_suite([case]))) for case in cases]
     assert [
-        check.id for check, passed in zip(judged, alone, strict=True) if passed and check.state is not State.PASSED
+        check.id for check, passed in zip(checks, alone, strict=True) if passed and check.state is not State.PASSED
     ] == []
     assert sum(passed is not None for passed in alone) > 1
     strict = [place for place, (_, kwargs) in enumerate(cases) if "mostly" not in kwargs]
-    assert [place for place in strict if alone[place] is None and judged[place].state is State.PASSED] == []
+    assert [place for place in strict if alone[place] is None and checks[place].state is State.PASSED] == []
 
 
 def test_each_type_stands_for_the_metric_of_great_expectations():
@@ -207,15 +207,15 @@ def test_every_type_of_the_shipped_suites_is_measured_where_the_table_lives():
     assert used - known == set()
 
 
-def test_the_usual_types_are_at_least_twenty():
+def test_at_least_37_types_are_compared():
     assert len({kind for kind, _ in ROWS} | {kind for kind, _ in TABLES}) >= 37
 
 
-def test_another_type_is_judged_by_great_expectations_itself_on_a_sample_that_it_tells(local):
+def test_other_types_are_checked_on_a_sample_and_say_so(local):
     table, _ = tables([(1, 1, "2025"), (2, 2, "soon")], local)
     good, bad = guard(
         table,
-        made([
+        build_suite([
             ("expect_column_values_to_match_strftime_format", {"column": "s", "strftime_format": "%Y", "mostly": 0.5}),
             ("expect_column_values_to_match_strftime_format", {"column": "s", "strftime_format": "%Y"}),
         ]), now=NOW,
@@ -230,7 +230,7 @@ def test_types_are_those_of_the_sample(local):
     cases = [(kind, {"column": "a", "type_": "int64"}), (kind, {"column": "a", "type_": "str"}),
              ("expect_column_values_to_be_in_type_list", {"column": "a", "type_list": ["int", "int64"]}),
              (kind, {"column": "c", "type_": "str"})]  # fmt: skip
-    checks = guard(table, made(cases), now=NOW).checks
+    checks = guard(table, build_suite(cases), now=NOW).checks
     assert [check.state for check in checks] == [State.PASSED, State.FAILED, State.PASSED, State.ERROR]
     assert (checks[0].observed, checks[0].sample) == ("observed int64; judged on a sample of 1 rows", 1)
     assert "no column 'c'" in checks[3].observed
@@ -240,10 +240,10 @@ def test_row_conditions_and_mostly_are_honoured_in_counts_and_in_the_split(local
     table, _ = tables([(1, 1, "x"), (2, 2, ""), (3, 3, ""), (None, 4, "")], local)
     only = {"type": "comparison", "column": {"name": "a"}, "operator": ">=", "parameter": 2}
     case = ("expect_column_value_lengths_to_be_between", {"column": "s", "min_value": 1, "row_condition": only})
-    verdict = guard(table, made([case]), now=NOW)
+    verdict = guard(table, build_suite([case]), now=NOW)
     assert (verdict.checks[0].unexpected, verdict.checks[0].rows, verdict.quarantined) == (2, 2, 2)
     assert sorted(verdict.quarantine.b.to_pyarrow().to_pylist()) == [2, 3]
-    lenient = guard(table, made([(case[0], case[1] | {"mostly": 0.0})]), now=NOW)
+    lenient = guard(table, build_suite([(case[0], case[1] | {"mostly": 0.0})]), now=NOW)
     assert (lenient.checks[0].state, lenient.quarantined, lenient.clean.count().to_pyarrow().as_py()) == (
         State.PASSED,
         0,
@@ -251,18 +251,20 @@ def test_row_conditions_and_mostly_are_honoured_in_counts_and_in_the_split(local
     )
 
 
-def test_the_copies_of_a_compound_key_with_a_missing_value_leave_but_the_first(local):
+def test_copies_of_a_compound_key_with_a_missing_value_are_quarantined(local):
     table, _ = tables([(None, 3, "x"), (None, 3, "y"), (None, None, "z"), (None, None, "z"), (1, 3, "x")], local)
-    verdict = guard(table, made([("expect_compound_columns_to_be_unique", {"column_list": ["a", "b"]})]), now=NOW)
+    verdict = guard(
+        table, build_suite([("expect_compound_columns_to_be_unique", {"column_list": ["a", "b"]})]), now=NOW
+    )
     assert (verdict.checks[0].unexpected, verdict.quarantined, verdict.checks[0].rows) == (2, 1, 3)
     assert verdict.clean.count().to_pyarrow().as_py() == 4
 
 
-def test_keys_that_are_too_many_for_one_look_are_compared_in_parts(local, monkeypatch):
+def test_many_keys_are_compared_in_parts(local, monkeypatch):
     monkeypatch.setattr("hanzo_reports.quality.measure.PART_BITS", 3)
     names = [f"id {number % 90}" for number in range(100)] + [None] * 5
     table = local(pa.table({"a": names, "b": range(105), "s": names}))
-    subject = Subject(table, made([("expect_column_values_to_be_unique", {"column": "a"})]))
+    subject = Subject(table, build_suite([("expect_column_values_to_be_unique", {"column": "a"})]))
     counted = subject.counts(scan := Scan(table), subject.suite.expectations[0])
     scan.run()
     assert counted().unexpected == 20

@@ -37,9 +37,9 @@ def planted(arrow, now):
     """Good rows with faults among them; cost is a float, as in tables of others, so that NaN can be."""
     rows = [{"event_id": f"good {n}", "timestamp": now - timedelta(minutes=n + 1)} for n in range(GOOD)]
     for name, (columns, _) in PLANTED.items():
-        given = dict(columns)
-        at = now + timedelta(days=given.pop("days")) if "days" in given else now - timedelta(seconds=30)
-        rows.append({"event_id": f"bad {name}", "user": name, "timestamp": at} | given)
+        values = dict(columns)
+        at = now + timedelta(days=values.pop("days")) if "days" in values else now - timedelta(seconds=30)
+        rows.append({"event_id": f"bad {name}", "user": name, "timestamp": at} | values)
     rows += [{"event_id": f"stream {n}", "cost": 0.0, "model": "gpt-4o-mini"} for n in range(STREAMS)]
     return arrow(rows, cost="float64")
 
@@ -66,9 +66,9 @@ def verdict(table, suite_of, now):
 def test_each_fault_is_caught_named_and_counted(verdict):
     expected = Counter(name for _, names in PLANTED.values() for name in names)
     expected["event_id_unique"] = 3  # all copies, the first one too
-    found = {c.id: c.unexpected for c in verdict.checks if c.state is State.FAILED and c.severity == "critical"}
+    counts = {c.id: c.unexpected for c in verdict.checks if c.state is State.FAILED and c.severity == "critical"}
     assert [c.observed for c in verdict.checks if c.state is State.ERROR] == []
-    assert found == expected
+    assert counts == expected
     assert verdict.status is Status.FAILED
     assert verdict.rows == GOOD + len(PLANTED) + STREAMS
 
@@ -89,14 +89,14 @@ def test_nothing_is_lost(verdict):
     assert verdict.clean.event_id.nunique().to_pyarrow().as_py() == GOOD + STREAMS
 
 
-def test_answers_that_cost_nothing_are_a_warning_counted_by_model(verdict):
+def test_free_responses_are_a_warning_counted_by_model(verdict):
     (check,) = [c for c in verdict.checks if c.id == "output_not_free"]
     assert (check.severity, check.state, check.unexpected) == ("warning", State.FAILED, STREAMS)
     assert check.groups == ({"value": "gpt-4o-mini", "rows": STREAMS},)
     assert {row["event_id"] for row in check.examples} == {f"stream {n}" for n in range(STREAMS)}
 
 
-def test_what_is_clean_passes(verdict, suite_of, now):
+def test_clean_rows_pass_again(verdict, suite_of, now):
     again = guard(verdict.clean, suite_of("events"), now=now)
     assert [c.id for c in again.checks if c.state not in {State.PASSED, State.SKIPPED}] == ["output_not_free"]
     assert (again.status, again.quarantined) == (Status.WARNED, 0)

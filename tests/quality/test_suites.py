@@ -1,4 +1,4 @@
-"""Suites as files: what is in them, and what is said where they are wrong."""
+"""Suite files: their content, and the errors of wrong ones."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ ONE = "{type: expect_column_values_to_not_be_null, kwargs: {column: event_id}}"
 
 
 @pytest.mark.parametrize("name", suites.suite_names())
-def test_those_that_come_along_say_what_they_mean_in_plain_words(name, suite_of):
-    found = suite_of(name)
-    assert found.title
-    assert [one.id for one in found.expectations if not one.description or "\n" in one.description] == []
-    assert [one.id for one in found.expectations if ";" in one.description] == []  # it parts reasons
+def test_shipped_suites_describe_each_expectation_in_a_line(name, suite_of):
+    loaded = suite_of(name)
+    assert loaded.title
+    assert [one.id for one in loaded.expectations if not one.description or "\n" in one.description] == []
+    assert [one.id for one in loaded.expectations if ";" in one.description] == []  # it separates reasons
 
 
-def test_those_that_come_along():
+def test_the_shipped_suites():
     assert suites.suite_names() == ["events", "daily", "rollup", "bill"]
 
 
 def test_parameters_keep_their_type_and_a_dollar_can_be_written(written, now):
-    found = written(
+    loaded = written(
         '{type: a, kwargs: {column: t, max_value: $now, text: "at $now", regex: "^x$", other: "^y$$", at: 2025-06-01 10:00:00}}'
     )
-    kwargs = found.expectations[0].kwargs
+    kwargs = loaded.expectations[0].kwargs
     assert (kwargs["max_value"], kwargs["text"], kwargs["regex"], kwargs["other"]) == (now, f"at {now}", "^x$", "^y$")
     assert kwargs["at"] == datetime(2025, 6, 1, 10, tzinfo=UTC)
 
 
-def test_an_id_is_made_where_none_is_given(written):
-    found = written(ONE, "{type: expect_column_pair_values_to_be_equal, kwargs: {column_A: a, column_B: b}}")
-    assert [one.id for one in found.expectations] == [
+def test_a_missing_id_is_made_from_type_and_columns(written):
+    loaded = written(ONE, "{type: expect_column_pair_values_to_be_equal, kwargs: {column_A: a, column_B: b}}")
+    assert [one.id for one in loaded.expectations] == [
         "column_values_to_not_be_null_event_id",
         "column_pair_values_to_be_equal_a_b",
     ]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("expectations: [", r"bad\.yaml: line 1, column 16: this is not YAML"),
         ("just a text", "the file must be a mapping"),
@@ -61,14 +61,14 @@ def test_an_id_is_made_where_none_is_given(written):
         (f"expectations: [{ONE}, {ONE}]", "two expectations have the id"),
     ],
 )  # fmt: skip
-def test_a_file_that_is_wrong_says_where_and_what_to_do(tmp_path, suite_of, text, said):
+def test_a_wrong_file_says_where_and_what_to_do(tmp_path, suite_of, text, message):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
-    with pytest.raises(SuiteError, match=said):
+    with pytest.raises(SuiteError, match=message):
         suite_of(path)
 
 
-def test_a_file_that_is_not_there_and_a_name_that_is_unknown(suite_of, tmp_path):
+def test_a_missing_file_and_an_unknown_name(suite_of, tmp_path):
     with pytest.raises(SuiteError, match=r"cannot read the suite .*none\.yaml"):
         suite_of(tmp_path / "none.yaml")
     with pytest.raises(UnknownNameError, match=r"unknown suite 'evnts'.*did you mean 'events'"):
@@ -76,19 +76,19 @@ def test_a_file_that_is_not_there_and_a_name_that_is_unknown(suite_of, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("line", "meta", "said"),
+    ("line", "meta", "message"),
     [
         ("{type: a, severity: grave}", "", "unknown severity 'grave'"),
         (ONE, "meta: {table: evnts}\n", "unknown table 'evnts'.*did you mean 'events'"),
     ],
 )
-def test_a_word_that_is_unknown_comes_with_the_nearest(written, line, meta, said):
-    with pytest.raises(UnknownNameError, match=said):
+def test_an_unknown_value_comes_with_the_nearest(written, line, meta, message):
+    with pytest.raises(UnknownNameError, match=message):
         written(line, meta=meta)
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("{type: expect_column_values_to_be_nul, kwargs: {column: model}}",
          "unknown expectation type 'expect_column_values_to_be_nul'; did you mean 'expect_column_values_to_be_null'"),
@@ -96,15 +96,13 @@ def test_a_word_that_is_unknown_comes_with_the_nearest(written, line, meta, said
         ("{type: expect_column_values_to_be_between, kwargs: {column: cost}}", "min_value and max_value cannot both be None"),
     ],
 )  # fmt: skip
-def test_what_great_expectations_does_not_know_is_said_before_anything_is_judged(
-    written, arrow, local, now, line, said
-):
-    with pytest.raises(SuiteError, match=said):
+def test_what_great_expectations_does_not_know_is_refused_first(written, arrow, local, now, line, message):
+    with pytest.raises(SuiteError, match=message):
         guard(local(arrow([{"event_id": "a"}])), written(line), now=now)
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("{type: expect_column_values_to_not_be_null, kwargs: {column: modle}}", "no column 'modle'; the nearest is 'model'"),
         ("{type: expect_column_max_to_be_between, kwargs: {column: modle, max_value: 3}}", "no column 'modle'"),
@@ -114,16 +112,16 @@ def test_what_great_expectations_does_not_know_is_said_before_anything_is_judged
         ('{type: unexpected_rows_expectation, kwargs: {unexpected_rows_query: "selct {batch}"}}', ""),
     ],
 )  # fmt: skip
-def test_what_cannot_be_evaluated_is_an_error_and_the_others_are_judged(written, arrow, local, now, line, said):
+def test_a_check_that_cannot_be_evaluated_is_an_error(written, arrow, local, now, line, message):
     verdict = guard(local(arrow([{"event_id": "a"}, {"event_id": None}])), written(line, ONE), now=now)
     first, second = verdict.checks
     assert first.state is State.ERROR
-    assert said in first.observed
+    assert message in first.observed
     assert (second.state, second.unexpected) == (State.FAILED, 1)
     assert verdict.status is Status.FAILED
 
 
-def test_an_error_is_no_pass_even_where_it_is_only_a_warning(written, arrow, local, now):
+def test_an_error_fails_the_verdict_at_any_severity(written, arrow, local, now):
     line = "{type: expect_column_values_to_not_be_null, kwargs: {column: nope}, severity: info}"
     verdict = guard(local(arrow([{"event_id": "a"}])), written(line), now=now)
     assert (verdict.status, verdict.blocking) == (Status.FAILED, [])
@@ -135,26 +133,26 @@ def test_a_suite_that_skips_says_why(arrow, local, suite_of, now):
     assert verdict.reason.startswith("no rollups are kept yet")
 
 
-def test_parameters_stand_in_descriptions_too(suite_of):
-    told = {one.id: one.description for one in suite_of("bill", tolerance=0.02).expectations}
-    assert told["cost_matches"].endswith("is within 0.02 of the bill (as a share), or within 0.01 USD")
+def test_parameters_are_filled_in_in_descriptions(suite_of):
+    descriptions = {one.id: one.description for one in suite_of("bill", tolerance=0.02).expectations}
+    assert descriptions["cost_matches"].endswith("is within 0.02 of the bill (as a share), or within 0.01 USD")
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (f"meta: {{tabel: daily}}\nexpectations: [{ONE}]", "meta has the unknown key 'tabel'; did you mean 'table'"),
         ("expectations: [{type: a, meta: {at_stak: cost}}]", "unknown key 'at_stak'; did you mean 'at_stake'"),
     ],
 )
-def test_a_key_of_meta_that_is_unknown_comes_with_the_nearest(tmp_path, suite_of, text, said):
+def test_an_unknown_key_of_meta_comes_with_the_nearest(tmp_path, suite_of, text, message):
     path = tmp_path / "own.yaml"
     path.write_text(text)
-    with pytest.raises(SuiteError, match=said):
+    with pytest.raises(SuiteError, match=message):
         suite_of(path)
 
 
-def test_a_suite_of_ones_own_is_never_called_like_one_of_the_package(tmp_path, suite_of):
+def test_a_users_suite_never_has_the_name_of_a_shipped_one(tmp_path, suite_of):
     path = tmp_path / "events.yaml"
     path.write_text(f"expectations: [{ONE}]")
     assert (suite_of("events").name, suite_of("events").shipped) == ("events", True)
