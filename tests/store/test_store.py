@@ -19,6 +19,10 @@ def test_a_new_store_is_empty_and_has_the_schema(new_store):
     assert (new_store.version, new_store.loads()) == ("0", [])
 
 
+def test_a_store_shows_its_kind_and_its_address(new_store):
+    assert repr(new_store) in {f"{kind}Store({new_store.url!r})" for kind in ("Delta", "Postgres", "ClickHouse")}
+
+
 def test_creating_twice_keeps_what_is_there(new_store, events, ids):
     new_store.append(events("abc"), {})
     assert ids(store.open(new_store.url, create=True)) == ids(store.open(new_store.url)) == ["a", "b", "c"]
