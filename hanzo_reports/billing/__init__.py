@@ -1,1 +1,4 @@
-"""What providers billed, kept in a table of its own, beside the cost that was computed."""
+"""Provider bills, kept in a table of their own, and computed spend beside them.
+
+Others use `load.load_bills`, `reconciliation.reconciliation` and the questions about kept lines in `bill_lines`.
+"""

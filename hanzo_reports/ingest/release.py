@@ -69,7 +69,13 @@ class Released:
 
 @dataclass(frozen=True)
 class _Row:
-    """A quarantined row: its id, its text, and the checks of the guard that it failed; none: other reasons too."""
+    """A quarantined row.
+
+    Args:
+        id: its id in the quarantine.
+        text: its text.
+        checks: the checks of the guard that it failed; empty: it also has a reason that is not the guard's.
+    """
 
     id: str
     text: str
@@ -77,7 +83,7 @@ class _Row:
 
     @property
     def event_id(self) -> str | None:
-        """The id of the event that its text is; None: it has none."""
+        """The id of the event in its text, where the guard quarantined it; None: the event has no id."""
         value = json.loads(self.text).get("event_id")
         return value if isinstance(value, str) else None
 

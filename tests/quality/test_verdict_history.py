@@ -14,7 +14,7 @@ from hanzo_reports.window import iso
 
 @pytest.fixture(params=["lake", "postgres"])
 def empty_store(request, tmp_path):
-    """An empty store that is a folder, and one that is none."""
+    """An empty store in a folder, and one in a database."""
     if request.param == "lake":
         return store.open(str(tmp_path / "lake"), create=True)
     return store.open(request.getfixturevalue("database"), create=True)
