@@ -150,6 +150,29 @@ def is_idle(body):
     return all(isinstance(step, ast.Pass | ast.Continue | ast.Expr) for step in body)
 
 
+UNUSED_NAMES = {"found", "told", "held", "kept", "made", "asked", "seen", "said", "given", "done"}
+
+
+def test_names_say_what_they_hold():
+    """Not that it was obtained; neither alone nor with a number."""
+    names = [
+        f"{path}:{node.lineno} {name}"
+        for path, node in nodes(PUBLIC, ast.Name, ast.arg, ast.FunctionDef, ast.ClassDef, ast.alias)
+        for name in bound_names(node)
+        if name.lower().strip("_0123456789") in UNUSED_NAMES
+    ]
+    assert names == []
+
+
+def bound_names(node):
+    """The names that a node gives to something."""
+    if isinstance(node, ast.Name):
+        return [node.id] if isinstance(node.ctx, ast.Store) else []
+    if isinstance(node, ast.alias):
+        return [node.asname] if node.asname else []
+    return [getattr(node, "arg", None) or node.name]
+
+
 def test_below_the_faces_nothing_reads_the_clock_or_the_environment():
     faces = {"cli", "deployment.py", "workspace.py", "result.py", "__init__.py"}
     below = [path for path in PUBLIC if path.relative_to(ROOT / "hanzo_reports").parts[0] not in faces]
