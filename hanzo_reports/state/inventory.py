@@ -8,6 +8,7 @@ inventory as an execution option; one without it checks nothing.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import sqlalchemy
@@ -108,7 +109,7 @@ def attach_inventory(engine: sqlalchemy.Engine, inventory: Inventory) -> None:
         unrecorded = [table for table in CONTENTS if table.name not in recorded and _has_rows(connection, table)]
     for table in unrecorded:
         with engine.begin() as connection:
-            connection.execute(sqlalchemy.delete(INVENTORY).where(sqlalchemy.false()))  # SQLite's lock for writing
+            _lock_for_writing(connection)
             update_inventory(connection, table)
 
 
@@ -130,7 +131,11 @@ def require_rows(connection: sqlalchemy.Connection, table: sqlalchemy.Table) -> 
         StoreError: it is empty, although it had rows.
     """
     inventory = _inventory_of(connection)
-    if inventory is None or table.name not in inventory.read(connection) or _has_rows(connection, table):
+    if inventory is None or not _has_lost(connection, inventory, table):
+        return
+    with suppress(StoreError):  # of a role that may only read; it cannot wait
+        _wait_for_writers(connection, table)
+    if not _has_lost(connection, inventory, table):
         return
     contents = CONTENTS[table]
     msg = (
@@ -139,6 +144,26 @@ def require_rows(connection: sqlalchemy.Connection, table: sqlalchemy.Table) -> 
         f"To continue without {contents}, {inventory.remedy}"
     )
     raise StoreError(msg)
+
+
+def _has_lost(connection: sqlalchemy.Connection, inventory: Inventory, table: sqlalchemy.Table) -> bool:
+    return table.name in inventory.read(connection) and not _has_rows(connection, table)
+
+
+def _wait_for_writers(connection: sqlalchemy.Connection, table: sqlalchemy.Table) -> None:
+    """Wait for a transaction that adds the first row or removes the last; the inventory may be ahead of its commit."""
+    if connection.dialect.name == "sqlite":
+        _lock_for_writing(connection)
+        return
+    with connection.begin_nested() as savepoint:  # its rollback releases the lock
+        name = connection.dialect.identifier_preparer.format_table(table)
+        connection.exec_driver_sql(f"LOCK TABLE {name} IN SHARE MODE")
+        savepoint.rollback()
+
+
+def _lock_for_writing(connection: sqlalchemy.Connection) -> None:
+    """Take SQLite's lock for writing until the end of the transaction."""
+    connection.execute(sqlalchemy.delete(INVENTORY).where(sqlalchemy.false()))
 
 
 def _inventory_of(connection: sqlalchemy.Connection) -> Inventory | None:

@@ -3,6 +3,8 @@
 import json
 import shutil
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
@@ -16,6 +18,7 @@ from hanzo_reports.budgets.budget import Budget
 from hanzo_reports.budgets.budget_store import Budgets
 from hanzo_reports.budgets.decision import decide
 from hanzo_reports.errors import StoreError
+from hanzo_reports.state import inventory
 from hanzo_reports.state.alert_tables import RULES
 from hanzo_reports.state.budget_tables import BUDGETS
 
@@ -94,6 +97,58 @@ def test_a_transaction_that_fails_records_nothing(reopen, monkeypatch):
         set_budget(new_store)
     monkeypatch.undo()
     assert Budgets(reopen().state).all() == []
+
+
+def test_a_request_waits_for_the_commit_of_the_first_budget(reopen, monkeypatch):
+    """The inventory of a file is written before the commit: between the two, the table looks emptied."""
+    writer, reader, checked = reopen(), reopen(), threading.Event()
+    assert request(reader).allowed  # it has opened the state
+    has_rows, update = inventory._has_rows, inventory.update_inventory  # noqa: SLF001  # the moment to wait for
+
+    def check_rows(*arguments):
+        result = has_rows(*arguments)
+        if threading.current_thread() is not threading.main_thread():
+            checked.set()
+        return result
+
+    with ThreadPoolExecutor(1) as pool:
+        requests = []
+
+        def update_and_request(*arguments):
+            update(*arguments)
+            requests.append(pool.submit(request, reader, "another project"))
+            requests[0].add_done_callback(lambda _: checked.set())
+            assert checked.wait(60)
+
+        monkeypatch.setattr(inventory, "_has_rows", check_rows)
+        monkeypatch.setattr("hanzo_reports.budgets.budget_store.update_inventory", update_and_request)
+        set_budget(writer)
+        assert requests[0].result(60).allowed
+
+
+def test_the_removal_of_the_last_budget_during_a_request_is_not_a_loss(reopen, monkeypatch):
+    writer, reader = reopen(), reopen()
+    set_budget(writer)
+    assert request(reader).allowed  # it has opened the state
+    has_rows = inventory._has_rows  # noqa: SLF001  # the moment of the removal
+
+    def remove_and_check(*arguments):
+        monkeypatch.undo()
+        Budgets(writer.state).remove("search")
+        return has_rows(*arguments)
+
+    monkeypatch.setattr(inventory, "_has_rows", remove_and_check)
+    assert request(reader, "another project").allowed
+
+
+def test_a_role_that_may_only_read_notices_a_loss(reopen):
+    set_budget(reopen())
+    empty(reopen(), BUDGETS)
+    with reopen().state.connect() as connection:
+        statements = {"sqlite": "PRAGMA query_only = ON", "postgresql": "SET TRANSACTION READ ONLY"}
+        connection.exec_driver_sql(statements[connection.dialect.name])
+        with pytest.raises(StoreError, match=LOST):
+            inventory.require_rows(connection, BUDGETS)
 
 
 @pytest.mark.parametrize("reopen", ["folder", "clickhouse"], indirect=True)  # elsewhere the migration records them
