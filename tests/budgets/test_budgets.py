@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 import sqlalchemy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger import JULY, open_state
 
@@ -77,6 +77,7 @@ def test_an_invalid_budget_is_refused(fields, error):
         Budget(**{"project": "search", "monthly_limit": Decimal(1), **fields})
 
 
+@settings(deadline=None)
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=9, min_value=-(10**8), max_value=10**8))
 def test_money_survives_the_database(value):
     money = Money()
