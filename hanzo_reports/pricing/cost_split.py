@@ -97,9 +97,10 @@ def _split(joined: ibis.Table) -> ibis.Table:
     parts["unsplit_cost"] = (rate.isnull() & joined["cost"].notnull()).ifelse(joined["cost"], part(price["request"]))
     rest = joined["cost"] - sum(parts.values(), nothing)
     parts["input_cost"] = rest.cast(MONEY)
+    has_card = joined["_card_since"].notnull()  # without one, texts of a card are empty on ClickHouse, not NULL
     list_cost = ibis.cases(
         (is_computed(joined), joined["cost"]),
-        (is_free_failure(joined) & joined["_card_model"].notnull(), nothing),
+        (is_free_failure(joined) & has_card, nothing),
         (valid, money(total)),
         else_=ibis.null(MONEY),
     )
