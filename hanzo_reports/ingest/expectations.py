@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import ibis
@@ -20,6 +20,7 @@ from hanzo_reports.quality.quarantine import GUARD_PREFIX
 from hanzo_reports.quality.row_tests import TYPES, UNIQUE
 from hanzo_reports.quality.split import REASONS
 from hanzo_reports.quality.suites import load_suite
+from hanzo_reports.quality.verdict import Status
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -53,10 +54,26 @@ def load_guard_suite(name: str, now: datetime) -> Suite:
     return suite
 
 
+@dataclass(frozen=True)
+class GuardResult:
+    """What the guard says about a load.
+
+    Args:
+        verdict: on the rows that are new; None: no row is.
+        known: the ids of rows that the store has, which the verdict is not about; None: no row was found to be known.
+    """
+
+    verdict: Verdict | None
+    known: ibis.Table | None
+
+
 def check_expectations(
     store: Store, rows: ibis.Table, row_count: int, plan: LoadPlan, copies: ibis.Table | None = None
-) -> Verdict:
-    """Check the rows of a load against its suite, and keep the verdict beside the data.
+) -> GuardResult:
+    """Check the new rows of a load against its suite, and keep the verdict beside the data.
+
+    A row that the store has is a duplicate, whatever the guard would say about it: it may have been released, or loaded
+    without the guard. The store is searched only where the guard would complain, since the search takes time.
 
     Args:
         store: where the rows are to go.
@@ -69,20 +86,23 @@ def check_expectations(
     Raises:
         QualityError: something critical fails that is not the fault of single rows, or cannot be evaluated.
     """
-    suite = _suite(plan)
-    about = {"load": plan.load_id, "source": plan.source_name, "files": plan.label, "shipped": suite.shipped}
-    subject = _hold(add_list_difference(rows), row_count)
-    verdict = guard(subject, suite, now=plan.now, scope="load", about=about, acceptances=plan.acceptances)
-    if copies is not None and verdict.quarantined:
-        verdict = _check_copies(verdict, rows, copies, plan)
+    verdict = _run_guard(rows, row_count, plan, copies)
+    known = None if verdict.status is Status.PASSED else store.find_known(rows.select("event_id"))
+    if known is not None:
+        rows = rows.anti_join(known, "event_id")
+        copies = None if copies is None else copies.anti_join(known, "event_id")
+        row_count = rows.count().to_pyarrow().as_py()
+        if not row_count:
+            return GuardResult(None, known)
+        verdict = _run_guard(rows, row_count, plan, copies)
     verdict_history.save_verdict(store, verdict)
     if verdict.blocking:
         faults = "; ".join(
             f"{check.description} ({check.id}): {check.observed or check.state}" for check in verdict.blocking
         )
-        msg = f"{plan.label}: nothing is accepted: {faults}; see {suite.path}"
+        msg = f"{plan.label}: nothing is accepted: {faults}; see {_suite(plan).path}"
         raise QualityError(msg)
-    return verdict
+    return GuardResult(verdict, known)
 
 
 def failing_rows(verdict: Verdict, plan: LoadPlan) -> ibis.Table:
@@ -107,6 +127,14 @@ def _suite(plan: LoadPlan) -> Suite:
         msg = "a load without a suite has no expectations to check"
         raise ValueError(msg)
     return plan.suite
+
+
+def _run_guard(rows: ibis.Table, row_count: int, plan: LoadPlan, copies: ibis.Table | None) -> Verdict:
+    suite = _suite(plan)
+    about = {"load": plan.load_id, "source": plan.source_name, "files": plan.label, "shipped": suite.shipped}
+    subject = _hold(add_list_difference(rows), row_count)
+    verdict = guard(subject, suite, now=plan.now, scope="load", about=about, acceptances=plan.acceptances)
+    return _check_copies(verdict, rows, copies, plan) if copies is not None and verdict.quarantined else verdict
 
 
 def _check_copies(first: Verdict, rows: ibis.Table, copies: ibis.Table, plan: LoadPlan) -> Verdict:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import ibis
 
 from hanzo_reports.errors import UnreadableError
+from hanzo_reports.events import SCHEMA
 from hanzo_reports.ingest.expectations import REJECTED_COLUMNS, check_expectations, failing_rows
 from hanzo_reports.ingest.price import FLAGS
 from hanzo_reports.ingest.repeats import drop_repeats
@@ -17,6 +18,7 @@ from hanzo_reports.store.base import RowSummary, summary_aggregates
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hanzo_reports.ingest.expectations import GuardResult
     from hanzo_reports.ingest.plan import LoadPlan
     from hanzo_reports.quality.verdict import Verdict
     from hanzo_reports.store.base import Store
@@ -89,24 +91,25 @@ def validate_rows(store: Store, rows: ibis.Table, plan: LoadPlan, folder: Path) 
     if copies is not None:
         good = drop_repeats(good, plan.source.version_column)
         row_count = count(good)
-    verdict, failing = None, 0
+    passed, rejected_count, verdict = good, counts.rejected, None
     if plan.suite and row_count:
-        verdict = check_expectations(store, good, row_count, plan, copies)
-        failing, passed_count = verdict.quarantined, row_count - verdict.quarantined
-        good = _clean_rows(verdict)
-        if copies is not None and failing:
-            good = drop_repeats(good, plan.source.version_column)
-            passed_count = count(good)
-        row_count = passed_count
-        if failing:
+        guarded = check_expectations(store, good, row_count, plan, copies)
+        verdict = guarded.verdict
+        failing = verdict.quarantined if verdict else 0
+        if verdict and (failing or guarded.known is None):
+            passed = _select_passed(good, guarded, plan, repeated=bool(failing) and copies is not None)
+        if verdict and failing:
+            row_count = count(passed) if copies is not None else row_count - failing
             rejected = rejected.select(*REJECTED_COLUMNS).union(failing_rows(verdict, plan))
+            rejected_count += failing
+    dropped = counts.has_repeats or rejected_count > counts.rejected
     return ValidatedRows(
-        passed=good,
+        passed=passed,
         rejected=rejected,
         read=counts.read,
-        quarantined=counts.rejected + failing,
-        repeated=counts.good.rows - failing - row_count,
-        summary=None if counts.has_repeats or failing else counts.good,
+        quarantined=rejected_count,
+        repeated=counts.read - rejected_count - row_count,
+        summary=None if dropped else counts.good,
         verdict=verdict,
     )
 
@@ -144,6 +147,12 @@ def _aggregate(rows: ibis.Table) -> tuple[int, int, RowSummary]:
     return rejected, ids, RowSummary.from_values(values, FLAGS)
 
 
-def _clean_rows(verdict: Verdict) -> ibis.Table:
-    clean: ibis.Table = verdict.clean
-    return clean
+def _select_passed(rows: ibis.Table, guarded: GuardResult, plan: LoadPlan, *, repeated: bool) -> ibis.Table:
+    """The rows that pass the guard, each id once, and those that the store has."""
+    columns = [*SCHEMA, *FLAGS]
+    passed: ibis.Table = guarded.verdict.clean  # type: ignore[union-attr]  # there is one
+    if repeated:
+        passed = drop_repeats(passed, plan.source.version_column)
+    if guarded.known is None:
+        return passed
+    return passed.select(columns).union(rows.semi_join(guarded.known, "event_id").select(columns))

@@ -102,6 +102,16 @@ class Store(Protocol):
             One row per event: exactly the columns of `events.SCHEMA`, no order.
         """
 
+    def find_known(self, ids: ibis.Table) -> ibis.Table | None:
+        """Find the ids that the store has among some.
+
+        Args:
+            ids: one column, `event_id`, on a DuckDB connection.
+
+        Returns:
+            The known ones, each once, on the same connection; None: none is known.
+        """
+
     def append(self, rows: ibis.Table, load: Mapping[str, object], summary: RowSummary | None = None) -> AppendResult:
         """Add good rows in one commit, all of them or none; rows whose id is known are left out and counted.
 

@@ -126,6 +126,11 @@ class ClickHouseStore:
         """Return the events of the newest version; filters prune those outside the window."""
         return self._read("events")
 
+    def find_known(self, ids: ibis.Table) -> ibis.Table | None:
+        """Find the ids that the store has among some; see `Store.find_known`."""
+        with self._stage() as stage:
+            return self._find_known(stage, "events", ids)
+
     def append(
         self, rows: ibis.Table, load: Mapping[str, object], summary: RowSummary | None = None  # noqa: ARG002
     ) -> AppendResult:  # fmt: skip
@@ -233,13 +238,11 @@ class ClickHouseStore:
     ) -> tuple[ibis.Table, int, RowSummary]:
         """Return the rows whose key is not in the table, how many others there are, and a summary of the new rows."""
         key, time = KEYS[table], _TIMES[table]
-        self._client.command(f"CREATE TABLE `{stage}_ids` (`{key}` String) ENGINE = Memory")
-        for batch in rows.select(key).to_pyarrow_batches(chunk_size=BATCH_ROWS):
-            self._client.insert_arrow(f"{stage}_ids", pa.Table.from_batches([batch]))
-        query = f"SELECT DISTINCT `{key}` FROM {table} WHERE `{key}` IN (SELECT `{key}` FROM `{stage}_ids`)"  # noqa: S608
-        known = self._client.query_arrow(query)
-        if known.num_rows:
-            rows = rows.anti_join(rows.get_backend().create_table(f"{stage}_known", known, temp=True), key)
+        known = self._find_known(stage, table, rows.select(key))
+        known_count = 0
+        if known is not None:
+            rows = rows.anti_join(known, key)
+            known_count = int(known.count().to_pyarrow().as_py())
         required = [name for name, dtype in _SCHEMAS[table].items() if dtype.startswith("!")]
         null_sums = {f"no_{name}": rows[name].isnull().sum() for name in required}
         row = rows.aggregate(**null_sums, **summary_aggregates(rows, time, flags)).to_pyarrow().to_pylist()[0]
@@ -249,7 +252,19 @@ class ClickHouseStore:
             if count:
                 msg = f"{name} is required, and {count} of {summary.rows} rows have none"
                 raise StoreError(msg)
-        return rows, known.num_rows, summary
+        return rows, known_count, summary
+
+    def _find_known(self, stage: str, table: str, keys: ibis.Table) -> ibis.Table | None:
+        """Return those of some keys that are in the table, each once; None: none is."""
+        key = KEYS[table]
+        self._client.command(f"CREATE TABLE `{stage}_ids` (`{key}` String) ENGINE = Memory")
+        for batch in keys.to_pyarrow_batches(chunk_size=BATCH_ROWS):
+            self._client.insert_arrow(f"{stage}_ids", pa.Table.from_batches([batch]))
+        query = f"SELECT DISTINCT `{key}` FROM {table} WHERE `{key}` IN (SELECT `{key}` FROM `{stage}_ids`)"  # noqa: S608
+        known = self._client.query_arrow(query)
+        if not known.num_rows:
+            return None
+        return keys.get_backend().create_table(f"{stage}_known", known, temp=True)
 
     def _send(self, stage: str, table: str, rows: ibis.Table, number: int) -> None:
         """Send rows into a table of their own."""

@@ -94,6 +94,10 @@ class DeltaStore:
         """Return the events of the newest version, without the files of days outside `start` and `end`."""
         return self._events.read(self._connect(), self._list_event_files(start, end))
 
+    def find_known(self, ids: ibis.Table) -> ibis.Table | None:
+        """Find the ids that the store has among some; see `Store.find_known`."""
+        return self._events.find_known(ids, self._events.list_files(self._events.load_table()))
+
     def append(self, rows: ibis.Table, load: Mapping[str, object], summary: RowSummary | None = None) -> AppendResult:
         """Add good rows in one commit; see `Store.append`."""
         with self._lock_for_writing(self._events) as writer:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError
@@ -183,7 +184,7 @@ class DeltaFiles:
         flags = [name for name in rows.columns if name not in self.schema]
         for _ in range(COMMIT_ATTEMPTS):
             table = self.load_table()
-            new_rows, known = self._exclude_known(con, rows, self.list_files(table))
+            new_rows, known = self._exclude_known(rows, self.list_files(table))
             new = self._summarize(new_rows, flags) if known or summary is None else summary
             if new.first is None or new.last is None:
                 if new.rows:
@@ -232,15 +233,22 @@ class DeltaFiles:
                 if path.relative_to(self.folder).as_posix() not in committed:
                     path.unlink(missing_ok=True)
 
-    def _exclude_known(self, con: Backend, rows: ibis.Table, files: list[DataFile]) -> tuple[ibis.Table, int]:
-        """Return the rows whose key is in none of the files, and how many others there are."""
+    def find_known(self, rows: ibis.Table, files: list[DataFile]) -> ibis.Table | None:
+        """Return the keys of rows that are in some of the files, each once; None: none is."""
         if not files:
-            return rows, 0
+            return None
+        con: Backend = rows.get_backend()
         stored_keys = self.read(con, files).select(self._key)
         matches = stored_keys.semi_join(rows, self._key).distinct()
-        known = con.create_table(_KNOWN_KEYS, matches, temp=True, overwrite=True)
-        count = int(known.count().to_pyarrow().as_py())
-        return (rows.anti_join(known, self._key), count) if count else (rows, 0)
+        known = con.create_table(f"{_KNOWN_KEYS}_{uuid4().hex}", matches, temp=True)
+        return known if known.limit(1).to_pyarrow().num_rows else None
+
+    def _exclude_known(self, rows: ibis.Table, files: list[DataFile]) -> tuple[ibis.Table, int]:
+        """Return the rows whose key is in none of the files, and how many others there are."""
+        known = self.find_known(rows, files)
+        if known is None:
+            return rows, 0
+        return rows.anti_join(known, self._key), int(known.count().to_pyarrow().as_py())
 
     def _cast(self, rows: ibis.Table) -> ibis.Table:
         """Return the table's columns, each in its own type."""

@@ -85,6 +85,11 @@ class PostgresStore:
         """Return the events as of now, the same to every question to this table. Filters prune its partitions."""
         return self._open_table(EVENTS)
 
+    def find_known(self, ids: ibis.Table) -> ibis.Table | None:
+        """Find the ids that the store has among some; see `Store.find_known`."""
+        with self._server.translate_errors(), self._server.connect() as connection:
+            return EVENTS.find_known(connection, ids, self.url)
+
     def append(self, rows: ibis.Table, load: Mapping[str, object], summary: RowSummary | None = None) -> AppendResult:
         """Add good rows in one transaction, with the load's record; see `Store.append`."""
         with self._lock_for_writing() as connection:

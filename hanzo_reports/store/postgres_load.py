@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -18,6 +19,7 @@ from hanzo_reports.store.postgres_server import SCHEMA_NAME
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import ibis.expr.types as ir
     import psycopg
     from ibis.backends.duckdb import Backend
 
@@ -84,30 +86,54 @@ class PostgresTable:
             new_rows = new_rows.order_by(self.time)  # BRIN needs rows of one time to be together on disk
         return _copy_rows(connection, con, new_rows.select(*self.schema), self.name), known, flagged
 
+    def find_known(self, connection: psycopg.Connection, keys: ibis.Table, url: str) -> ibis.Table | None:
+        """Return those of some keys that are in the table, each once; None: none is.
+
+        Args:
+            connection: in a transaction.
+            keys: one column, the key.
+            url: the database, for errors.
+        """
+        con: Backend = keys.get_backend()
+        stored = keys.mutate(_stored=_replace_nul(keys[self.key]))
+        _, count = self._match_keys(connection, con, stored.select(**{self.key: stored["_stored"]}))
+        if not count:
+            return None
+        known = self._fetch_known(connection, con, url)
+        return stored.semi_join(known, stored["_stored"] == known[self.key]).select(self.key).distinct()
+
     def _exclude_known(
         self, connection: psycopg.Connection, con: Backend, rows: ibis.Table, url: str
     ) -> tuple[ibis.Table, int, bool]:
         """Return the rows whose key is not in the table, how many others there are, and whether any row is new."""
+        offered, count = self._match_keys(connection, con, rows.select(self.key))
+        if count in {0, offered}:
+            return rows, count, count < offered
+        return rows.anti_join(self._fetch_known(connection, con, url), self.key), count, True
+
+    def _match_keys(self, connection: psycopg.Connection, con: Backend, keys: ibis.Table) -> tuple[int, int]:
+        """Send keys to the server; return their number, and the number of those that are in the table."""
         connection.execute(f"CREATE TEMP TABLE offered ({self.key} text) ON COMMIT DROP")
-        offered = _copy_rows(connection, con, rows.select(self.key), "offered")
+        offered = _copy_rows(connection, con, keys, "offered")
         connection.execute("ANALYZE offered")
         stored = f"SELECT {self.key} FROM {self.name}"  # noqa: S608  # our own names
         known = f"SELECT {self.key} FROM offered WHERE {self.key} IN ({stored})"  # noqa: S608
-        count = connection.execute(f"CREATE TEMP TABLE known ON COMMIT DROP AS {known}").rowcount
-        if count in {0, offered}:
-            return rows, count, count < offered
+        return offered, connection.execute(f"CREATE TEMP TABLE known ON COMMIT DROP AS {known}").rowcount
+
+    def _fetch_known(self, connection: psycopg.Connection, con: Backend, url: str) -> ibis.Table:
+        """Return the keys that `_match_keys` has matched, as a table on a DuckDB connection."""
         schema = ibis.schema({self.key: "string"})
         answer = read_batches(connection, "SELECT * FROM known", schema, BATCH_ROWS, url)
         con.con.register("answer", pa.RecordBatchReader.from_batches(schema.to_pyarrow(), answer))
-        con.con.execute(f"CREATE OR REPLACE TEMP TABLE {_KNOWN_KEYS} AS FROM answer")
+        table = f"{_KNOWN_KEYS}_{uuid4().hex}"
+        con.con.execute(f"CREATE TEMP TABLE {table} AS FROM answer")
         con.con.unregister("answer")
-        return rows.anti_join(con.table(_KNOWN_KEYS), self.key), count, True
+        return con.table(table)
 
     def _cast(self, rows: ibis.Table) -> ibis.Table:
         """Return the columns in the table's types, and the flags; U+FFFD replaces NUL, which Postgres refuses."""
-        nul, replacement = character(0), "\N{REPLACEMENT CHARACTER}"
         columns = {name: rows[name].cast(dtype.removeprefix("!")) for name, dtype in self.schema.items()}
-        texts = {name: value.replace(nul, replacement) for name, value in columns.items() if value.type().is_string()}
+        texts = {name: _replace_nul(value) for name, value in columns.items() if value.type().is_string()}
         return rows.mutate(**{**columns, **texts})
 
     def _list_months(self, rows: ibis.Table) -> list[tuple[int, int]]:
@@ -137,6 +163,11 @@ class PostgresTable:
         connection.execute(
             sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(parent, table, first, end)
         )
+
+
+def _replace_nul(text: ir.StringValue) -> ir.StringValue:
+    """Replace NUL, which Postgres refuses, with U+FFFD."""
+    return text.replace(character(0), "\N{REPLACEMENT CHARACTER}")
 
 
 def _count_flags(rows: ibis.Table, flags: list[str]) -> dict[str, int]:
