@@ -13,7 +13,6 @@ import ibis.expr.types as ir
 
 from hanzo_reports.ingest.constants import parse_constant
 from hanzo_reports.ingest.convert import INSTANT, convert
-from hanzo_reports.ingest.redaction import mask_secrets, show_control_characters
 from hanzo_reports.ingest.source import MAPPED_COLUMNS, REQUIRED_COLUMNS, VERSION_COLUMN
 
 if TYPE_CHECKING:
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 
 TYPES = {name: dt.dtype(dtype) for name, dtype in MAPPED_COLUMNS.items()} | {VERSION_COLUMN: INSTANT}
 LOWEST_STATUS, HIGHEST_STATUS = 100, 599
-MAX_VALUE_SHOWN = 40  # letters of a value that a reason shows
-_MAX_VALUE_SEARCHED = 200  # letters of it that are searched for secrets, so that none is cut in two
+MAX_VALUE_KEPT = 200  # letters of a value in a reason, until its secrets are masked: none must be cut in two
 _TOTAL = dt.Decimal(38, 9)
 
 
@@ -114,10 +112,10 @@ def _number_repeats(rows: ibis.Table, digest: ir.StringValue, cell: ir.Value) ->
 
 
 def _describe(name: str, value: ir.Value, fault: str) -> ir.StringValue:
-    """A reason: the column, the start of the value made safe to print in one line, and the fault."""
-    text = mask_secrets(value.cast("string").substr(0, _MAX_VALUE_SEARCHED)).substr(0, MAX_VALUE_SHOWN)
-    shown = show_control_characters(text).replace(";", ",")  # "; " stands between reasons
-    return ibis.literal(f"{name}: '") + shown + f"' {fault}"
+    """A reason: the column, the start of the value, and the fault; `redaction.clean_rejected` makes it safe to show."""
+    text = value.cast("string").substr(0, MAX_VALUE_KEPT)
+    quoted = text.replace(";", ",").replace("'", "\N{RIGHT SINGLE QUOTATION MARK}")  # they part reasons and values
+    return ibis.literal(f"{name}: '") + quoted + f"' {fault}"
 
 
 def _literal(scalar: Scalar | None, name: str) -> ir.Scalar:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import ibis
 
-from hanzo_reports.ingest.columns import TYPES
 from hanzo_reports.ingest.redaction import (
     KEY,
     MIN_SECRET_LENGTH,
@@ -16,12 +15,10 @@ from hanzo_reports.ingest.redaction import (
     looks_like_key,
     redact,
 )
-from hanzo_reports.ingest.source import MAPPED_COLUMNS
+from hanzo_reports.ingest.staging import name_rows
 from hanzo_reports.store.duckdb_session import sql_literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     import ibis.expr.types as ir
     from ibis.backends.duckdb import Backend
 
@@ -31,20 +28,19 @@ _HASH_DIGITS = 16
 _UNIQUE = ("event_id",)  # columns of which nearly every value is another
 
 
-def clean_texts(rows: ibis.Table, columns: Iterable[str]) -> ibis.Table:
+def clean_texts(rows: ibis.Table, texts: ibis.Table) -> ibis.Table:
     """Hide the secrets in the events' texts, and cut texts that are too long.
 
     The texts are searched once, each different one, so that rows without secrets cost nothing afterwards.
 
     Args:
-        rows: mapped rows, under a name.
-        columns: those that the source maps.
+        rows: mapped rows.
+        texts: the text columns that the source maps, of the same rows.
 
     Returns:
         The rows, and `shortened`: whether one of a row's texts was cut.
     """
-    texts = [name for name in MAPPED_COLUMNS if name in columns and TYPES[name].is_string()]
-    secret, long = _search(rows, texts)
+    secret, long = _search(texts)
     values = {name: _hide(rows[name], name) for name in secret}
     too_long = [(values.get(name, rows[name])).length() > MAX_TEXT_LENGTH for name in long]
     values |= {name: shorten(values.get(name, rows[name])) for name in long}
@@ -66,10 +62,11 @@ def _hide(text: ir.StringValue, name: str) -> ir.StringValue:
     return ibis.ifelse(has_secret(text), hash_secret(text), text) if name == "event_id" else redact(text)
 
 
-def _search(rows: ibis.Table, columns: Sequence[str]) -> tuple[list[str], list[str]]:
+def _search(texts: ibis.Table) -> tuple[list[str], list[str]]:
     """The columns in which some text may hold a secret, and those in which some text is too long."""
-    con: Backend = rows.get_backend()
-    queries = [_search_query(rows.get_name(), name) for name in columns]
+    con: Backend = texts.get_backend()
+    view = name_rows(texts).get_name()
+    queries = [_search_query(view, name) for name in texts.columns]
     answers = con.con.execute(" UNION ALL ".join(queries)).fetchall() if queries else []
     return [name for name, secret, _ in answers if secret], [name for name, _, long in answers if long]
 

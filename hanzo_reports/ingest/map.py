@@ -13,7 +13,7 @@ from hanzo_reports.ingest.cells import extract_cells, join_texts, meets_filter
 from hanzo_reports.ingest.columns import TYPES, Check, is_required_text, map_column, range_checks
 from hanzo_reports.ingest.csv_header import hash_header
 from hanzo_reports.ingest.event_texts import clean_texts
-from hanzo_reports.ingest.redaction import MASK, is_secret_name, mask_key, mask_secrets
+from hanzo_reports.ingest.redaction import MASK, is_secret_name, mask_key
 from hanzo_reports.ingest.source import MAPPED_COLUMNS, VERSION_COLUMN
 from hanzo_reports.ingest.staging import name_rows, stage_rows
 
@@ -47,19 +47,23 @@ def map_rows(raw_tables: Sequence[RawTable], plan: LoadPlan, folder: Path) -> ib
 
     Returns:
         One row per request: the event's columns but ingested_at, then `_reason` (NULL: a good row; else reasons joined
-        by "; "), `_raw` (a bad row's text, secrets masked; NULL for good rows), `_file`, `_row` (from 1), `_header` (of
-        CSV, a hash of the file's first line; else NULL), `shortened` (whether a text was cut), and, where the source
-        ranks rows with one id, `_version`.
+        by "; "), `_raw` (a bad row's text; NULL for good rows; `redaction.clean_rejected` has still to mask both),
+        `_file`, `_row` (from 1), `_header` (of CSV, a hash of the file's first line; else NULL), `shortened` (whether a
+        text was cut), and, where the source ranks rows with one id, `_version`.
 
     Raises:
         ColumnError: a column of a Parquet file has a type that cannot be what it is mapped to.
     """
-    rows = functools.reduce(ibis.union, [_map_table(raw, plan.source) for raw in raw_tables])
-    rows = name_rows(rows) if plan.cheap_to_reread else stage_rows(rows, folder / "mapped.parquet")
-    return name_rows(clean_texts(rows, plan.source.columns))
+    tables, texts = zip(*(_map_table(raw, plan.source) for raw in raw_tables), strict=True)
+    rows = functools.reduce(ibis.union, tables)
+    if plan.cheap_to_reread:
+        return clean_texts(name_rows(rows), functools.reduce(ibis.union, texts))
+    rows = stage_rows(rows, folder / "mapped.parquet")
+    return clean_texts(rows, rows.select(*(name for name in plan.source.columns if TYPES[name].is_string())))
 
 
-def _map_table(raw: RawTable, source: Source) -> ibis.Table:
+def _map_table(raw: RawTable, source: Source) -> tuple[ibis.Table, ibis.Table]:
+    """The rows of a layout as events, and their texts alone, which are fast to search."""
     table = raw.table
     for row_filter in source.only:
         table = table.filter(table["_fault"].notnull() | meets_filter(table, row_filter))
@@ -95,7 +99,8 @@ def _map_table(raw: RawTable, source: Source) -> ibis.Table:
     keys = [
         cell.cast("string") for number in range(len(rules.get("api_key", ()))) for cell in cells_of("api_key", number)
     ]
-    return _add_reasons(events, checks, keys, source, raw)
+    texts = rows.select(**{name: columns[name].value for name in source.columns if TYPES[name].is_string()})
+    return _add_reasons(events, checks, keys, source, raw), texts
 
 
 def _add_reasons(
@@ -109,7 +114,7 @@ def _add_reasons(
         (fails, reasons.re_replace("; $", "")),
         else_=ibis.null("string"),
     )
-    text = mask_secrets(events["_raw"].coalesce(_row_text(events["_whole"], raw)))
+    text = events["_raw"].coalesce(_row_text(events["_whole"], raw))
     text = mask_key(text, ibis.coalesce(*keys)) if keys else text
     values = {name: events[name] for name in MAPPED_COLUMNS}
     if source.rules.failed_latency_zero_is_null:

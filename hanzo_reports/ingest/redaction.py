@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MASK = "[secret]"
 MIN_SECRET_LENGTH = 8  # of a whole text that is searched, name and value: "pwd=abcd"
 MIN_KEY_LENGTH = 11  # of an API key: an issuer's prefix and a body
+MAX_VALUE_SHOWN = 40  # letters of a value that a reason shows
 MIN_NAMED_KEY_LENGTH = 8  # of a value named api_key; shorter ones are ids
 
 _RUN = "|".join(f"[A-Za-z]{{{n}}}[0-9][A-Za-z0-9]{{{5 - n},}}" for n in range(6)) + "|[A-Za-z]{6,}[0-9][A-Za-z0-9]*"
@@ -71,8 +72,8 @@ _LONG_RUN = r"[A-Za-z0-9+/]{20,}"
 _ISSUED_KEY = r"\b(?:sk|rk|gsk|hf|ghp|gho|r8|fw|xai|pplx|glpat|nvapi|xox[abp])[-_][A-Za-z0-9_\-./+=]{8,}"
 KEY = rf"{_LONG_RUN}|{_ISSUED_KEY}|{_ISSUED}"  # every text that may be an API key, and some more
 _SECRET_NAME = re.compile(rf"(?i)(?:{_NAME}|{_TOKEN})$")
-_COMPILED = [(re.compile(pattern), replacement) for pattern, replacement in _PATTERNS]
 _INVISIBLE = r"[\x00-\x1f\x7f-\x9f\x{061c}\x{200b}-\x{200f}\x{2028}-\x{202e}\x{2060}-\x{2069}\x{feff}]"  # as RE2 has it
+_LONG_VALUE = f"'([^']{{{MAX_VALUE_SHOWN}}})[^']*'"
 _BREAKS = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -89,8 +90,8 @@ def mask_secrets_in(text: str) -> str:
     >>> mask_secrets_in('GET /v1?api_key=abc&n=1 {"total_tokens": 12, "password": "hunter2"}')
     'GET /v1?api_key=[secret]&n=1 {"total_tokens": 12, "password": "[secret]"}'
     """
-    for pattern, replacement in _COMPILED:
-        text = pattern.sub(replacement, text)
+    for pattern, replacement in _PATTERNS:
+        text = re.sub(pattern, replacement, text)
     return text
 
 
@@ -133,6 +134,18 @@ def is_secret_name(name: str) -> bool:
     [True, True, False, False]
     """
     return _SECRET_NAME.search(name) is not None
+
+
+def clean_rejected(rows: ibis.Table) -> ibis.Table:
+    """Mask the secrets in the texts of rejected rows and in their reasons, and bring reasons into a form to show.
+
+    Args:
+        rows: with `_reason` and `_raw`.
+    """
+    reason, raw = (
+        ibis.ifelse(has_secret(rows[name]), mask_secrets(rows[name]), rows[name]) for name in ("_reason", "_raw")
+    )
+    return rows.mutate(_reason=show_control_characters(reason).re_replace(_LONG_VALUE, r"'\1'"), _raw=raw)
 
 
 def show_control_characters(text: ir.StringValue) -> ir.StringValue:

@@ -11,6 +11,7 @@ from hanzo_reports.errors import UnreadableError
 from hanzo_reports.events import SCHEMA
 from hanzo_reports.ingest.expectations import REJECTED_COLUMNS, check_expectations, failing_rows
 from hanzo_reports.ingest.price import FLAGS
+from hanzo_reports.ingest.redaction import clean_rejected
 from hanzo_reports.ingest.repeats import drop_repeats
 from hanzo_reports.ingest.staging import stage_rows
 from hanzo_reports.store.base import RowSummary, summary_aggregates
@@ -84,7 +85,9 @@ def validate_rows(store: Store, rows: ibis.Table, plan: LoadPlan, folder: Path) 
         raise UnreadableError(msg)
     if plan.cheap_to_reread and (counts.rejected or counts.has_repeats):
         rows = stage_rows(rows, folder / "priced.parquet")
-    rejected = rows.filter(rows["_reason"].notnull())
+    rejected = rows.filter(rows["_reason"].notnull()).select(*REJECTED_COLUMNS)
+    if counts.rejected:
+        rejected = stage_rows(clean_rejected(rejected), folder / "rejected.parquet")
     good = rows.filter(rows["_reason"].isnull()) if counts.rejected else rows
     copies = good if counts.has_repeats else None
     row_count = counts.good.rows
@@ -100,7 +103,7 @@ def validate_rows(store: Store, rows: ibis.Table, plan: LoadPlan, folder: Path) 
             passed = _select_passed(good, guarded, plan, repeated=bool(failing) and copies is not None)
         if verdict and failing:
             row_count = count(passed) if copies is not None else row_count - failing
-            rejected = rejected.select(*REJECTED_COLUMNS).union(failing_rows(verdict, plan))
+            rejected = rejected.union(failing_rows(verdict, plan))
             rejected_count += failing
     dropped = counts.has_repeats or rejected_count > counts.rejected
     return ValidatedRows(

@@ -14,6 +14,8 @@ from hanzo_reports.pricing.price_list import price_events
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+_ROUNDING = 1e-9  # of quotients near 1; far more than floats need
+
 
 def compare_with_list(events: ir.Table) -> ir.Table:
     """Add the columns of `add_list_difference` to stored events; their own cost stays as it is.
@@ -45,9 +47,11 @@ def add_list_difference(priced: ir.Table) -> ir.Table:
     stated = ~is_computed(priced)
     ratio = cost.cast("float64") / list_cost.cast("float64").nullif(0)
     # A float may miss the edge of the tolerance by its last digit; there the decimals decide, as they do in the metric.
-    edge = price_deviation(priced) == list_cost.abs().cast(AMOUNT)
-    above, below = float(1 + PRICE_TOLERANCE), float(1 - PRICE_TOLERANCE)
-    ratio = ibis.ifelse(edge & (list_cost != 0), ibis.ifelse(cost > list_cost, above, below), ratio)
+    tolerance = float(PRICE_TOLERANCE)
+    at_edge = ((ratio - 1).abs() - tolerance).abs() < _ROUNDING
+    edge = ibis.ifelse(cost > list_cost, 1 + tolerance, 1 - tolerance)
+    exact = ibis.ifelse(price_deviation(priced) == list_cost.abs().cast(AMOUNT), edge, ratio)
+    ratio = ibis.ifelse(at_edge, exact, ratio)
     return priced.mutate(
         cost_difference=ibis.ifelse(stated, cost - list_cost, ibis.null("decimal(18, 9)")),
         cost_to_list=ibis.ifelse(stated, ratio, ibis.null("float64")),
