@@ -113,7 +113,7 @@ def _drop_nulls(value: ir.Value, null: Sequence[str] = ()) -> ir.Value:
 
 
 def _shape(value: ir.Value, rule: ColumnRule) -> ir.Value:
-    """A value with its part taken and its replacements made."""
+    """The part of a value that the rule takes, with its replacements."""
     value = _drop_nulls(value, rule.null) if rule.null else value
     if rule.part:
         text = value.cast("string")

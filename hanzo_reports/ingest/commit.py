@@ -40,7 +40,7 @@ class LoadResult:
         version: the store's version after the load.
         reasons: how often each reason for quarantine was given; a row may have several.
         skipped: what the folders hold that was not read, and why, a line each.
-        verdict: what the guard says; None: it was not asked.
+        verdict: what the guard says; None: it had no suite, or no new row, to check.
         failed_rows: of rows that came out of the quarantine, the numbers of those that stay there.
     """
 

@@ -60,7 +60,7 @@ class GuardResult:
 
     Args:
         verdict: on the rows that are new; None: no row is.
-        known: the ids of rows that the store has, which the verdict is not about; None: no row was found to be known.
+        known: the ids of rows that the store has, which the verdict is not about; None: no known row.
     """
 
     verdict: Verdict | None
@@ -139,7 +139,7 @@ def _run_guard(rows: ibis.Table, row_count: int, plan: LoadPlan, copies: ibis.Ta
 
 def _check_copies(first: Verdict, rows: ibis.Table, copies: ibis.Table, plan: LoadPlan) -> Verdict:
     """The verdict with all copies of the rows that fail; whether ids are unique, the first verdict says."""
-    ids = first.quarantine.select("event_id").distinct()  # type: ignore[union-attr]  # it was just made
+    ids = first.quarantine.select("event_id").distinct()  # type: ignore[union-attr]  # this verdict has one
     failing = copies.semi_join(ids, "event_id")
     count = failing.count().to_pyarrow().as_py()
     if count == first.quarantined:

@@ -1,4 +1,4 @@
-"""The rows of a load, told apart: those to add, each id once, and those for the quarantine, with their reasons."""
+"""Validates the rows of a load: separates those to add, each id once, from those for the quarantine."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RowCounts:
 
 @dataclass(frozen=True)
 class ValidatedRows:
-    """The rows of a load, told apart; read == len(passed) + repeated + quarantined.
+    """The rows of a load, separated; read == len(passed) + repeated + quarantined.
 
     Args:
         passed: the rows to add, each id once.
@@ -54,7 +54,7 @@ class ValidatedRows:
         quarantined: how many are rejected.
         repeated: how many are dropped because another row of the load has their id.
         summary: of the rows to add; None: it is not known without another look.
-        verdict: what the guard says; None: it was not asked.
+        verdict: what the guard says; None: it had no suite, or no new row, to check.
     """
 
     passed: ibis.Table
@@ -67,7 +67,7 @@ class ValidatedRows:
 
 
 def validate_rows(store: Store, rows: ibis.Table, plan: LoadPlan, folder: Path) -> ValidatedRows:
-    """Tell the rows of a load apart: by their reasons, by their ids, and by the guard.
+    """Separate the rows of a load: by their reasons, by their ids, and by the guard.
 
     Args:
         store: where they are to go; it keeps the guard's verdict.

@@ -66,7 +66,7 @@ class Card:
     def as_row(self) -> dict[str, str | int | None]:
         """The card as a row of the table that events are joined to.
 
-        Each amount is there twice: `input` in whole picodollars, rounded down, and `input_atto`, the attodollars above
+        Each amount has two columns: `input` in whole picodollars, rounded down, and `input_atto`, the attodollars above
         those.
         """
         row = asdict(self)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import ibis
 
+from hanzo_reports.metrics.catalog import is_unpriced
 from hanzo_reports.metrics.dialect import earliest, epoch_seconds, instant
 from hanzo_reports.metrics.metric import Metric
 from hanzo_reports.metrics.query import aggregate_groups, filter_events
@@ -49,7 +50,7 @@ def _metric(name: str, expression: object, *, additive: bool = True) -> Metric:
 _METRICS = [
     _metric("requests", lambda t: t.count()),
     _metric("with_tokens", lambda t: _count(_tokens(t) > 0)),
-    _metric("unpriced", lambda t: _count((_tokens(t) > 0) & t.cost.isnull())),
+    _metric("unpriced", lambda t: _count(is_unpriced(t))),
     _metric("free_answers", lambda t: _count((t.output_tokens > 0) & (t.cost == 0))),
     _metric("duplicates", lambda t: t.event_id.count() - t.event_id.nunique()),
     _metric("same_calls", _same_call),

@@ -8,9 +8,9 @@ from hanzo_reports import store
 from hanzo_reports.ingest.load import ingest
 
 url, path, now = sys.argv[1:]
-held = store.open(url)
-held.events().count().to_pyarrow()
+lake = store.open(url)
+lake.events().count().to_pyarrow()
 sys.stdout.write("ready\n")
 sys.stdout.flush()
 sys.stdin.readline()
-ingest(held, "events", [Path(path)], now=datetime.fromisoformat(now))
+ingest(lake, "events", [Path(path)], now=datetime.fromisoformat(now))

@@ -1,4 +1,4 @@
-"""Files as they come: several forms of JSON, lines that are none, fields too many, texts that are not UTF-8."""
+"""Files as they come: several forms of JSON, broken lines, surplus fields, texts that are not UTF-8."""
 
 import gzip
 import json
@@ -28,8 +28,8 @@ def load(lake, *paths, **options):
 
 
 def quarantined(lake):
-    found = lake.quarantine().order_by("file", "row").select("row", "reason", "raw").to_pyarrow().to_pylist()
-    return [tuple(row.values()) for row in found]
+    rows = lake.quarantine().order_by("file", "row").select("row", "reason", "raw").to_pyarrow().to_pylist()
+    return [tuple(row.values()) for row in rows]
 
 
 def users(lake):
@@ -53,7 +53,7 @@ def test_forms_of_json(lake, tmp_path, form, packed):
     assert load(lake, path).accepted == 3
 
 
-def test_rows_that_are_no_csv_are_kept_and_none_is_shifted(lake, tmp_path):
+def test_rows_that_are_not_csv_are_quarantined_and_no_row_is_shifted(lake, tmp_path):
     (tmp_path / "log.csv").write_text(
         f'{HEADER}a,{PLACE},gpt-4o,ann\nb,{PLACE},gpt,4o,ann\nc,{PLACE}\nd,{PLACE},gpt-4o,"s"x\n'
         f'e,{PLACE},gpt-4o,"two\nlines"\nf,{PLACE},gpt-4o,5" disk\ng,{PLACE},"{{""k"":""v,w""}}",eve\n'
@@ -93,7 +93,7 @@ def test_a_folder_of_several_layouts_with_a_fault_in_one(lake, tmp_path):
 
 
 @pytest.mark.parametrize("suite", ["events", ""])
-def test_a_damaged_page_of_a_parquet_file_is_told_and_changes_nothing(lake, tmp_path, suite):
+def test_a_damaged_page_of_a_parquet_file_is_named_and_changes_nothing(lake, tmp_path, suite):
     path, con = tmp_path / "log.parquet", duckdb.connect()
     rows = "SELECT 'r' || i AS event_id, now() - INTERVAL 1 YEAR AS timestamp, 'gw' AS service, 'p' AS project, "
     con.execute(
@@ -108,14 +108,14 @@ def test_a_damaged_page_of_a_parquet_file_is_told_and_changes_nothing(lake, tmp_
     assert lake.events().count().to_pyarrow().as_py() == 0
 
 
-def test_a_header_that_is_none(lake, tmp_path):
+def test_a_first_line_that_is_not_a_header(lake, tmp_path):
     (tmp_path / "log.csv").write_text("a" * 140_000 + ",b\n1,2\n")
     with pytest.raises(UnreadableError, match="first line is not a CSV header"):
         load(lake, tmp_path / "log.csv")
 
 
 @pytest.mark.parametrize(
-    ("column", "text", "said"),
+    ("column", "text", "message"),
     [
         ("status", "1000000", "not a whole number below 32,768"),
         ("input_tokens", "1.5", "not a whole number"),
@@ -127,22 +127,22 @@ def test_a_header_that_is_none(lake, tmp_path):
         ("timestamp", "yesterday", "not an instant like 2025-06-01T12:00:00Z"),
     ],
 )
-def test_a_constant_that_does_not_fit_is_refused(tmp_path, column, text, said):
-    with pytest.raises(MappingError, match=f"--set {column}={text}: .*{said}"):
+def test_a_constant_that_does_not_fit_is_refused(tmp_path, column, text, message):
+    with pytest.raises(MappingError, match=f"--set {column}={text}: .*{message}"):
         load_source("events", None, {column: text})
     described = "".join(
         f'{name} = {{ value = "{text}" }}\n' if name == column else f'{name} = {{ from = "x" }}\n'
         for name in dict.fromkeys(("event_id", "timestamp", "service", "project", "status", column))
     )
     (tmp_path / "own.toml").write_text(f"[columns]\n{described}")
-    with pytest.raises(MappingError, match=rf"own\.toml: .*{column}: .*{said}"):
+    with pytest.raises(MappingError, match=rf"own\.toml: .*{column}: .*{message}"):
         load_source("own", tmp_path / "own.toml", {})
 
 
-@pytest.mark.parametrize(("pattern", "said"), [("(?P<a", "not a regular expression"), ("a+", "no named groups")])
-def test_a_pattern_that_is_none_is_refused(tmp_path, pattern, said):
+@pytest.mark.parametrize(("pattern", "message"), [("(?P<a", "not a regular expression"), ("a+", "no named groups")])
+def test_an_unusable_pattern_is_refused(tmp_path, pattern, message):
     (tmp_path / "own.toml").write_text(f"formats = ['log']\npattern = '{pattern}'\n[columns]\n")
-    with pytest.raises(MappingError, match=said):
+    with pytest.raises(MappingError, match=message):
         load_source("own", tmp_path / "own.toml", {})
 
 

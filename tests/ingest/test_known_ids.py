@@ -79,8 +79,8 @@ def test_a_quarantined_row_whose_event_was_loaded_meanwhile_leaves_as_a_duplicat
     path = write({"event_id": "a", "timestamp": (now + timedelta(days=2)).isoformat()})
     assert counts(ingest(any_store, "events", [path], now=now)) == (1, 0, 0, 1)
     assert counts(ingest(any_store, "events", [path], now=now, suite="")) == (1, 1, 0, 0)
-    done = release(any_store, now=now)
-    assert (done.released, done.accepted, done.duplicates) == (1, 0, 1)
+    outcome = release(any_store, now=now)
+    assert (outcome.released, outcome.accepted, outcome.duplicates) == (1, 0, 1)
     assert any_store.quarantine().count().to_pyarrow().as_py() == 0
 
 

@@ -58,9 +58,9 @@ def test_a_clean_file(lake, log, form):
         ("b", "ü", None, None, NOW, None),
     ]
     assert lake.quarantine().count().to_pyarrow().as_py() == 0
-    (said,) = lake.loads()
-    assert (said["load_id"], said["source"], said["read"], said["accepted"]) == (loaded.load_id, "events", 2, 2)
-    assert said["at"] == "2025-07-01T12:00:00Z"
+    (record,) = lake.loads()
+    assert (record["load_id"], record["source"], record["read"], record["accepted"]) == (loaded.load_id, "events", 2, 2)
+    assert record["at"] == "2025-07-01T12:00:00Z"
 
 
 @FORMS
@@ -103,14 +103,14 @@ def test_bad_rows_are_kept_with_reason_and_text(lake, log, form):
     loaded = load(lake, path)
     assert (loaded.read, loaded.accepted, loaded.quarantined) == (3, 1, 2)
     assert sum(loaded.reasons.values()) == 3
-    kept = lake.quarantine().order_by("row").to_pyarrow().to_pylist()
-    assert [(row["source"], row["load_id"], row["quarantined_at"]) for row in kept] == [
+    rejected = lake.quarantine().order_by("row").to_pyarrow().to_pylist()
+    assert [(row["source"], row["load_id"], row["quarantined_at"]) for row in rejected] == [
         ("events", loaded.load_id, NOW)
     ] * 2
-    assert "nobody" in kept[0]["raw"]
-    assert "event_id" in kept[0]["reason"]
-    assert all(row["file"].endswith(f"log.{form}") for row in kept)
-    assert kept[0]["row"] + 1 == kept[1]["row"]
+    assert "nobody" in rejected[0]["raw"]
+    assert "event_id" in rejected[0]["reason"]
+    assert all(row["file"].endswith(f"log.{form}") for row in rejected)
+    assert rejected[0]["row"] + 1 == rejected[1]["row"]
 
 
 def test_one_line_that_cannot_be_read_does_not_keep_the_others_out(lake, log, tmp_path):
@@ -170,10 +170,10 @@ def test_counts_of_money_are_over_accepted_rows(lake, log, form):
 
 @FORMS
 def test_progress_rises_from_nothing_to_all(lake, log, form):
-    seen = []
-    load(lake, log(f"log.{form}", {"event_id": "a"}, {"event_id": "b", "status": 99}), progress=seen.append)
-    assert seen == sorted(set(seen))
-    assert 0 < seen[0] <= seen[-1] == 1
+    shares = []
+    load(lake, log(f"log.{form}", {"event_id": "a"}, {"event_id": "b", "status": 99}), progress=shares.append)
+    assert shares == sorted(set(shares))
+    assert 0 < shares[0] <= shares[-1] == 1
 
 
 def test_constants_and_a_mapping_of_ones_own(lake, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tomllib
 from collections import Counter
@@ -145,7 +146,7 @@ def test_a_mapping_is_read_or_refused_and_its_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "message"),
     [
         ("'id'", 'event_id: write it as a table like { from = "path" }, not as a text'),
         ("{ from = 'x', map = {} }", "event_id.map: "),
@@ -157,10 +158,27 @@ def test_a_mapping_is_read_or_refused_and_its_file_is_named(tmp_path):
         ("{ from = 'x', scale = 0.12345678901 }", "event_id.scale: 0.12345678901 has 11 digits"),
     ],
 )
-def test_a_mistake_of_a_mapping_names_its_key_and_what_to_write(tmp_path, rule, said):
+def test_a_mistake_of_a_mapping_names_its_key_and_what_to_write(tmp_path, rule, message):
     path = tmp_path / "own.toml"
     path.write_text(mapping_file.SOURCES_FOLDER.joinpath("events.toml").read_text().replace(
         'event_id = { from = "event_id" }', f"event_id = {rule}"))  # fmt: skip
     with pytest.raises(ReportsError) as caught:
         mapping_file.load_source("own", path, {})
-    assert f"{path}: columns.{said}" in str(caught.value)
+    assert f"{path}: columns.{message}" in str(caught.value)
+
+
+def test_what_a_load_shortens_and_skips_is_printed(logs, tmp_path, monkeypatch, capsys):
+    (logs / "c.csv").write_text(HEADER + f"c,2026-03-30T10:00:00Z,{'g' * 2_000},p,200\n")
+    (logs / "link.csv").symlink_to(tmp_path / "own.toml")
+    arguments = ["--store", tmp_path / "store", "ingest", "events", logs, "--format", "json"]
+    monkeypatch.setattr(sys, "argv", ["hanzo-reports", *map(str, arguments)])
+    from hanzo_reports.cli import main  # noqa: PLC0415  # as above
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    assert not ended.value.code, printed.err
+    (counts,) = json.loads(printed.out)
+    assert (counts["read"], counts["accepted"], counts["shortened"]) == (3, 3, 1)
+    assert f"{logs / 'link.csv'}: skipped; it is a link out of the folder" in printed.err
+    assert "shortened: 1 rows had a text of more than 1,000 characters, which was cut" in printed.err

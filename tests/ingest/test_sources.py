@@ -76,8 +76,8 @@ def loaded(tmp_path):
         path = tmp_path / f"log.{suffix}"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         workspace = hr.open(str(tmp_path / "lake"), now=NOW, create=True)
-        done = workspace.ingest(source, [path], **options)
-        assert done.quarantined == 0, done.reasons
+        result = workspace.ingest(source, [path], **options)
+        assert result.quarantined == 0, result.reasons
         return workspace.events.order_by("event_id").select(*columns).to_pyarrow().to_pylist()
 
     return run
@@ -134,8 +134,8 @@ def test_helicone_adds_cached_tokens_and_scales_the_cost(loaded):
 def test_burstgpt_counts_from_a_day_that_can_be_set(tmp_path):
     workspace = hr.open(str(tmp_path / "lake"), now=NOW, create=True)
     file = Path(__file__).parents[1] / "data/BurstGPT_1_first54.csv"
-    done = workspace.ingest("burstgpt", [file], constants={"base": "2023-03-01T00:00:00Z"})
-    assert (done.read, done.accepted) == (54, 54)
+    result = workspace.ingest("burstgpt", [file], constants={"base": "2023-03-01T00:00:00Z"})
+    assert (result.read, result.accepted) == (54, 54)
     assert workspace.window("all").start == datetime(2023, 3, 1, 0, 0, 5, tzinfo=UTC)
 
 
@@ -156,7 +156,7 @@ def test_the_mapping_of_the_docs_does_what_they_say(loaded, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ("fromm = 'id'", "did you mean 'from'?"),
         ("from = 'id', value = 'x'", "exactly one of"),
@@ -165,11 +165,11 @@ def test_the_mapping_of_the_docs_does_what_they_say(loaded, tmp_path):
         ("from = 'a..b'", "is not a path"),
     ],
 )
-def test_a_mistake_in_a_mapping_is_named(tmp_path, change, said):
+def test_a_mistake_in_a_mapping_is_named(tmp_path, change, message):
     path = tmp_path / "mine.toml"
     text = (SOURCES_FOLDER / "azure_llm.toml").read_text()
     path.write_text(re.sub(r"^event_id = .*$", f"event_id = {{ {change} }}", text, flags=re.MULTILINE))
-    with pytest.raises(MappingError, match=re.escape(said)) as caught:
+    with pytest.raises(MappingError, match=re.escape(message)) as caught:
         load_source("mine", path, {})
     assert str(path) in str(caught.value)
     assert "event_id" in str(caught.value)
@@ -197,9 +197,9 @@ def test_a_key_that_is_a_secret_is_hashed_and_masked(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     workspace = hr.open(str(tmp_path / "lake"), now=NOW, create=True)
-    done = workspace.ingest("litellm", [path])
-    assert (done.accepted, done.quarantined) == (1, 1)
-    kept = json.dumps(workspace.events.select("api_key").to_pyarrow().to_pylist())
-    kept += json.dumps(workspace.store.quarantine().drop("quarantined_at").to_pyarrow().to_pylist())
-    assert secret not in kept
-    assert "never" in kept
+    result = workspace.ingest("litellm", [path])
+    assert (result.accepted, result.quarantined) == (1, 1)
+    stored = json.dumps(workspace.events.select("api_key").to_pyarrow().to_pylist())
+    stored += json.dumps(workspace.store.quarantine().drop("quarantined_at").to_pyarrow().to_pylist())
+    assert secret not in stored
+    assert "never" in stored
