@@ -1,4 +1,4 @@
-"""A workspace: a store with all that can be done to it, from a script, a notebook or the command line."""
+"""A workspace: a store and everything you can do with it, from a script, a notebook or the command line."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SAMPLE = "sample"  # the source that synthetic events are loaded as
 
 @dataclass(frozen=True, repr=False)
 class Workspace(Questions):
-    """A store with all that can be done to it; arguments as `Questions`."""
+    """A store and everything you can do with it; arguments as `Questions`."""
 
     def sample(self, days: int = 61, per_day: int = 20_000) -> LoadResult:
         """Loads the events of a synthetic platform up to `now`; pages with such events say that they are synthetic.
@@ -70,7 +70,7 @@ class Workspace(Questions):
             source: a source that the package knows, or any name with `mapping_file`.
             paths: files and folders.
             mapping_file: a mapping of your own, as TOML.
-            constants: columns that have one value in all rows.
+            constants: columns with a constant value.
             progress: called with the share that is done, 0 to 1.
             suite: the expectations that rows must meet; empty: none.
         """
@@ -100,10 +100,10 @@ class Workspace(Questions):
         Args:
             load: only rows of this load; its id, or the start of it.
             source: only rows of this source.
-            reason: only rows with this text in their reason.
+            reason: only rows whose reason contains this text.
             ids: only these rows; their ids, or the starts of them.
             mapping_file: the mapping of a source of your own, as it is now; needs `source`.
-            constants: columns that have one value in all rows.
+            constants: columns with a constant value.
             suite: the expectations that rows must meet; empty: those that each row failed.
             accept: checks in spite of which rows are released, if a row fails no others.
             because: why, for the record; needed with `accept`.
@@ -191,7 +191,7 @@ class Workspace(Questions):
         return load_bills(self.store, [Path(path) for path in paths], now=self.now, model_column=model_column)
 
     def reconciliation(self, range: str | Window = "") -> ibis.Table:
-        """Computed beside billed cost, one row per UTC day, provider and model; without a range: every billed day."""
+        """Computed and billed cost, one row per UTC day, provider and model; without a range: every billed day."""
         from hanzo_reports.billing.reconciliation import reconciliation
         from hanzo_reports.pricing.price_cards import list_name
 
@@ -205,7 +205,7 @@ class Workspace(Questions):
         return Window(*days, now=self.now, name="billed") if days else self.window(range or "mtd")
 
     def condition(self) -> dict[str, Any]:
-        """What the store holds and how recent it is: counts, instants as ISO 8601, ages in seconds; None: unknown."""
+        """The contents and age of the store: counts, instants as ISO 8601, ages in seconds; None: unknown."""
         events, loads = self.events, self.store.loads()
         (counts,) = usage.usage(events, self.window("all"), ("requests", "unpriced_requests")).to_pyarrow().to_pylist()
         first, last = first_and_last(events)

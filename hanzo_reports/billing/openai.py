@@ -24,18 +24,18 @@ OPENAI = "openai"
 
 @dataclass
 class Pages:
-    """The pages of a bill: which file holds which buckets, and which pages say that more follow.
+    """The pages of a bill: the file of each bucket, and the pages with `has_more`.
 
     Args:
         files: the file of each bucket.
-        cut_off: of each page with `has_more`, the kind, the end and the file.
+        cut_off: (kind, end, file) of each page with `has_more`.
     """
 
     files: dict[Period, str] = field(default_factory=dict)
     cut_off: list[tuple[str, str, str]] = field(default_factory=list)
 
     def add(self, path: Path, buckets: set[Period], cut_off: set[str]) -> None:
-        """Adds a file with its buckets, and the ends of its pages that say that more follow.
+        """Adds a file with its buckets, and the end of each page with `has_more`.
 
         Raises:
             UnreadableError: another file holds one of the buckets.
@@ -43,7 +43,8 @@ class Pages:
         for bucket in sorted(buckets):
             other = self.files.setdefault(bucket, str(path))
             if other != str(path):
-                msg = f"{path}: {other} also bills {bucket[2]} to {bucket[3]}; give one of them, or each by itself"
+                period = f"{bucket[2]} to {bucket[3]}"
+                msg = f"{path}: {other} also bills {period}; load one of them, or load them separately"
                 raise UnreadableError(msg)
         self.cut_off += [(kind, end, str(path)) for kind in {bucket[0] for bucket in buckets} for end in cut_off]
 
@@ -55,7 +56,7 @@ class Pages:
         """
         for kind, end, path in self.cut_off:
             if not any(bucket[0] == kind and bucket[2] >= end for bucket in self.files):
-                msg = f"{path}: the bill is cut off at {end}: has_more is true; give the following pages along with it"
+                msg = f"{path}: the bill ends at {end}, but has_more is true; load the following pages with it"
                 raise UnreadableError(msg)
 
 
@@ -72,21 +73,21 @@ def read_openai(path: Path, pages: Pages) -> tuple[list[dict[str, Any]], set[Per
     lines: list[dict[str, Any]] = []
     times: set[tuple[str, str]] = set()
     cut_off: set[str] = set()
-    for bucket, more_follow in _buckets(path):
+    for bucket, has_more in _read_buckets(path):
         try:
             start, end = (datetime.fromtimestamp(bucket[side], UTC) for side in ("start_time", "end_time"))
-            lines += [_line(result, start, end) for result in bucket["results"]]
+            lines += [_build_line(result, start, end) for result in bucket["results"]]
         except (LookupError, TypeError, ValueError, AttributeError, InvalidOperation, OverflowError, OSError) as error:
-            msg = f"{path}: a bucket is not as OpenAI's usage API writes it: {type(error).__name__} {error}"
+            msg = f"{path}: a bucket does not have the format of OpenAI's usage API: {type(error).__name__} {error}"
             raise UnreadableError(msg) from None
         times.add((iso(start), iso(end)))
-        cut_off |= {iso(end)} if more_follow else set()
+        cut_off |= {iso(end)} if has_more else set()
     periods = {(kind, OPENAI, *time) for kind in {line["kind"] for line in lines} for time in times}
     pages.add(path, periods, cut_off)
     return lines, periods
 
 
-def _line(result: dict[str, Any], start: datetime, end: datetime) -> dict[str, Any]:
+def _build_line(result: dict[str, Any], start: datetime, end: datetime) -> dict[str, Any]:
     line = {"provider": OPENAI, "period_start": iso(start), "period_end": iso(end), "currency": "USD",
             "account": result.get("project_id") or "", "requests": None, "input_tokens": None,
             "output_tokens": None}  # fmt: skip
@@ -102,20 +103,20 @@ def _line(result: dict[str, Any], start: datetime, end: datetime) -> dict[str, A
     list_cost = _list_cost(result, start)
     source = None if list_cost is None else f"computed:{price_list_version()}"
     return line | {
-        "kind": _kind(result), "model": model_name(result.get("model")),
-        "requests": _count(result, "num_model_requests"),
-        "input_tokens": _count(result, "input_tokens"), "output_tokens": _count(result, "output_tokens"),
+        "kind": _bill_kind(result), "model": model_name(result.get("model")),
+        "requests": _parse_count(result, "num_model_requests"),
+        "input_tokens": _parse_count(result, "input_tokens"), "output_tokens": _parse_count(result, "output_tokens"),
         "cost": list_cost, "cost_source": source,
     }  # fmt: skip
 
 
-def _kind(result: dict[str, Any]) -> str:
+def _bill_kind(result: dict[str, Any]) -> str:
     """The kind of bill: each usage endpoint of the API is a kind, so that none replaces another."""
     of = str(result.get("object", "")).removeprefix("organization.usage.").removesuffix(".result")
     return "openai_usage" if of in {"", "completions"} else f"openai_usage.{of}"
 
 
-def _count(result: dict[str, Any], name: str) -> int | None:
+def _parse_count(result: dict[str, Any], name: str) -> int | None:
     return None if result.get(name) is None else int(result[name])
 
 
@@ -136,7 +137,7 @@ def _list_cost(result: dict[str, Any], start: datetime) -> Decimal | None:
     return None
 
 
-def _buckets(path: Path) -> Iterator[tuple[dict[str, Any], bool]]:
+def _read_buckets(path: Path) -> Iterator[tuple[dict[str, Any], bool]]:
     """The buckets of a file, each with whether it ends a page that says that more follow."""
     try:
         data = path.read_bytes()

@@ -92,7 +92,9 @@ def _run_pass(options: Options, interval: timedelta, format_: str, *, send: bool
         print_note(line)
     print_rows([result.counts], format_, tuple(result.counts))
     if result.failures:
-        msg = f"{len(result.failures)} failures, and alerts keep their state: {'; '.join(result.failures)}"
+        count = len(result.failures)
+        noun = "failure" if count == 1 else "failures"
+        msg = f"{count} {noun}, and alerts keep their state: {'; '.join(result.failures)}"
         raise StoreError(msg)
 
 

@@ -1,4 +1,4 @@
-"""Guard: whether the stored events can be trusted."""
+"""The `guard` command: checks the stored events."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,7 +43,7 @@ def guard(
 ) -> None:
     """Check the stored events; exit code 3 if they cannot be trusted.
 
-    The verdict is recorded beside the data, and shown on the pages of reports.
+    The verdict is stored with the data, and shown on the pages of reports.
     """
     options: Options = context.obj
     check_format(format_, ("table", "json", "html"))

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hanzo_reports.dashboards.base import Dashboard
-from hanzo_reports.dashboards.tables import Row, fetch_rows, rows_to_table
+from hanzo_reports.dashboards.tables import Row, build_table, fetch_rows
 from hanzo_reports.formats import UNKNOWN, describe_change, format_short
 from hanzo_reports.html.panels import Cell, Note, Tile, build_grid, build_notes
 from hanzo_reports.html.text import show_name
@@ -96,7 +96,7 @@ class ApiKeyDashboard(Dashboard):
              "last_seen": iso(row["last_seen"]), "flags": " ".join(row["flags"])}
             for row in self.key_rows
         ]  # fmt: skip
-        return self.offer_files({"keys": rows_to_table(rows)}, out_dir)
+        return self.offer_files({"keys": build_table(rows)}, out_dir)
 
     def takeaway(self) -> Part:
         """The audit in a sentence."""

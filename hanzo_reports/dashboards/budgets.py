@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hanzo_reports.budgets.crossings import LIKELY
 from hanzo_reports.budgets.status import evaluate_budgets
 from hanzo_reports.dashboards import budgets_texts as texts
 from hanzo_reports.dashboards.base import Dashboard
 from hanzo_reports.dashboards.budgets_chart import build_spend_chart
-from hanzo_reports.dashboards.tables import rows_to_table
+from hanzo_reports.dashboards.tables import build_table
 from hanzo_reports.forecast import daily_spend, forecast_panel
 from hanzo_reports.forecast.scorecard import build_scorecard
 from hanzo_reports.formats import UNKNOWN, format_short, format_value
@@ -173,7 +174,7 @@ class BudgetDashboard(Dashboard):
             ],
             "forecast_path": [vars(day) for day in self.total_forecast.path],
         }
-        return self.offer_files({stem: rows_to_table(each) for stem, each in rows.items()}, out_dir)
+        return self.offer_files({stem: build_table(each) for stem, each in rows.items()}, out_dir)
 
     def takeaway(self) -> Part:
         """Who will overspend, in two sentences."""
@@ -191,7 +192,7 @@ class BudgetDashboard(Dashboard):
 
     @property
     def _likely(self) -> list[BudgetStatus]:
-        return [status for status in self.statuses if _chance(status) >= texts.LIKELY]
+        return [status for status in self.statuses if _chance(status) >= LIKELY]
 
     @property
     def _limits(self) -> list[Decimal | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from hanzo_reports.budgets.crossings import LIKELY
 from hanzo_reports.forecast.backtest import SHIPPED_COVERAGE
 from hanzo_reports.formats import UNKNOWN, format_relative_change, format_short
 from hanzo_reports.html.panels import Note
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from hanzo_reports.budgets.status import BudgetStatus
     from hanzo_reports.forecast import Forecast
 
-LIKELY, POSSIBLE = 0.5, 0.1  # chances to exceed a budget
+POSSIBLE = 0.1  # the chance to exceed a budget from which on a page mentions it
 Days = tuple[date | None, date | None, date | None]
 
 

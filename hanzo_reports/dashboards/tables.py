@@ -1,4 +1,4 @@
-"""Small answers of the store, read into memory."""
+"""Reads small query results into memory."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def fetch_rows(table: ibis.Table) -> list[Row]:
     return rows
 
 
-def rows_to_table(rows: Sequence[Row]) -> pa.Table:
+def build_table(rows: Sequence[Row]) -> pa.Table:
     """Rows as a small table whose money is Decimal; without rows, a table without columns."""
     return pa.Table.from_pylist(list(rows)) if rows else pa.table({})

@@ -3,7 +3,7 @@
 An expectation about rows holds if no row is unexpected, whatever share of them it tolerates; one about columns holds if
 all of them are present, and one about the number of rows if it is within its bounds. If all expectations of a suite are
 of these kinds and nothing violates them, Great Expectations has nothing to decide. If anything does, or an expectation
-is of another kind or has an unknown argument, Great Expectations judges all of them.
+is of another kind or has an unknown argument, Great Expectations evaluates all of them.
 """
 
 from __future__ import annotations

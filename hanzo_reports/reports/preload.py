@@ -1,4 +1,4 @@
-"""Imports in a report's kernel, done while the runner is still connecting."""
+"""Preloads modules in a report's kernel while the runner connects."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-MODULES = ("hanzo_reports.dashboards.overview", "hanzo_reports.store.delta", "ibis.backends.duckdb")
+PRELOADED_MODULES = ("hanzo_reports.dashboards.overview", "hanzo_reports.store.delta", "ibis.backends.duckdb")
 
 
 def preload(shell: InteractiveShell) -> None:
-    """Imports what most reports need in a thread; the first cell waits for it."""
-    loading = Thread(target=_import_modules)
-    loading.start()
-    shell.events.register("pre_run_cell", lambda _cell: loading.join())
+    """Imports common modules in a background thread that the first cell waits for."""
+    thread = Thread(target=_import_modules)
+    thread.start()
+    shell.events.register("pre_run_cell", lambda _cell: thread.join())
 
 
 def _import_modules() -> None:
     """Imports the modules with garbage collection off, and excludes them from later collections.
 
-    Collections would add a tenth to the imports and a third of a second to the end of the kernel.
+    Garbage collection would add 10% to the imports and a third of a second to the end of the kernel.
     """
     gc.disable()
-    for module in MODULES:
+    for module in PRELOADED_MODULES:
         import_module(module)
     gc.freeze()
     gc.enable()

@@ -9,14 +9,14 @@ from hanzo_reports.state.metadata import METADATA, Instant
 VERDICTS = Table(
     "quality_verdict",
     METADATA,
-    Column("verdict_id", Text, primary_key=True),  # begins with its instant, so that names sort by time
+    Column("verdict_id", Text, primary_key=True),  # starts with its time, so ids sort chronologically
     Column("suite", Text, nullable=False),
     Column("scope", Text, nullable=False),
     Column("verdict", Text, nullable=False),  # JSON
     Index("quality_verdict_suite", "suite", "scope", "verdict_id"),
 )
 
-# Events that somebody let into the store in spite of a check of a suite.
+# Events accepted despite a failed check of a suite.
 ACCEPTANCES = Table(
     "quality_acceptance",
     METADATA,

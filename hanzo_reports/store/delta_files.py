@@ -29,9 +29,9 @@ COMMIT_ATTEMPTS = 10
 COMPACT_BELOW_BYTES = 128 * 2**20
 _COLUMN_MAPPING_VERSION = 2  # the reader version with one feature only: files whose columns have other names
 _READABLE_FEATURES = {"timestampNtz", "v2Checkpoint", "vacuumProtocolCheck"}  # reader features that change no row here
-SORTED_ROWS = 500_000  # sorting that many costs almost nothing
-UNSORTED_SPAN = timedelta(days=31)  # an open file for each day takes memory; sorted rows need one at a time
-_KNOWN_KEYS = "known_ids"
+MAX_SORTED_ROWS = 500_000  # sorting that many costs almost nothing
+MAX_UNSORTED_RANGE = timedelta(days=31)  # an open file for each day takes memory; sorted rows need one at a time
+_KNOWN_KEYS_TABLE = "known_ids"
 # lz4_raw is read and written a tenth faster than the default, and row groups of half the default's rows are written
 # another tenth faster. Parquet's second version would be a quarter faster still, but Spark cannot read its floats.
 _OPTIONS = (
@@ -46,7 +46,7 @@ class DataFile:
     Args:
         path: its path inside the table's folder.
         size: in bytes.
-        rows: how many it holds.
+        rows: number of rows.
         day: the UTC day of all of them.
     """
 
@@ -177,7 +177,7 @@ class DeltaFiles:
             summary: that of the rows, where it is known.
 
         Raises:
-            StoreError: a required column holds NULL, or the table is damaged.
+            StoreError: a required column has NULLs, or the table is damaged.
             StoreBusyError: other machines keep committing.
         """
         con: Backend = rows.get_backend()
@@ -192,7 +192,7 @@ class DeltaFiles:
                     raise StoreError(msg)
                 return AppendResult(0, known, str(table.version()), new.flagged)
             typed = self._cast(new_rows)
-            if new.rows <= SORTED_ROWS or new.last - new.first > UNSORTED_SPAN:
+            if new.rows <= MAX_SORTED_ROWS or new.last - new.first > MAX_UNSORTED_RANGE:
                 typed = typed.order_by(self._time)
             added, accepted = self._write(con, typed, writer)
             if self._commit(table, added, [], {**metadata, "accepted": accepted, "known": known}):
@@ -240,7 +240,7 @@ class DeltaFiles:
         con: Backend = rows.get_backend()
         stored_keys = self.read(con, files).select(self._key)
         matches = stored_keys.semi_join(rows, self._key).distinct()
-        known = con.create_table(f"{_KNOWN_KEYS}_{uuid4().hex}", matches, temp=True)
+        known = con.create_table(f"{_KNOWN_KEYS_TABLE}_{uuid4().hex}", matches, temp=True)
         return known if known.limit(1).to_pyarrow().num_rows else None
 
     def _exclude_known(self, rows: ibis.Table, files: list[DataFile]) -> tuple[ibis.Table, int]:
@@ -268,7 +268,7 @@ class DeltaFiles:
 
     def _write(self, con: Backend, rows: ibis.Table, writer: str) -> tuple[list[AddAction], int]:
         """Write rows into files that no commit names yet; return the files and the number of rows."""
-        day = f'make_timestamp(epoch_us("{self._time}"))::DATE'  # a plain cast would ask a calendar for each row
+        day = f'make_timestamp(epoch_us("{self._time}"))::DATE'  # a plain cast looks up the time zone for every row
         query = f"SELECT *, {day} AS day FROM ({con.compile(rows)})"  # noqa: S608  # our own names
         options = f"{_OPTIONS}, FILENAME_PATTERN {sql_literal(f'{writer}_{{i}}')}"
         written = con.con.execute(f"COPY ({query}) TO {sql_literal(self.folder)} ({options})").fetchall()

@@ -195,7 +195,7 @@ def test_each_usage_endpoint_is_a_bill_of_its_own(ws, usage):
 def test_a_truncated_bill_is_refused_without_its_other_pages(ws, usage):
     first = usage([bucket(4)])
     first.write_text(first.read_text().replace('"has_more": false', '"has_more": true'))
-    with pytest.raises(UnreadableError, match=r"usage\.json: the bill is cut off at 2025-06-28T00:00:00Z: has_more"):
+    with pytest.raises(UnreadableError, match=r"usage\.json: the bill ends at 2025-06-28T00:00:00Z, but has_more"):
         ws.load_bills([first])
     following = usage([], [bucket(4)], name="next.json")
     page = json.loads(following.read_text())

@@ -151,3 +151,26 @@ def test_a_verdict_without_acceptances_in_its_json_can_still_be_read(lake, log, 
     for one in fields["checks"]:
         del one["accepted"]
     assert type(verdict).read(json.dumps(fields), "here") == verdict
+
+
+@pytest.mark.parametrize("way", ["released", "loaded without the guard"])
+@pytest.mark.parametrize("copies", [1, 2])
+def test_a_reload_does_not_quarantine_what_the_store_has(lake, log, now, way, copies):
+    path = log(*[{"event_id": "good"}, CACHED, NEGATIVE] * copies, {"event_id": "never", "timestamp": "never"})
+    ingest(lake, "events", [path], now=now)
+    if way == "released":
+        release(lake, now=now, accept=["cache_within_input", "cost_not_negative"], **GRANT)
+    else:
+        ingest(lake, "events", [path], now=now, suite="")
+    before = lake.quarantine().count().to_pyarrow().as_py()
+    again = ingest(lake, "events", [path], now=now)
+    assert (again.accepted, again.duplicates, again.quarantined) == (0, 3 * copies, 1)
+    assert again.verdict is None or again.verdict.status is Status.PASSED
+    assert lake.quarantine().count().to_pyarrow().as_py() == before
+    assert ids(lake) == ["cached", "good", "negative"]
+
+
+def test_a_bad_row_with_a_new_id_is_quarantined_beside_known_ones(lake, log, now):
+    ingest(lake, "events", [log(CACHED)], now=now, suite="")
+    loaded = ingest(lake, "events", [log(CACHED, CACHED | {"event_id": "new"}, name="b.jsonl")], now=now)
+    assert (loaded.duplicates, loaded.quarantined, quarantined(lake)) == (1, 1, ["new"])
