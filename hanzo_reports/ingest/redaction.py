@@ -73,7 +73,7 @@ _ISSUED_KEY = r"\b(?:sk|rk|gsk|hf|ghp|gho|r8|fw|xai|pplx|glpat|nvapi|xox[abp])[-
 KEY = rf"{_LONG_RUN}|{_ISSUED_KEY}|{_ISSUED}"  # every text that may be an API key, and some more
 _SECRET_NAME = re.compile(rf"(?i)(?:{_NAME}|{_TOKEN})$")
 _INVISIBLE = r"[\x00-\x1f\x7f-\x9f\x{061c}\x{200b}-\x{200f}\x{2028}-\x{202e}\x{2060}-\x{2069}\x{feff}]"  # as RE2 has it
-_LONG_VALUE = f"'([^']{{{MAX_VALUE_SHOWN}}})[^']*'"
+_LONG_VALUE = f": '([^']{{{MAX_VALUE_SHOWN}}})[^']*'"  # after its name: not what stands between two values
 _BREAKS = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -145,7 +145,7 @@ def clean_rejected(rows: ibis.Table) -> ibis.Table:
     reason, raw = (
         ibis.ifelse(has_secret(rows[name]), mask_secrets(rows[name]), rows[name]) for name in ("_reason", "_raw")
     )
-    return rows.mutate(_reason=show_control_characters(reason).re_replace(_LONG_VALUE, r"'\1'"), _raw=raw)
+    return rows.mutate(_reason=show_control_characters(reason).re_replace(_LONG_VALUE, r": '\1'"), _raw=raw)
 
 
 def show_control_characters(text: ir.StringValue) -> ir.StringValue:

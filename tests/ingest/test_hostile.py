@@ -131,6 +131,16 @@ def test_no_reason_has_a_control_character(lake, write):
     assert all(reason.startswith("status: '9") and reason.endswith("is not a number") for reason in reasons)
 
 
+@pytest.mark.parametrize(("value", "shown"), [("never", "never"), ("x" * 60, "x" * 40), ("it is: no, not one", None)])
+def test_every_reason_of_a_row_is_whole_and_each_value_in_it_is_bounded(lake, write, value, shown):
+    columns = ("timestamp", "status", "latency_ms", "time_to_first_token_ms", "input_tokens", "cost")
+    load(lake, write([dict.fromkeys(columns, value), {"event_id": "good"}]))
+    [row] = contents(lake.quarantine())
+    reasons = [reason for reason in row["reason"].split("; ") if "'" in reason]
+    assert {reason.split(": '")[0] for reason in reasons} == set(columns)
+    assert {reason.split("'")[1] for reason in reasons} == {shown or value}
+
+
 def special_files(folder):
     os.mkfifo(folder / "pipe.csv")
     server = socket.socket(socket.AF_UNIX)
