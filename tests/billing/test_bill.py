@@ -133,10 +133,10 @@ def test_our_own_focus_export_is_a_bill_that_agrees(ws, tmp_path):
     [
         ("a.json", "{", UnreadableError, "is not JSON"),
         ("a.json", '{"data": [{"start_time": 1}]}', UnreadableError, "no usage buckets"),
-        ("a.json", '{"data": [{"start_time": 1, "results": []}]}', UnreadableError, "a bucket is not as OpenAI's"),
+        ("a.json", '{"data": [{"start_time": 1, "results": []}]}', UnreadableError, "a bucket does not have the format of OpenAI's"),
         ("a.json", '{"data": []}', UnreadableError, "no usage in it"),
         ("a.json", '{"data": null}', UnreadableError, "no usage buckets"),
-        ("a.json", '{"start_time": 1, "end_time": 2, "results": ["x"]}', UnreadableError, "a bucket is not as OpenAI's"),
+        ("a.json", '{"start_time": 1, "end_time": 2, "results": ["x"]}', UnreadableError, "a bucket does not have the format of OpenAI's"),
         ("a.json", '{"start_time": 1, "end_time": 2, "results": [{"amount": {"value": NaN, "currency": "usd"}}]}',
          UnreadableError, "an amount of NaN"),
         ("a.csv", HEAD, UnreadableError, "no usage in it"),
@@ -188,7 +188,7 @@ def test_each_usage_endpoint_is_a_bill_of_its_own(ws, usage):
     ws.load_bills([usage([bucket(4)])])
     ws.load_bills([usage([embedded], name="embeddings.json")])
     assert [row[1] for row in rows(ws)] == ["gpt-4o", "text-embedding-3-small"]
-    with pytest.raises(UnreadableError, match=r"usage\.json also bills 2025-06-27T00:00:00Z to .*; give one of them"):
+    with pytest.raises(UnreadableError, match=r"usage\.json also bills 2025-06-27T00:00:00Z to .*; load one of them"):
         ws.load_bills([usage([bucket(4)]), usage([bucket(4)], name="again.json")])
 
 
